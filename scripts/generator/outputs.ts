@@ -1,0 +1,19 @@
+/** Every generated file with its text. */
+
+import { constantsText, importsText } from "./assemblyscript.js";
+import { headerText } from "./c.js";
+import { typescriptText } from "./typescript.js";
+
+export interface GeneratedFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+export function generatedFiles(): readonly GeneratedFile[] {
+  return [
+    { path: "firmware/platform/imports.ts", text: importsText() },
+    { path: "firmware/platform/constants.ts", text: constantsText() },
+    { path: "simulator/platform.generated.ts", text: typescriptText() },
+    { path: "hardware/platform.generated.h", text: headerText() },
+  ];
+}
