@@ -9,6 +9,15 @@ export const ID_BYTES: i32 = 16;
 /** Monetary amounts stay below 2^63, so that a sum of two never wraps. */
 export const AMOUNT_BITS: i32 = 63;
 
+/** Times are seconds since 1970, below 2^53: a host reads them exactly as a number. */
+export const SECONDS_BITS: i32 = 53;
+
+/** What one signature may cover. */
+export const COSE_PAYLOAD_BYTES_MAX: i32 = 1600;
+/** Name of a certificate's subject. */
+export const CERTIFICATE_NAME_BYTES_MAX: i32 = 32;
+/** Certificates whose verified signatures an element remembers until power-down. */
+export const CERTIFICATES_REMEMBERED: i32 = 16;
 /** Certificate, as COSE_Sign1. */
 export const CERTIFICATE_BYTES_MAX: i32 = 320;
 /** Device certificate and security server certificate, as one CBOR array. */
