@@ -233,7 +233,13 @@ export interface Platform {
    * @param ciphertext ciphertext and tag
    * @returns 0
    */
-  aeadSeal(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, plaintext: Uint8Array, ciphertext: Uint8Array): number;
+  aeadSeal(
+    key: Uint8Array,
+    nonce: Uint8Array,
+    associated: Uint8Array,
+    plaintext: Uint8Array,
+    ciphertext: Uint8Array,
+  ): number;
 
   /**
    * The reverse: plaintext is the ciphertext's length - 16. Both may start at the same address.
@@ -244,7 +250,13 @@ export interface Platform {
    * @param plaintext plaintext; untouched when the tag is wrong
    * @returns 0, or BadTag
    */
-  aeadOpen(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, ciphertext: Uint8Array, plaintext: Uint8Array): number;
+  aeadOpen(
+    key: Uint8Array,
+    nonce: Uint8Array,
+    associated: Uint8Array,
+    ciphertext: Uint8Array,
+    plaintext: Uint8Array,
+  ): number;
 }
 
 /**
@@ -320,21 +332,40 @@ export function bindPlatform(memory: () => WebAssembly.Memory, platform: Platfor
       if (destination === undefined) return PlatformError.InvalidArgument;
       return platform.slotPublic(slot >>> 0, destination);
     },
-    slot_derive(slot: number, infoAddress: number, infoLength: number, destinationAddress: number, destinationLength: number): number {
+    slot_derive(
+      slot: number,
+      infoAddress: number,
+      infoLength: number,
+      destinationAddress: number,
+      destinationLength: number,
+    ): number {
       const info = view(infoAddress, infoLength);
       if (info === undefined) return PlatformError.InvalidArgument;
       const destination = view(destinationAddress, destinationLength);
       if (destination === undefined) return PlatformError.InvalidArgument;
       return platform.slotDerive(slot >>> 0, info, destination);
     },
-    ed25519_sign(slot: number, messageAddress: number, messageLength: number, signatureAddress: number, signatureLength: number): number {
+    ed25519_sign(
+      slot: number,
+      messageAddress: number,
+      messageLength: number,
+      signatureAddress: number,
+      signatureLength: number,
+    ): number {
       const message = view(messageAddress, messageLength);
       if (message === undefined) return PlatformError.InvalidArgument;
       const signature = viewExactly(signatureAddress, signatureLength, 64);
       if (signature === undefined) return PlatformError.InvalidArgument;
       return platform.ed25519Sign(slot >>> 0, message, signature);
     },
-    ed25519_verify(publicKeyAddress: number, publicKeyLength: number, messageAddress: number, messageLength: number, signatureAddress: number, signatureLength: number): number {
+    ed25519_verify(
+      publicKeyAddress: number,
+      publicKeyLength: number,
+      messageAddress: number,
+      messageLength: number,
+      signatureAddress: number,
+      signatureLength: number,
+    ): number {
       const publicKey = viewExactly(publicKeyAddress, publicKeyLength, 32);
       if (publicKey === undefined) return PlatformError.InvalidArgument;
       const message = view(messageAddress, messageLength);
@@ -343,21 +374,39 @@ export function bindPlatform(memory: () => WebAssembly.Memory, platform: Platfor
       if (signature === undefined) return PlatformError.InvalidArgument;
       return platform.ed25519Verify(publicKey, message, signature);
     },
-    x25519_agree(slot: number, publicKeyAddress: number, publicKeyLength: number, destinationAddress: number, destinationLength: number): number {
+    x25519_agree(
+      slot: number,
+      publicKeyAddress: number,
+      publicKeyLength: number,
+      destinationAddress: number,
+      destinationLength: number,
+    ): number {
       const publicKey = viewExactly(publicKeyAddress, publicKeyLength, 32);
       if (publicKey === undefined) return PlatformError.InvalidArgument;
       const destination = viewExactly(destinationAddress, destinationLength, 32);
       if (destination === undefined) return PlatformError.InvalidArgument;
       return platform.x25519Agree(slot >>> 0, publicKey, destination);
     },
-    sha256(messageAddress: number, messageLength: number, destinationAddress: number, destinationLength: number): number {
+    sha256(
+      messageAddress: number,
+      messageLength: number,
+      destinationAddress: number,
+      destinationLength: number,
+    ): number {
       const message = view(messageAddress, messageLength);
       if (message === undefined) return PlatformError.InvalidArgument;
       const destination = viewExactly(destinationAddress, destinationLength, 32);
       if (destination === undefined) return PlatformError.InvalidArgument;
       return platform.sha256(message, destination);
     },
-    hmac_sha256(keyAddress: number, keyLength: number, messageAddress: number, messageLength: number, destinationAddress: number, destinationLength: number): number {
+    hmac_sha256(
+      keyAddress: number,
+      keyLength: number,
+      messageAddress: number,
+      messageLength: number,
+      destinationAddress: number,
+      destinationLength: number,
+    ): number {
       const key = view(keyAddress, keyLength);
       if (key === undefined) return PlatformError.InvalidArgument;
       const message = view(messageAddress, messageLength);
@@ -366,7 +415,16 @@ export function bindPlatform(memory: () => WebAssembly.Memory, platform: Platfor
       if (destination === undefined) return PlatformError.InvalidArgument;
       return platform.hmacSha256(key, message, destination);
     },
-    hkdf_sha256(saltAddress: number, saltLength: number, materialAddress: number, materialLength: number, infoAddress: number, infoLength: number, destinationAddress: number, destinationLength: number): number {
+    hkdf_sha256(
+      saltAddress: number,
+      saltLength: number,
+      materialAddress: number,
+      materialLength: number,
+      infoAddress: number,
+      infoLength: number,
+      destinationAddress: number,
+      destinationLength: number,
+    ): number {
       const salt = view(saltAddress, saltLength);
       if (salt === undefined) return PlatformError.InvalidArgument;
       const material = view(materialAddress, materialLength);
@@ -377,7 +435,18 @@ export function bindPlatform(memory: () => WebAssembly.Memory, platform: Platfor
       if (destination === undefined) return PlatformError.InvalidArgument;
       return platform.hkdfSha256(salt, material, info, destination);
     },
-    aead_seal(keyAddress: number, keyLength: number, nonceAddress: number, nonceLength: number, associatedAddress: number, associatedLength: number, plaintextAddress: number, plaintextLength: number, ciphertextAddress: number, ciphertextLength: number): number {
+    aead_seal(
+      keyAddress: number,
+      keyLength: number,
+      nonceAddress: number,
+      nonceLength: number,
+      associatedAddress: number,
+      associatedLength: number,
+      plaintextAddress: number,
+      plaintextLength: number,
+      ciphertextAddress: number,
+      ciphertextLength: number,
+    ): number {
       const key = viewExactly(keyAddress, keyLength, 32);
       if (key === undefined) return PlatformError.InvalidArgument;
       const nonce = viewExactly(nonceAddress, nonceLength, 12);
@@ -390,7 +459,18 @@ export function bindPlatform(memory: () => WebAssembly.Memory, platform: Platfor
       if (ciphertext === undefined) return PlatformError.InvalidArgument;
       return platform.aeadSeal(key, nonce, associated, plaintext, ciphertext);
     },
-    aead_open(keyAddress: number, keyLength: number, nonceAddress: number, nonceLength: number, associatedAddress: number, associatedLength: number, ciphertextAddress: number, ciphertextLength: number, plaintextAddress: number, plaintextLength: number): number {
+    aead_open(
+      keyAddress: number,
+      keyLength: number,
+      nonceAddress: number,
+      nonceLength: number,
+      associatedAddress: number,
+      associatedLength: number,
+      ciphertextAddress: number,
+      ciphertextLength: number,
+      plaintextAddress: number,
+      plaintextLength: number,
+    ): number {
       const key = viewExactly(keyAddress, keyLength, 32);
       if (key === undefined) return PlatformError.InvalidArgument;
       const nonce = viewExactly(nonceAddress, nonceLength, 12);

@@ -1,0 +1,32 @@
+/** Builds all that ships: the applets in both targets, and host and simulator to `dist/`; only what is stale. */
+
+import { spawnSync } from "node:child_process";
+import { APPLETS, appletRequest, TARGETS } from "./firmware/applets.js";
+import { compileIfStale, FirmwareCompileError } from "./firmware/compile.js";
+
+const root = process.cwd();
+
+async function buildFirmware(): Promise<void> {
+  for (const applet of APPLETS) {
+    for (const target of TARGETS) {
+      const request = appletRequest(root, applet, target);
+      if (await compileIfStale(request)) console.log(`built ${request.outputPath}`);
+    }
+  }
+}
+
+/** TypeScript's own record, which lies in `dist`, says what is stale. */
+function buildHost(): number {
+  const compiler = "node_modules/typescript/bin/tsc";
+  const { status } = spawnSync(process.execPath, [compiler, "-p", "tsconfig.build.json"], { stdio: "inherit" });
+  return status ?? 1;
+}
+
+try {
+  await buildFirmware();
+  process.exitCode = buildHost();
+} catch (error) {
+  if (!(error instanceof FirmwareCompileError)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+}

@@ -1,0 +1,158 @@
+/**
+ * Compiles AssemblyScript to WebAssembly when a file that the last compilation looked at has changed since.
+ *
+ * What it looked at is kept beside the output with a hash of each file, absent files included, so that an edit
+ * elsewhere compiles nothing again. Several processes may do this at once: outputs appear by rename.
+ */
+
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+
+export type FirmwareTarget = "debug" | "release";
+
+export interface CompileRequest {
+  /** Folder of the project: every other path is relative to it. */
+  readonly root: string;
+  readonly entryPath: string;
+  readonly outputPath: string;
+  readonly target: FirmwareTarget;
+}
+
+/** The compiler refused the source; the message is what it said. */
+export class FirmwareCompileError extends Error {
+  override readonly name = "FirmwareCompileError";
+}
+
+/** Changes whenever this file compiles in another way, so that no output of the old way is taken for fresh. */
+const METHOD = "1";
+const LAYOUT_PATH = "firmware/platform/layout.ts";
+const LAYOUT_FUNCTION = "firmware/platform/layout/layout";
+const ASCONFIG_PATH = "asconfig.json";
+
+interface Record {
+  readonly method: string;
+  readonly compiler: string;
+  readonly outputHash: string;
+  /** Hash of each file that was read, `null` where none was found. */
+  readonly files: { readonly [path: string]: string | null };
+}
+
+function hash(content: string | Uint8Array): string {
+  return createHash("sha256").update(content).digest("hex");
+}
+
+function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return null;
+  }
+}
+
+function hashIfThere(path: string): string | null {
+  try {
+    return hash(readFileSync(path));
+  } catch {
+    return null;
+  }
+}
+
+function recordPath(request: CompileRequest): string {
+  return join(request.root, `${request.outputPath}.inputs.json`);
+}
+
+function compilerVersion(root: string): string {
+  const manifest: unknown = JSON.parse(readFileSync(join(root, "node_modules/assemblyscript/package.json"), "utf8"));
+  return String((manifest as { version: unknown }).version);
+}
+
+/** True when compiling would give what is there. */
+export function isFresh(request: CompileRequest): boolean {
+  const text = readIfThere(recordPath(request));
+  if (text === null) return false;
+  const record = JSON.parse(text) as Record;
+  if (record.method !== METHOD || record.compiler !== compilerVersion(request.root)) return false;
+  if (hashIfThere(join(request.root, request.outputPath)) !== record.outputHash) return false;
+  return Object.entries(record.files).every(([path, expected]) => hashIfThere(join(request.root, path)) === expected);
+}
+
+function writeByRename(path: string, content: string | Uint8Array): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    writeFileSync(temporary, content);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** What the layout export needs of a binaryen module. */
+interface ExportEditor {
+  removeExport(externalName: string): void;
+  removeFunction(name: string): void;
+  addGlobalExport(internalName: string, externalName: string): unknown;
+}
+
+/** Exports the two globals that WAMR looks for, in the place of the function that made the compiler lay them down. */
+function exportLayout(module: ExportEditor): void {
+  module.removeExport("layout");
+  module.removeFunction(LAYOUT_FUNCTION);
+  module.addGlobalExport("~lib/memory/__data_end", "__data_end");
+  module.addGlobalExport("~lib/memory/__heap_base", "__heap_base");
+}
+
+async function compile(request: CompileRequest): Promise<void> {
+  const { main } = await import("assemblyscript/asc");
+  const files = new Map<string, string | null>();
+  const outputs = new Map<string, string | Uint8Array>();
+  let diagnostics = "";
+  const sink = { write: (text: string | Uint8Array) => void (diagnostics += text.toString()) };
+  const options = {
+    stdout: sink,
+    stderr: sink,
+    readFile: (name: string, base: string) => {
+      const path = resolve(base, name);
+      const text = readIfThere(path);
+      files.set(relative(request.root, path), text === null ? null : hash(text));
+      return text;
+    },
+    writeFile: (name: string, content: Uint8Array) => void outputs.set(name, content),
+    transforms: [{ afterCompile: exportLayout }],
+  };
+  const { error } = await main(
+    [
+      request.entryPath,
+      LAYOUT_PATH,
+      ...["--config", ASCONFIG_PATH],
+      ...["--target", request.target],
+      ...["--baseDir", request.root],
+      ...["--outFile", request.outputPath],
+    ],
+    options as unknown as Parameters<typeof main>[1],
+  );
+  if (error !== null) throw new FirmwareCompileError(`${request.entryPath}: ${error.message}\n${diagnostics}`);
+  writeOutputs(request, outputs, Object.fromEntries(files));
+}
+
+function writeOutputs(
+  request: CompileRequest,
+  outputs: ReadonlyMap<string, string | Uint8Array>,
+  files: Record["files"],
+): void {
+  const wasm = outputs.get(request.outputPath);
+  if (wasm === undefined) throw new FirmwareCompileError(`${request.entryPath}: the compiler wrote no output`);
+  rmSync(recordPath(request), { force: true });
+  for (const [path, content] of outputs) writeByRename(join(request.root, path), content);
+  const record: Record = { method: METHOD, compiler: compilerVersion(request.root), outputHash: hash(wasm), files };
+  writeByRename(recordPath(request), JSON.stringify(record));
+}
+
+/** Compiles if needed. Returns true when it compiled, false when the output was fresh. */
+export async function compileIfStale(request: CompileRequest): Promise<boolean> {
+  if (isFresh(request)) return false;
+  await compile(request);
+  return true;
+}

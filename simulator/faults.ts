@@ -1,0 +1,33 @@
+/**
+ * Where a fault can be put: every operation that changes what a chip keeps without power passes a hook first, and the
+ * hook says what becomes of it.
+ */
+
+export type OperationKind = "flash-program" | "flash-erase" | "slot-write" | "counter-increment";
+
+export interface Operation {
+  readonly kind: OperationKind;
+  /** Flash: first byte. Slot: its number. Counter: 0. */
+  readonly address: number;
+  /** Flash: bytes programmed or erased. Otherwise 0. */
+  readonly lengthBytes: number;
+}
+
+/**
+ * `undefined`: the operation completes.
+ * `cut`: power goes "before" it, "after" it, or, for flash, within it: a mask of the operation's length whose bits
+ * that are 1 get to their new value, while the others keep the old one. Keys and the counter change as one.
+ * `fails`: flash answers FlashFailure and has not changed.
+ */
+export type Fate = undefined | { readonly cut: "before" | "after" | Uint8Array } | { readonly fails: true };
+
+export type OperationHook = (operation: Operation) => Fate;
+
+/** Power is gone: whatever ran on the chip stops here, and the chip must be powered on again. */
+export class PowerCut extends Error {
+  override readonly name = "PowerCut";
+
+  constructor(readonly operation: Operation) {
+    super(`power was cut at ${operation.kind} of ${operation.lengthBytes} bytes at ${operation.address}`);
+  }
+}
