@@ -67,7 +67,7 @@ export class Channel {
 
   /** `keys`: both directions, the initiator's sending key first. `last`: the last message of a handshake before it. */
   constructor(crypto: NoiseCrypto, keys: Uint8Array, initiator: boolean, last = new LastAccepted()) {
-    requireBytes("keys", keys, 2 * KEY_BYTES);
+    assertBytes(keys, "keys", 2 * KEY_BYTES);
     this.#crypto = crypto;
     const first = keys.slice(0, KEY_BYTES);
     const second = keys.slice(KEY_BYTES);
@@ -78,7 +78,7 @@ export class Channel {
 
   /** From one key that both ends hold and use for nothing else. */
   static fromKey(crypto: NoiseCrypto, key: Uint8Array, initiator: boolean): Channel {
-    requireBytes("key", key, KEY_BYTES);
+    assertBytes(key, "key", KEY_BYTES);
     const keys = crypto.hkdf(NOTHING, key, CHANNEL_INFO, 2 * KEY_BYTES);
     const channel = new Channel(crypto, keys, initiator);
     keys.fill(0);

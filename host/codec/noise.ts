@@ -11,10 +11,10 @@ import {
   REASON_UNEXPECTED,
 } from "../../firmware/protocol/reasons.js";
 import { Channel, counterNonce, LastAccepted, NoiseError, repeated } from "./noise-channel.js";
-import { KEY_BYTES, type NoiseCrypto, nodeNoiseCrypto, requireBytes, TAG_BYTES } from "./noise-crypto.js";
+import { KEY_BYTES, type NoiseCrypto, hostNoiseCrypto, requireBytes, TAG_BYTES } from "./noise-crypto.js";
 
 export { Channel, NoiseError } from "./noise-channel.js";
-export { type NoiseCrypto, nodeNoiseCrypto } from "./noise-crypto.js";
+export { type NoiseCrypto, hostNoiseCrypto } from "./noise-crypto.js";
 
 const NOTHING = new Uint8Array(0);
 
@@ -169,14 +169,14 @@ export class Handshake {
   #channel: Channel | undefined;
 
   constructor(options: HandshakeOptions) {
-    this.#crypto = options.crypto ?? nodeNoiseCrypto;
+    this.#crypto = options.crypto ?? hostNoiseCrypto;
     this.#pattern = options.pattern;
     this.#initiator = options.initiator;
     this.#random = options.random;
     this.#staticPrivate = options.staticPrivate?.slice();
     this.#remoteStatic = options.remoteStatic?.slice();
-    if (this.#staticPrivate !== undefined) requireBytes("staticPrivate", this.#staticPrivate, KEY_BYTES);
-    if (this.#remoteStatic !== undefined) requireBytes("remoteStatic", this.#remoteStatic, KEY_BYTES);
+    if (this.#staticPrivate !== undefined) assertBytes(this.#staticPrivate, "staticPrivate", KEY_BYTES);
+    if (this.#remoteStatic !== undefined) assertBytes(this.#remoteStatic, "remoteStatic", KEY_BYTES);
     this.#symmetric = new SymmetricState(this.#crypto, this.#pattern.name);
     this.#symmetric.mixHash(options.prologue);
     if (this.#pattern.responderKnown) {

@@ -1,0 +1,156 @@
+/**
+ * Reading decoded CBOR by shape. Every function takes the name under which a person knows the value, and throws a
+ * CodecError that says where, what was expected and what was found: "chain, item 1 (device certificate): expected ...".
+ */
+
+import { AMOUNT_BITS, ID_BYTES } from "../../firmware/protocol/limits.js";
+import { type CborValue, decode, describeKind } from "./cbor.js";
+import { CodecError } from "./errors.js";
+
+const AMOUNT_END = 1n << BigInt(AMOUNT_BITS);
+
+function expected(name: string, what: string, found: CborValue): CodecError {
+  return new CodecError(`${name}: expected ${what}, found ${describeKind(found)}`);
+}
+
+/** An unsigned integer up to `max`, which a number holds exactly. */
+export function asUint(value: CborValue, name: string, max: number = Number.MAX_SAFE_INTEGER): number {
+  if (typeof value === "number" && value >= 0 && value <= max) return value;
+  throw expected(name, `an unsigned integer up to ${max}`, value);
+}
+
+/** An unsigned integer below 2^63. */
+export function asAmount(value: CborValue, name: string): bigint {
+  if ((typeof value === "number" || typeof value === "bigint") && value >= 0 && value < AMOUNT_END)
+    return BigInt(value);
+  throw expected(name, `an amount below 2^${AMOUNT_BITS}`, value);
+}
+
+export function asInteger(value: CborValue, name: string): number {
+  if (typeof value === "number") return value;
+  throw expected(name, "an integer below 2^53", value);
+}
+
+export function asBytes(value: CborValue, name: string, min: number, max: number = min): Uint8Array {
+  if (value instanceof Uint8Array && value.length >= min && value.length <= max) return value;
+  throw expected(name, min === max ? `a byte string of ${min}` : `a byte string of ${min} to ${max}`, value);
+}
+
+/** Text of at most `max` bytes of UTF-8. */
+export function asText(value: CborValue, name: string, max: number): string {
+  if (typeof value === "string" && new TextEncoder().encode(value).length <= max) return value;
+  throw expected(name, `text of at most ${max} bytes`, value);
+}
+
+export function asBool(value: CborValue, name: string): boolean {
+  if (typeof value === "boolean") return value;
+  throw expected(name, "true or false", value);
+}
+
+export function asArray(value: CborValue, name: string, length?: number): readonly CborValue[] {
+  if (Array.isArray(value) && (length === undefined || value.length === length)) return value;
+  throw expected(name, length === undefined ? "an array" : `an array of ${length}`, value);
+}
+
+export function asMap(value: CborValue, name: string): ReadonlyMap<number, CborValue> {
+  if (value instanceof Map) return value;
+  throw expected(name, "a map", value);
+}
+
+/** Takes the items of an array, or the values of a map in the order of their keys, one after the other. */
+export class Fields {
+  private taken = 0;
+
+  private constructor(
+    private readonly name: string,
+    private readonly keys: readonly number[],
+    private readonly values: readonly CborValue[],
+  ) {}
+
+  static ofArray(value: CborValue, name: string, length?: number): Fields {
+    const items = asArray(value, name, length);
+    return new Fields(name, [...items.keys()], items);
+  }
+
+  /** A map with exactly these keys; the order of `keys` is the order in which values are taken. */
+  static ofMap(value: CborValue, name: string, keys: readonly number[]): Fields {
+    const map = asMap(value, name);
+    const unknown = [...map.keys()].find((key) => !keys.includes(key));
+    if (unknown !== undefined) throw new CodecError(`${name}: has key ${unknown}, which has no meaning there`);
+    const values = keys.map((key) => {
+      const found = map.get(key);
+      if (found === undefined) throw new CodecError(`${name}: key ${key} is missing`);
+      return found;
+    });
+    return new Fields(name, keys, values);
+  }
+
+  /** Decodes an array from bytes. */
+  static decode(bytes: Uint8Array, name: string, length?: number): Fields {
+    return Fields.ofArray(decode(bytes), name, length);
+  }
+
+  /** Items not yet taken. */
+  get left(): number {
+    return this.values.length - this.taken;
+  }
+
+  value(name: string): CborValue {
+    const found = this.values[this.taken];
+    if (found === undefined) throw new CodecError(`${this.name}: ends before ${name}`);
+    this.taken += 1;
+    return found;
+  }
+
+  uint(name: string, max?: number): number {
+    return asUint(this.value(name), this.where(name), max);
+  }
+
+  amount(name: string): bigint {
+    return asAmount(this.value(name), this.where(name));
+  }
+
+  integer(name: string): number {
+    return asInteger(this.value(name), this.where(name));
+  }
+
+  bytes(name: string, min: number, max: number = min): Uint8Array {
+    return asBytes(this.value(name), this.where(name), min, max);
+  }
+
+  /** An identifier of a subject, note or ticket. */
+  id(name: string): Uint8Array {
+    return this.bytes(name, ID_BYTES);
+  }
+
+  text(name: string, max: number): string {
+    return asText(this.value(name), this.where(name), max);
+  }
+
+  bool(name: string): boolean {
+    return asBool(this.value(name), this.where(name));
+  }
+
+  array(name: string, length?: number): Fields {
+    return Fields.ofArray(this.value(name), this.where(name), length);
+  }
+
+  map(name: string, keys: readonly number[]): Fields {
+    return Fields.ofMap(this.value(name), this.where(name), keys);
+  }
+
+  /** A value that may be null. */
+  optional<T>(name: string, read: (value: CborValue, name: string) => T): T | null {
+    const value = this.value(name);
+    return value === null ? null : read(value, this.where(name));
+  }
+
+  /** Throws when something was not taken. */
+  end(): void {
+    if (this.left > 0) throw new CodecError(`${this.name}: ${this.left} more items than it should have`);
+  }
+
+  private where(name: string): string {
+    return `${this.name}, item ${this.keys[this.taken - 1]} (${name})`;
+  }
+}
