@@ -1,0 +1,28 @@
+/** How command APDUs reach a card: what a simulator, a PC/SC reader and a USB device have in common. */
+
+export interface Transport {
+  /** What to call this connection in a message for people, for example the reader's name. */
+  readonly name: string;
+  /** Whether extended-length APDUs pass. Where they do not, commands are chained and answers fetched in parts. */
+  readonly extendedLength: boolean;
+  /**
+   * Carries one command APDU and gives the response APDU. A transport that has its answer at once returns it without a
+   * promise: a purchase is a few hundred APDUs, and none of them should wait for the event loop.
+   */
+  transmit(apdu: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /** Takes power away and gives it back; whatever the card had not stored is gone. */
+  reset(): void | Promise<void>;
+  close(): void | Promise<void>;
+}
+
+/** The card could not be reached, or its answer was lost: nobody knows whether the command was carried out. */
+export class TransportError extends Error {
+  constructor(what: string, options?: ErrorOptions) {
+    super(
+      `${what} The money is where it was, or in an open transaction that can be resumed; ` +
+        "connect the card again and run the command once more.",
+      options,
+    );
+    this.name = "TransportError";
+  }
+}
