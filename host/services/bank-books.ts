@@ -1,0 +1,443 @@
+/**
+ * The banking system of WO 96/41315 fig. 5 as pure books: customers' deposits and the accounts that electronic money
+ * passes through. It knows of notes only how much they are worth; the money modules are somebody else's.
+ *
+ *   deposits/NUMBER     liability  what the bank owes the holder of an account
+ *   in-transit/UNIT     liability  taken from a deposit for a withdrawal whose notes have not been seen to move
+ *   money-issued/UNIT   liability  notes of this bank that are out, wherever they are
+ *   unclaimed/UNIT      liability  of those, what nobody redeemed by the last date
+ *   money-held/UNIT     asset      notes in the bank's own tellers and generators
+ *   money-due/BANK/UNIT asset      notes of another bank sent back to it, not yet paid for
+ *   clearing/UNIT       asset      what other banks and the world outside owe this bank (below zero: it owes them)
+ *
+ * Every operation has an id, the pay-id of the money modules where there is one. The same operation again changes
+ * nothing and gives the same answer, whatever crashed in between; another one under the same id is refused.
+ */
+
+import type { Kysely, Transaction } from "kysely";
+import type { Clock } from "./clock.js";
+import { type Migration, migrate } from "./database.js";
+import { type AccountKind, checkUnit, Ledger, LedgerError, type LedgerTables, type Posting, type Unit } from "./ledger.js";
+
+export interface BankTables extends LedgerTables {
+  bank_operation: {
+    id: string;
+    kind: string;
+    state: string;
+    account: string;
+    subject_id: string;
+    currency: bigint;
+    exponent: bigint;
+    amount: bigint;
+  };
+  bank_link: { account: string; subject_id: string };
+}
+
+const STEPS: readonly Migration[] = [
+  async (transaction) => {
+    await transaction.schema
+      .createTable("bank_operation")
+      .addColumn("id", "text", (column) => column.primaryKey())
+      .addColumn("kind", "text", (column) => column.notNull())
+      .addColumn("state", "text", (column) => column.notNull())
+      .addColumn("account", "text", (column) => column.notNull())
+      .addColumn("subject_id", "text", (column) => column.notNull())
+      .addColumn("currency", "bigint", (column) => column.notNull())
+      .addColumn("exponent", "bigint", (column) => column.notNull())
+      .addColumn("amount", "bigint", (column) => column.notNull())
+      .execute();
+    await transaction.schema
+      .createTable("bank_link")
+      .addColumn("account", "text", (column) => column.notNull())
+      .addColumn("subject_id", "text", (column) => column.notNull())
+      .addPrimaryKeyConstraint("bank_link_key", ["account", "subject_id"])
+      .execute();
+  },
+];
+
+export type OperationKind =
+  | "withdrawal"
+  | "deposit"
+  | "issue"
+  | "redeem"
+  | "foreign-sent"
+  | "foreign-paid"
+  | "returned"
+  | "unclaimed"
+  | "claim"
+  | "funding";
+export type OperationState = "reserved" | "settled" | "reversed";
+
+export interface Operation {
+  readonly id: string;
+  readonly kind: OperationKind;
+  readonly state: OperationState;
+  readonly account: string;
+  readonly unit: Unit;
+  readonly amount: bigint;
+}
+
+export type BankErrorCode =
+  | "conflict"
+  | "insufficient-funds"
+  | "not-linked"
+  | "unknown-account"
+  | "unknown-operation"
+  | "wrong-unit";
+
+export class BankError extends Error {
+  readonly code: BankErrorCode;
+
+  constructor(code: BankErrorCode, message: string) {
+    super(`${message} Nothing was booked.`);
+    this.name = "BankError";
+    this.code = code;
+  }
+}
+
+/** What an operation of notes is about. `id` is the pay-id in hex, or any id that its maker does not use again. */
+export interface MoneyOperation {
+  readonly id: string;
+  readonly unit: Unit;
+  readonly amount: bigint;
+}
+
+export interface AccountOperation extends MoneyOperation {
+  /** Number of the deposit account. */
+  readonly account: string;
+}
+
+export interface WithdrawalRequest extends AccountOperation {
+  /** The money module that withdraws, 32 hex digits. */
+  readonly subjectId: string;
+}
+
+interface NewOperation extends MoneyOperation {
+  readonly kind: OperationKind;
+  readonly state: OperationState;
+  readonly account: string;
+  readonly subjectId: string;
+}
+
+const WORLD = "";
+
+export class BankBooks {
+  readonly #database: Kysely<BankTables>;
+  readonly #ledger = new Ledger();
+  readonly #clock: Clock;
+
+  private constructor(database: Kysely<BankTables>, clock: Clock) {
+    this.#database = database;
+    this.#clock = clock;
+  }
+
+  static async open(database: Kysely<BankTables>, clock: Clock): Promise<BankBooks> {
+    await Ledger.migrate(database);
+    await migrate(database, "bank", STEPS);
+    return new BankBooks(database, clock);
+  }
+
+  /** Opens a deposit account; again is nothing. */
+  async openDeposit(number: string, unit: Unit): Promise<void> {
+    await this.#ledger.openAccount(this.#database, {
+      id: depositOf(number),
+      kind: "liability",
+      unit,
+      mayGoNegative: false,
+    });
+  }
+
+  /** Lets a money module withdraw from an account. */
+  async link(account: string, subjectId: string): Promise<void> {
+    await this.#transact(async (transaction) => {
+      await this.#depositUnit(transaction, account);
+      await transaction
+        .insertInto("bank_link")
+        .values({ account, subject_id: subjectId })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+    });
+  }
+
+  async unlink(account: string, subjectId: string): Promise<void> {
+    await this.#database
+      .deleteFrom("bank_link")
+      .where("account", "=", account)
+      .where("subject_id", "=", subjectId)
+      .execute();
+  }
+
+  /** The accounts that a module may withdraw from. */
+  async accountsOf(subjectId: string): Promise<string[]> {
+    const rows = await this.#database
+      .selectFrom("bank_link")
+      .select("account")
+      .where("subject_id", "=", subjectId)
+      .orderBy("account")
+      .execute();
+    return rows.map((row) => row.account);
+  }
+
+  /** Money from the world outside: a salary, cash over the counter. */
+  fund(operation: AccountOperation): Promise<Operation> {
+    return this.#single({ ...operation, kind: "funding" }, "clearing", depositOf(operation.account));
+  }
+
+  /** Before notes leave a teller: the amount goes from the deposit into transit. */
+  withdrawReserve(request: WithdrawalRequest): Promise<Operation> {
+    return this.#transact(async (transaction) => {
+      const known = await this.#known(transaction, { ...request, kind: "withdrawal" });
+      if (known !== undefined) return known;
+      await this.#checkLink(transaction, request);
+      await this.#post(transaction, `withdrawal/${request.id}/reserve`, request, [
+        [depositOf(request.account), "debit"],
+        ["in-transit", "credit"],
+      ]);
+      return this.#record(transaction, { ...request, kind: "withdrawal", state: "reserved" });
+    });
+  }
+
+  /** The notes have moved: the bank holds fewer, and owes nothing more. */
+  withdrawSettle(id: string): Promise<Operation> {
+    return this.#finish(id, "settled", "money-held");
+  }
+
+  /** The notes have not moved and never will. An id that was never reserved cannot be reserved afterwards. */
+  withdrawReverse(id: string): Promise<Operation> {
+    return this.#finish(id, "reversed", "deposit");
+  }
+
+  /** Notes came in at a teller and are verified. */
+  depositSettle(operation: AccountOperation): Promise<Operation> {
+    return this.#single({ ...operation, kind: "deposit" }, "money-held", depositOf(operation.account));
+  }
+
+  /** A generator made notes. */
+  issue(operation: MoneyOperation): Promise<Operation> {
+    return this.#single({ ...operation, kind: "issue", account: WORLD }, "money-held", "money-issued");
+  }
+
+  /** Notes of this bank came back and were destroyed. */
+  redeem(operation: MoneyOperation): Promise<Operation> {
+    return this.#single({ ...operation, kind: "redeem", account: WORLD }, "money-issued", "money-held");
+  }
+
+  /** Notes of another bank go back to it: it owes their value. */
+  sendForeign(operation: MoneyOperation & { readonly bank: string }): Promise<Operation> {
+    const due = `money-due/${operation.bank}`;
+    return this.#single({ ...operation, kind: "foreign-sent", account: operation.bank }, due, "money-held");
+  }
+
+  /** The other bank has paid for its notes. */
+  settleForeign(operation: MoneyOperation & { readonly bank: string }): Promise<Operation> {
+    const due = `money-due/${operation.bank}`;
+    return this.#single({ ...operation, kind: "foreign-paid", account: operation.bank }, "clearing", due);
+  }
+
+  /** Another bank sent notes of this bank back: they are destroyed and paid for. */
+  redeemFor(operation: MoneyOperation & { readonly bank: string }): Promise<Operation> {
+    return this.#single({ ...operation, kind: "returned", account: operation.bank }, "money-issued", "clearing");
+  }
+
+  /** The final redemption date of notes has passed and nobody came. */
+  markUnclaimed(operation: MoneyOperation): Promise<Operation> {
+    return this.#single({ ...operation, kind: "unclaimed", account: WORLD }, "money-issued", "unclaimed");
+  }
+
+  /** A claim on notes that are still out is paid to their owner. */
+  payClaim(operation: AccountOperation): Promise<Operation> {
+    return this.#single({ ...operation, kind: "claim" }, "money-issued", depositOf(operation.account));
+  }
+
+  async operation(id: string): Promise<Operation | undefined> {
+    const row = await this.#database
+      .selectFrom("bank_operation")
+      .selectAll()
+      .where("id", "=", id)
+      .executeTakeFirst();
+    return row === undefined ? undefined : operationOf(row);
+  }
+
+  /** Withdrawals whose end is not known yet: to be settled with the teller after a crash. */
+  async openWithdrawals(): Promise<Operation[]> {
+    const rows = await this.#database
+      .selectFrom("bank_operation")
+      .selectAll()
+      .where("state", "=", "reserved")
+      .orderBy("id")
+      .execute();
+    return rows.map(operationOf);
+  }
+
+  depositBalance(number: string): Promise<bigint> {
+    return this.#ledger.balance(this.#database, depositOf(number));
+  }
+
+  /** Balance of one of the bank's own accounts, zero if it has never been used. */
+  async balance(account: BankAccount, unit: Unit): Promise<bigint> {
+    const id = `${account}/${unitOf(unit)}`;
+    return (await this.#ledger.hasAccount(this.#database, id)) ? this.#ledger.balance(this.#database, id) : 0n;
+  }
+
+  audit(): Promise<string[]> {
+    return this.#ledger.audit(this.#database);
+  }
+
+  async #transact<Result>(work: (transaction: Transaction<BankTables>) => Promise<Result>): Promise<Result> {
+    try {
+      return await this.#database.transaction().execute(work);
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error;
+      const code = error.code === "insufficient-funds" || error.code === "unknown-account" ? error.code : "conflict";
+      throw new BankError(code, error.message);
+    }
+  }
+
+  /** An operation of one posting: debit one account, credit another. */
+  #single(
+    operation: Omit<NewOperation, "state" | "subjectId">,
+    debit: string,
+    credit: string,
+  ): Promise<Operation> {
+    return this.#transact(async (transaction) => {
+      const known = await this.#known(transaction, operation);
+      if (known !== undefined) return known;
+      await this.#post(transaction, `${operation.kind}/${operation.id}`, operation, [
+        [debit, "debit"],
+        [credit, "credit"],
+      ]);
+      return this.#record(transaction, { ...operation, state: "settled", subjectId: "" });
+    });
+  }
+
+  #finish(id: string, state: "settled" | "reversed", destination: "money-held" | "deposit"): Promise<Operation> {
+    return this.#transact(async (transaction) => {
+      const row = await transaction.selectFrom("bank_operation").selectAll().where("id", "=", id).executeTakeFirst();
+      if (row === undefined) {
+        if (state === "reversed") return this.#record(transaction, neverReserved(id));
+        throw new BankError("unknown-operation", `No withdrawal ${id} was reserved.`);
+      }
+      const operation = operationOf(row);
+      if (operation.kind !== "withdrawal") throw new BankError("conflict", `${id} is not a withdrawal.`);
+      if (operation.state === state) return operation;
+      if (operation.state !== "reserved") {
+        throw new BankError("conflict", `Withdrawal ${id} was already ${operation.state}.`);
+      }
+      await this.#post(transaction, `withdrawal/${id}/${state}`, operation, [
+        ["in-transit", "debit"],
+        [destination === "deposit" ? depositOf(operation.account) : destination, "credit"],
+      ]);
+      await transaction.updateTable("bank_operation").set({ state }).where("id", "=", id).execute();
+      return { ...operation, state };
+    });
+  }
+
+  /** The operation of this id, if it is the same one; undefined if there is none yet. */
+  async #known(
+    transaction: Transaction<BankTables>,
+    asked: Omit<NewOperation, "state" | "subjectId">,
+  ): Promise<Operation | undefined> {
+    checkUnit(asked.unit);
+    const row = await transaction.selectFrom("bank_operation").selectAll().where("id", "=", asked.id).executeTakeFirst();
+    if (row === undefined) return undefined;
+    const known = operationOf(row);
+    const same =
+      known.kind === asked.kind &&
+      known.account === asked.account &&
+      known.amount === asked.amount &&
+      unitOf(known.unit) === unitOf(asked.unit);
+    if (!same) throw new BankError("conflict", `Operation ${asked.id} is already booked with other contents.`);
+    return known;
+  }
+
+  async #record(transaction: Transaction<BankTables>, operation: NewOperation): Promise<Operation> {
+    const row = {
+      id: operation.id,
+      kind: operation.kind,
+      state: operation.state,
+      account: operation.account,
+      subject_id: operation.subjectId,
+      currency: BigInt(operation.unit.currency),
+      exponent: BigInt(operation.unit.exponent),
+      amount: operation.amount,
+    };
+    await transaction.insertInto("bank_operation").values(row).execute();
+    return operationOf(row);
+  }
+
+  async #checkLink(transaction: Transaction<BankTables>, request: WithdrawalRequest): Promise<void> {
+    const unit = await this.#depositUnit(transaction, request.account);
+    if (unitOf(unit) !== unitOf(request.unit)) {
+      throw new BankError("wrong-unit", `Account ${request.account} is kept in another currency.`);
+    }
+    const link = await transaction
+      .selectFrom("bank_link")
+      .select("account")
+      .where("account", "=", request.account)
+      .where("subject_id", "=", request.subjectId)
+      .executeTakeFirst();
+    if (link === undefined) {
+      throw new BankError("not-linked", `This money module may not withdraw from account ${request.account}.`);
+    }
+  }
+
+  async #depositUnit(transaction: Transaction<BankTables>, account: string): Promise<Unit> {
+    return (await this.#ledger.account(transaction, depositOf(account))).unit;
+  }
+
+  async #post(
+    transaction: Transaction<BankTables>,
+    id: string,
+    operation: MoneyOperation,
+    lines: readonly (readonly [account: string, side: Posting["side"]])[],
+  ): Promise<void> {
+    const postings: Posting[] = [];
+    for (const [name, side] of lines) {
+      const account = await this.#accountFor(transaction, name, operation.unit);
+      postings.push({ account, side, amount: operation.amount });
+    }
+    await this.#ledger.post(transaction, { id, memo: "", time_seconds: this.#clock.now_seconds(), postings });
+  }
+
+  /** Deposits must exist; the bank's own accounts are opened when a unit first needs them. */
+  async #accountFor(transaction: Transaction<BankTables>, name: string, unit: Unit): Promise<string> {
+    if (name.startsWith("deposits/")) return name;
+    const id = `${name}/${unitOf(unit)}`;
+    const kind: AccountKind = /^(money-held|money-due|clearing)/.test(name) ? "asset" : "liability";
+    await this.#ledger.openAccount(transaction, { id, kind, unit, mayGoNegative: name === "clearing" });
+    return id;
+  }
+}
+
+export type BankAccount =
+  | "in-transit"
+  | "money-issued"
+  | "unclaimed"
+  | "money-held"
+  | `money-due/${string}`
+  | "clearing";
+
+function depositOf(number: string): string {
+  return `deposits/${number}`;
+}
+
+function unitOf(unit: Unit): string {
+  return `${unit.currency}.${unit.exponent}`;
+}
+
+/** What stands for a withdrawal that was reversed before it was reserved, so that a late request for it is refused. */
+function neverReserved(id: string): NewOperation {
+  const unit = { currency: 0, exponent: 0 };
+  return { id, kind: "withdrawal", state: "reversed", account: "", subjectId: "", unit, amount: 0n };
+}
+
+function operationOf(row: BankTables["bank_operation"]): Operation {
+  return {
+    id: row.id,
+    kind: row.kind as OperationKind,
+    state: row.state as OperationState,
+    account: row.account,
+    unit: { currency: Number(row.currency), exponent: Number(row.exponent) },
+    amount: row.amount,
+  };
+}
