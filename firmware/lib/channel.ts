@@ -87,7 +87,10 @@ export function channelOpenWith(c: Channel, keys: usize, initiator: bool): void 
   c.state = SESSION_OPEN;
 }
 
-/** Seals the next message: `length` + 16 bytes at `out`, which may be `plain` itself. A refusal changes nothing. */
+/**
+ * Seals the next message: `length` + 16 bytes at `out`, which may be `plain` itself but
+ * not overlap it otherwise. A refusal changes nothing.
+ */
 export function channelSeal(c: Channel, plain: usize, length: u32, out: usize, capacity: u32): i32 {
   if (c.state != SESSION_OPEN) return -REASON_UNEXPECTED;
   if (capacity < <u32>TAG_BYTES || length > capacity - TAG_BYTES) return -REASON_TOO_LONG;
@@ -101,8 +104,8 @@ export function channelSeal(c: Channel, plain: usize, length: u32, out: usize, c
 }
 
 /**
- * Opens the next message: `length` - 16 bytes at `out`, which may be `sealed` itself. -REASON_REPEAT: the last accepted
- * message again, nothing changed. -REASON_BAD_SEAL, -REASON_TOO_LONG: refused and counted, `out` untouched; look at
+ * Opens the next message: `length` - 16 bytes at `out`, which may be `sealed` itself but not overlap it otherwise.
+ * -REASON_REPEAT: the last accepted message again, nothing changed. -REASON_BAD_SEAL, -REASON_TOO_LONG: refused and counted, `out` untouched; look at
  * `state`, the channel may have ended.
  */
 export function channelOpen(c: Channel, sealed: usize, length: u32, out: usize, capacity: u32): i32 {
@@ -112,18 +115,14 @@ export function channelOpen(c: Channel, sealed: usize, length: u32, out: usize, 
   const plainLength = length - TAG_BYTES;
   if (plainLength > capacity) return channelRefuse(c, REASON_TOO_LONG);
   assert(c.receiveCounter != u64.MAX_VALUE);
-  // Opening in place overwrites nothing of the tag, but the caller's buffers may overlap otherwise: keep it first.
-  const tag = load<u64>(sealed + plainLength);
-  const tag1 = load<u64>(sealed + plainLength, 8);
   const key = changetype<usize>(c) + offsetof<Channel>("receiveKey");
   const at = counterNonce(c.receiveCounter);
   const status = aeadOpen(key, KEY_BYTES, at, NONCE_BYTES, 0, 0, sealed, length, out, plainLength);
   if (status == PLATFORM_BAD_TAG) return channelRefuse(c, REASON_BAD_SEAL);
   if (status < 0) return status;
   c.receiveCounter += 1;
-  c.lastTag = tag;
-  c.lastTag1 = tag1;
-  c.lastLength = length;
+  // Opening in place leaves the tag behind the plaintext as it was.
+  channelRemember(c, sealed, length);
   return plainLength;
 }
 

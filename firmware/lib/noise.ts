@@ -18,7 +18,16 @@
  * -REASON_REPEAT and changes nothing, in the handshake as after it.
  */
 
-import { aeadOpen, aeadSeal, hkdfSha256, sha256, slotErase, slotGenerate, slotPublic, x25519Agree } from "../platform/imports";
+import {
+  aeadOpen,
+  aeadSeal,
+  hkdfSha256,
+  sha256,
+  slotErase,
+  slotGenerate,
+  slotPublic,
+  x25519Agree,
+} from "../platform/imports";
 import {
   HASH_BYTES,
   KEY_BYTES,
@@ -122,13 +131,26 @@ const ownPublic = memory.data(KEY_BYTES, 8);
 /** The symmetric state of sealing to a public key. */
 const oneWay = changetype<Session>(memory.data(offsetof<Session>(), 8));
 
-@inline function hashOf(s: Session): usize { return changetype<usize>(s) + offsetof<Session>("hash"); }
-@inline function chainingKeyOf(s: Session): usize { return changetype<usize>(s) + offsetof<Session>("chainingKey"); }
-@inline function handshakeKeyOf(s: Session): usize { return changetype<usize>(s) + offsetof<Session>("handshakeKey"); }
+
+@inline function hashOf(s: Session): usize {
+  return changetype<usize>(s) + offsetof<Session>("hash");
+}
+
+@inline function chainingKeyOf(s: Session): usize {
+  return changetype<usize>(s) + offsetof<Session>("chainingKey");
+}
+
+@inline function handshakeKeyOf(s: Session): usize {
+  return changetype<usize>(s) + offsetof<Session>("handshakeKey");
+}
+
 @inline function remoteEphemeralOf(s: Session): usize {
   return changetype<usize>(s) + offsetof<Session>("remoteEphemeral");
 }
-@inline function remoteStaticOf(s: Session): usize { return changetype<usize>(s) + offsetof<Session>("remoteStatic"); }
+
+@inline function remoteStaticOf(s: Session): usize {
+  return changetype<usize>(s) + offsetof<Session>("remoteStatic");
+}
 
 // Sessions.
 

@@ -6,7 +6,8 @@
 
 import { SESSION_ERRORS_MAX } from "../../firmware/protocol/limits.js";
 import { REASON_BAD_SEAL, REASON_REPEAT, REASON_UNEXPECTED } from "../../firmware/protocol/reasons.js";
-import { KEY_BYTES, type NoiseCrypto, requireBytes, TAG_BYTES } from "./noise-crypto.js";
+import { assertBytes } from "./bytes.js";
+import { KEY_BYTES, type NoiseCrypto, TAG_BYTES } from "./noise-crypto.js";
 
 /** A message that was refused, or, with REASON_REPEAT, one that was accepted before. */
 export class NoiseError extends Error {

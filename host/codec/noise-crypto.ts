@@ -1,7 +1,7 @@
 /** The primitives that Noise needs, handed in, and their default. */
 
 import { aeadOpen, aeadSeal, hkdfSha256, OpenError, sha256, x25519Agree, x25519KeyPair } from "../crypto.js";
-import { assertBytes, concat } from "./bytes.js";
+import { assertBytes } from "./bytes.js";
 
 export const KEY_BYTES = 32;
 export const TAG_BYTES = 16;

@@ -10,11 +10,12 @@ import {
   REASON_TOO_LONG,
   REASON_UNEXPECTED,
 } from "../../firmware/protocol/reasons.js";
+import { assertBytes, concatBytes } from "./bytes.js";
 import { Channel, counterNonce, LastAccepted, NoiseError, repeated } from "./noise-channel.js";
-import { KEY_BYTES, type NoiseCrypto, hostNoiseCrypto, requireBytes, TAG_BYTES } from "./noise-crypto.js";
+import { hostNoiseCrypto, KEY_BYTES, type NoiseCrypto, TAG_BYTES } from "./noise-crypto.js";
 
 export { Channel, NoiseError } from "./noise-channel.js";
-export { type NoiseCrypto, hostNoiseCrypto } from "./noise-crypto.js";
+export { hostNoiseCrypto, type NoiseCrypto } from "./noise-crypto.js";
 
 const NOTHING = new Uint8Array(0);
 
@@ -68,7 +69,7 @@ class SymmetricState {
   }
 
   mixHash(data: Uint8Array): void {
-    this.#hash = this.#crypto.sha256(this.#hash, data);
+    this.#hash = this.#crypto.sha256(concatBytes(this.#hash, data));
   }
 
   mixKey(material: Uint8Array): void {
@@ -216,7 +217,7 @@ export class Handshake {
       }
       parts.push(this.#symmetric.encryptAndHash(payload));
       this.#stepDone();
-      return Uint8Array.from(Buffer.concat(parts));
+      return concatBytes(...parts);
     });
   }
 
