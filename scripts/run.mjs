@@ -15,7 +15,13 @@ function sources() {
   const scripts = readdirSync(join(root, "scripts"), { recursive: true })
     .filter((name) => name.endsWith(".ts"))
     .map((name) => join("scripts", name));
-  return [...scripts, "firmware/platform/interface.ts", "tsconfig.base.json", "tsconfig.scripts.json"];
+  return [
+    ...scripts,
+    "firmware/platform/interface.ts",
+    "simulator/wasm-reader.ts",
+    "tsconfig.base.json",
+    "tsconfig.scripts.json",
+  ];
 }
 
 function isStale() {
@@ -24,7 +30,7 @@ function isStale() {
   return sources().some((name) => statSync(join(root, name)).mtimeMs > builtAt);
 }
 
-const [name, ...rest] = process.argv.slice(2);
+const [name] = process.argv.slice(2);
 if (name === undefined || !existsSync(join(root, "scripts", `${name}.ts`))) {
   console.error(`There is no script "${name}" in scripts/.`);
   process.exit(2);

@@ -233,13 +233,7 @@ export interface Platform {
    * @param ciphertext ciphertext and tag
    * @returns 0
    */
-  aeadSeal(
-    key: Uint8Array,
-    nonce: Uint8Array,
-    associated: Uint8Array,
-    plaintext: Uint8Array,
-    ciphertext: Uint8Array,
-  ): number;
+  aeadSeal(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, plaintext: Uint8Array, ciphertext: Uint8Array): number;
 
   /**
    * The reverse: plaintext is the ciphertext's length - 16. Both may start at the same address.
@@ -250,20 +244,15 @@ export interface Platform {
    * @param plaintext plaintext; untouched when the tag is wrong
    * @returns 0, or BadTag
    */
-  aeadOpen(
-    key: Uint8Array,
-    nonce: Uint8Array,
-    associated: Uint8Array,
-    ciphertext: Uint8Array,
-    plaintext: Uint8Array,
-  ): number;
+  aeadOpen(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, ciphertext: Uint8Array, plaintext: Uint8Array): number;
 }
 
 /**
  * The imports of an applet: checks every address and length against linear memory, and every fixed length, before the
- * platform sees a buffer. A buffer that fails is InvalidArgument, and the platform is not called.
+ * platform sees a buffer. A buffer that fails is InvalidArgument, and the platform is not called. Memory and platform
+ * are asked for at each call, so that an instance can serve one chip after another.
  */
-export function bindPlatform(memory: () => WebAssembly.Memory, platform: Platform): WebAssembly.ModuleImports {
+export function bindPlatform(memory: () => WebAssembly.Memory, platform: () => Platform): WebAssembly.ModuleImports {
   let bytes = new Uint8Array(0);
   function view(address: number, length: number): Uint8Array | undefined {
     const { buffer } = memory();
@@ -278,153 +267,107 @@ export function bindPlatform(memory: () => WebAssembly.Memory, platform: Platfor
 
   return {
     flash_page_size(): number {
-      return platform.flashPageSize();
+      return platform().flashPageSize();
     },
     flash_page_count(): number {
-      return platform.flashPageCount();
+      return platform().flashPageCount();
     },
     flash_word_size(): number {
-      return platform.flashWordSize();
+      return platform().flashWordSize();
     },
     flash_read(address: number, destinationAddress: number, destinationLength: number): number {
       const destination = view(destinationAddress, destinationLength);
       if (destination === undefined) return PlatformError.InvalidArgument;
-      return platform.flashRead(address >>> 0, destination);
+      return platform().flashRead(address >>> 0, destination);
     },
     flash_program(address: number, sourceAddress: number, sourceLength: number): number {
       const source = view(sourceAddress, sourceLength);
       if (source === undefined) return PlatformError.InvalidArgument;
-      return platform.flashProgram(address >>> 0, source);
+      return platform().flashProgram(address >>> 0, source);
     },
     flash_erase(page: number): number {
-      return platform.flashErase(page >>> 0);
+      return platform().flashErase(page >>> 0);
     },
     random_bytes(destinationAddress: number, destinationLength: number): number {
       const destination = view(destinationAddress, destinationLength);
       if (destination === undefined) return PlatformError.InvalidArgument;
-      return platform.randomBytes(destination);
+      return platform().randomBytes(destination);
     },
     clock_seconds(): number {
-      return platform.clockSeconds();
+      return platform().clockSeconds();
     },
     counter_read(): number {
-      return platform.counterRead();
+      return platform().counterRead();
     },
     counter_increment(): number {
-      return platform.counterIncrement();
+      return platform().counterIncrement();
     },
     slot_kind(slot: number): number {
-      return platform.slotKind(slot >>> 0);
+      return platform().slotKind(slot >>> 0);
     },
     slot_generate(slot: number, kind: number): number {
-      return platform.slotGenerate(slot >>> 0, kind >>> 0);
+      return platform().slotGenerate(slot >>> 0, kind >>> 0);
     },
     slot_put(slot: number, secretAddress: number, secretLength: number): number {
       const secret = viewExactly(secretAddress, secretLength, 32);
       if (secret === undefined) return PlatformError.InvalidArgument;
-      return platform.slotPut(slot >>> 0, secret);
+      return platform().slotPut(slot >>> 0, secret);
     },
     slot_erase(slot: number): number {
-      return platform.slotErase(slot >>> 0);
+      return platform().slotErase(slot >>> 0);
     },
     slot_public(slot: number, destinationAddress: number, destinationLength: number): number {
       const destination = viewExactly(destinationAddress, destinationLength, 32);
       if (destination === undefined) return PlatformError.InvalidArgument;
-      return platform.slotPublic(slot >>> 0, destination);
+      return platform().slotPublic(slot >>> 0, destination);
     },
-    slot_derive(
-      slot: number,
-      infoAddress: number,
-      infoLength: number,
-      destinationAddress: number,
-      destinationLength: number,
-    ): number {
+    slot_derive(slot: number, infoAddress: number, infoLength: number, destinationAddress: number, destinationLength: number): number {
       const info = view(infoAddress, infoLength);
       if (info === undefined) return PlatformError.InvalidArgument;
       const destination = view(destinationAddress, destinationLength);
       if (destination === undefined) return PlatformError.InvalidArgument;
-      return platform.slotDerive(slot >>> 0, info, destination);
+      return platform().slotDerive(slot >>> 0, info, destination);
     },
-    ed25519_sign(
-      slot: number,
-      messageAddress: number,
-      messageLength: number,
-      signatureAddress: number,
-      signatureLength: number,
-    ): number {
+    ed25519_sign(slot: number, messageAddress: number, messageLength: number, signatureAddress: number, signatureLength: number): number {
       const message = view(messageAddress, messageLength);
       if (message === undefined) return PlatformError.InvalidArgument;
       const signature = viewExactly(signatureAddress, signatureLength, 64);
       if (signature === undefined) return PlatformError.InvalidArgument;
-      return platform.ed25519Sign(slot >>> 0, message, signature);
+      return platform().ed25519Sign(slot >>> 0, message, signature);
     },
-    ed25519_verify(
-      publicKeyAddress: number,
-      publicKeyLength: number,
-      messageAddress: number,
-      messageLength: number,
-      signatureAddress: number,
-      signatureLength: number,
-    ): number {
+    ed25519_verify(publicKeyAddress: number, publicKeyLength: number, messageAddress: number, messageLength: number, signatureAddress: number, signatureLength: number): number {
       const publicKey = viewExactly(publicKeyAddress, publicKeyLength, 32);
       if (publicKey === undefined) return PlatformError.InvalidArgument;
       const message = view(messageAddress, messageLength);
       if (message === undefined) return PlatformError.InvalidArgument;
       const signature = viewExactly(signatureAddress, signatureLength, 64);
       if (signature === undefined) return PlatformError.InvalidArgument;
-      return platform.ed25519Verify(publicKey, message, signature);
+      return platform().ed25519Verify(publicKey, message, signature);
     },
-    x25519_agree(
-      slot: number,
-      publicKeyAddress: number,
-      publicKeyLength: number,
-      destinationAddress: number,
-      destinationLength: number,
-    ): number {
+    x25519_agree(slot: number, publicKeyAddress: number, publicKeyLength: number, destinationAddress: number, destinationLength: number): number {
       const publicKey = viewExactly(publicKeyAddress, publicKeyLength, 32);
       if (publicKey === undefined) return PlatformError.InvalidArgument;
       const destination = viewExactly(destinationAddress, destinationLength, 32);
       if (destination === undefined) return PlatformError.InvalidArgument;
-      return platform.x25519Agree(slot >>> 0, publicKey, destination);
+      return platform().x25519Agree(slot >>> 0, publicKey, destination);
     },
-    sha256(
-      messageAddress: number,
-      messageLength: number,
-      destinationAddress: number,
-      destinationLength: number,
-    ): number {
+    sha256(messageAddress: number, messageLength: number, destinationAddress: number, destinationLength: number): number {
       const message = view(messageAddress, messageLength);
       if (message === undefined) return PlatformError.InvalidArgument;
       const destination = viewExactly(destinationAddress, destinationLength, 32);
       if (destination === undefined) return PlatformError.InvalidArgument;
-      return platform.sha256(message, destination);
+      return platform().sha256(message, destination);
     },
-    hmac_sha256(
-      keyAddress: number,
-      keyLength: number,
-      messageAddress: number,
-      messageLength: number,
-      destinationAddress: number,
-      destinationLength: number,
-    ): number {
+    hmac_sha256(keyAddress: number, keyLength: number, messageAddress: number, messageLength: number, destinationAddress: number, destinationLength: number): number {
       const key = view(keyAddress, keyLength);
       if (key === undefined) return PlatformError.InvalidArgument;
       const message = view(messageAddress, messageLength);
       if (message === undefined) return PlatformError.InvalidArgument;
       const destination = viewExactly(destinationAddress, destinationLength, 32);
       if (destination === undefined) return PlatformError.InvalidArgument;
-      return platform.hmacSha256(key, message, destination);
+      return platform().hmacSha256(key, message, destination);
     },
-    hkdf_sha256(
-      saltAddress: number,
-      saltLength: number,
-      materialAddress: number,
-      materialLength: number,
-      infoAddress: number,
-      infoLength: number,
-      destinationAddress: number,
-      destinationLength: number,
-    ): number {
+    hkdf_sha256(saltAddress: number, saltLength: number, materialAddress: number, materialLength: number, infoAddress: number, infoLength: number, destinationAddress: number, destinationLength: number): number {
       const salt = view(saltAddress, saltLength);
       if (salt === undefined) return PlatformError.InvalidArgument;
       const material = view(materialAddress, materialLength);
@@ -433,20 +376,9 @@ export function bindPlatform(memory: () => WebAssembly.Memory, platform: Platfor
       if (info === undefined) return PlatformError.InvalidArgument;
       const destination = view(destinationAddress, destinationLength);
       if (destination === undefined) return PlatformError.InvalidArgument;
-      return platform.hkdfSha256(salt, material, info, destination);
+      return platform().hkdfSha256(salt, material, info, destination);
     },
-    aead_seal(
-      keyAddress: number,
-      keyLength: number,
-      nonceAddress: number,
-      nonceLength: number,
-      associatedAddress: number,
-      associatedLength: number,
-      plaintextAddress: number,
-      plaintextLength: number,
-      ciphertextAddress: number,
-      ciphertextLength: number,
-    ): number {
+    aead_seal(keyAddress: number, keyLength: number, nonceAddress: number, nonceLength: number, associatedAddress: number, associatedLength: number, plaintextAddress: number, plaintextLength: number, ciphertextAddress: number, ciphertextLength: number): number {
       const key = viewExactly(keyAddress, keyLength, 32);
       if (key === undefined) return PlatformError.InvalidArgument;
       const nonce = viewExactly(nonceAddress, nonceLength, 12);
@@ -457,20 +389,9 @@ export function bindPlatform(memory: () => WebAssembly.Memory, platform: Platfor
       if (plaintext === undefined) return PlatformError.InvalidArgument;
       const ciphertext = view(ciphertextAddress, ciphertextLength);
       if (ciphertext === undefined) return PlatformError.InvalidArgument;
-      return platform.aeadSeal(key, nonce, associated, plaintext, ciphertext);
+      return platform().aeadSeal(key, nonce, associated, plaintext, ciphertext);
     },
-    aead_open(
-      keyAddress: number,
-      keyLength: number,
-      nonceAddress: number,
-      nonceLength: number,
-      associatedAddress: number,
-      associatedLength: number,
-      ciphertextAddress: number,
-      ciphertextLength: number,
-      plaintextAddress: number,
-      plaintextLength: number,
-    ): number {
+    aead_open(keyAddress: number, keyLength: number, nonceAddress: number, nonceLength: number, associatedAddress: number, associatedLength: number, ciphertextAddress: number, ciphertextLength: number, plaintextAddress: number, plaintextLength: number): number {
       const key = viewExactly(keyAddress, keyLength, 32);
       if (key === undefined) return PlatformError.InvalidArgument;
       const nonce = viewExactly(nonceAddress, nonceLength, 12);
@@ -481,7 +402,7 @@ export function bindPlatform(memory: () => WebAssembly.Memory, platform: Platfor
       if (ciphertext === undefined) return PlatformError.InvalidArgument;
       const plaintext = view(plaintextAddress, plaintextLength);
       if (plaintext === undefined) return PlatformError.InvalidArgument;
-      return platform.aeadOpen(key, nonce, associated, ciphertext, plaintext);
+      return platform().aeadOpen(key, nonce, associated, ciphertext, plaintext);
     },
   };
 }

@@ -28,9 +28,28 @@ export class FirmwareCompileError extends Error {
 const METHOD = "1";
 const LAYOUT_PATH = "firmware/platform/layout.ts";
 const LAYOUT_FUNCTION = "firmware/platform/layout/layout";
+const COMPILER_MODULE: string = "assemblyscript/asc";
 const ASCONFIG_PATH = "asconfig.json";
 
-interface Record {
+/** What of the compiler is used. Its own types would bring AssemblyScript's globals into every TypeScript file. */
+interface Compiler {
+  main(
+    parameters: readonly string[],
+    options: {
+      readonly stdout: Output;
+      readonly stderr: Output;
+      readFile(name: string, base: string): string | null;
+      writeFile(name: string, content: string | Uint8Array): void;
+      readonly transforms: readonly { afterCompile(module: ExportEditor): void }[];
+    },
+  ): Promise<{ readonly error: Error | null }>;
+}
+
+interface Output {
+  write(text: string | Uint8Array): void;
+}
+
+interface InputRecord {
   readonly method: string;
   readonly compiler: string;
   readonly outputHash: string;
@@ -71,7 +90,7 @@ function compilerVersion(root: string): string {
 export function isFresh(request: CompileRequest): boolean {
   const text = readIfThere(recordPath(request));
   if (text === null) return false;
-  const record = JSON.parse(text) as Record;
+  const record = JSON.parse(text) as InputRecord;
   if (record.method !== METHOD || record.compiler !== compilerVersion(request.root)) return false;
   if (hashIfThere(join(request.root, request.outputPath)) !== record.outputHash) return false;
   return Object.entries(record.files).every(([path, expected]) => hashIfThere(join(request.root, path)) === expected);
@@ -105,11 +124,15 @@ function exportLayout(module: ExportEditor): void {
 }
 
 async function compile(request: CompileRequest): Promise<void> {
-  const { main } = await import("assemblyscript/asc");
+  const { main } = (await import(COMPILER_MODULE)) as Compiler;
   const files = new Map<string, string | null>();
   const outputs = new Map<string, string | Uint8Array>();
   let diagnostics = "";
-  const sink = { write: (text: string | Uint8Array) => void (diagnostics += text.toString()) };
+  const sink = {
+    write(text: string | Uint8Array) {
+      diagnostics += text.toString();
+    },
+  };
   const options = {
     stdout: sink,
     stderr: sink,
@@ -119,7 +142,7 @@ async function compile(request: CompileRequest): Promise<void> {
       files.set(relative(request.root, path), text === null ? null : hash(text));
       return text;
     },
-    writeFile: (name: string, content: Uint8Array) => void outputs.set(name, content),
+    writeFile: (name: string, content: string | Uint8Array) => void outputs.set(name, content),
     transforms: [{ afterCompile: exportLayout }],
   };
   const { error } = await main(
@@ -131,7 +154,7 @@ async function compile(request: CompileRequest): Promise<void> {
       ...["--baseDir", request.root],
       ...["--outFile", request.outputPath],
     ],
-    options as unknown as Parameters<typeof main>[1],
+    options,
   );
   if (error !== null) throw new FirmwareCompileError(`${request.entryPath}: ${error.message}\n${diagnostics}`);
   writeOutputs(request, outputs, Object.fromEntries(files));
@@ -140,13 +163,18 @@ async function compile(request: CompileRequest): Promise<void> {
 function writeOutputs(
   request: CompileRequest,
   outputs: ReadonlyMap<string, string | Uint8Array>,
-  files: Record["files"],
+  files: InputRecord["files"],
 ): void {
   const wasm = outputs.get(request.outputPath);
   if (wasm === undefined) throw new FirmwareCompileError(`${request.entryPath}: the compiler wrote no output`);
   rmSync(recordPath(request), { force: true });
   for (const [path, content] of outputs) writeByRename(join(request.root, path), content);
-  const record: Record = { method: METHOD, compiler: compilerVersion(request.root), outputHash: hash(wasm), files };
+  const record: InputRecord = {
+    method: METHOD,
+    compiler: compilerVersion(request.root),
+    outputHash: hash(wasm),
+    files,
+  };
   writeByRename(recordPath(request), JSON.stringify(record));
 }
 

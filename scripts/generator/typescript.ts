@@ -40,7 +40,7 @@ function bindingText(declared: PlatformFunction): string {
   const passed = declared.parameters.map((parameter) =>
     parameter.kind === "u32" ? `${camelCase(parameter.name)} >>> 0` : camelCase(parameter.name),
   );
-  const call = `platform.${method}(${passed.join(", ")})`;
+  const call = `platform().${method}(${passed.join(", ")})`;
   const head = `    ${declared.name}(${names.map((name) => `${name}: number`).join(", ")}): number {\n`;
   const views = buffers.map((parameter) => {
     const name = camelCase(parameter.name);
@@ -73,9 +73,9 @@ export function typescriptText(): string {
   ].join("\n");
   const type = `/** What a chip provides to an applet. */\nexport interface Platform {\n${PLATFORM_FUNCTIONS.map(methodText).join("\n")}}\n`;
   const binding = `${docComment(
-    "The imports of an applet: checks every address and length against linear memory, and every fixed length, before the platform sees a buffer. A buffer that fails is InvalidArgument, and the platform is not called.",
+    "The imports of an applet: checks every address and length against linear memory, and every fixed length, before the platform sees a buffer. A buffer that fails is InvalidArgument, and the platform is not called. Memory and platform are asked for at each call, so that an instance can serve one chip after another.",
     "",
-  )}export function bindPlatform(memory: () => WebAssembly.Memory, platform: Platform): WebAssembly.ModuleImports {
+  )}export function bindPlatform(memory: () => WebAssembly.Memory, platform: () => Platform): WebAssembly.ModuleImports {
 ${MEMORY_VIEWS}
   return {
 ${PLATFORM_FUNCTIONS.map(bindingText).join("")}  };

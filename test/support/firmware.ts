@@ -7,9 +7,9 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileIfStale, type FirmwareTarget } from "../../scripts/firmware/compile.js";
 import { Chip, type ChipParts } from "../../simulator/chip.js";
-import { sodiumCryptography } from "../../simulator/crypto.js";
 import { bindPlatform, PLATFORM_MODULE, type Platform } from "../../simulator/platform.generated.js";
 import { SeededRandomness } from "../../simulator/randomness.js";
+import { sodiumCryptography } from "../../simulator/sodium.js";
 import { VirtualClock } from "../../simulator/time.js";
 
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -95,10 +95,10 @@ export async function loadModule<Exports extends object = Record<string, Exporte
     throw new FirmwareAssertion(text);
   };
   const instance = await WebAssembly.instantiate(await module, {
-    [PLATFORM_MODULE]: bindPlatform(linearMemory, platform),
+    [PLATFORM_MODULE]: bindPlatform(linearMemory, () => platform),
     env: { abort },
   });
-  memory = instance.exports["memory"] as WebAssembly.Memory;
+  memory = instance.exports.memory as WebAssembly.Memory;
   return withRoom<Exports>(instance, memory);
 }
 
@@ -106,7 +106,7 @@ function withRoom<Exports extends object>(
   instance: WebAssembly.Instance,
   memory: WebAssembly.Memory,
 ): LoadedModule<Exports> {
-  const heapBase = Number((instance.exports["__heap_base"] as WebAssembly.Global).value);
+  const heapBase = Number((instance.exports.__heap_base as WebAssembly.Global).value);
   let next = heapBase;
   const allocate = (lengthBytes: number): number => {
     const address = (next + 7) & ~7;

@@ -2,7 +2,7 @@
 
 import { hostNoiseCrypto, type NoiseCrypto } from "../../host/codec/noise.js";
 import type { Chip } from "../../simulator/chip.js";
-import { sodiumCryptography } from "../../simulator/crypto.js";
+import { sodiumCryptography } from "../../simulator/sodium.js";
 import { KeyKind } from "../../simulator/platform.generated.js";
 import { type Randomness, SeededRandomness } from "../../simulator/randomness.js";
 import { type LoadedModule, loadModule, testChip } from "./firmware.js";
