@@ -76,7 +76,6 @@ export const STORE_DATA_PUK: i32 = 4; // PUK digits
 export const STORE_DATA_PARAMETERS: i32 = 5; // by applet: generator: issuer, validities; all: see docs
 // PUT DATA after personalisation.
 export const PUT_DATA_LIST: i32 = 0x0101; // signed bad-id list; any host may deliver it
-export const PUT_DATA_TIME: i32 = 0x0102; // signed time of an issuer, raises the clock's floor
 
 // GET DATA tags (P1 P2).
 export const TAG_INFORMATION: i32 = 0xdf01; // versions, life cycle, role, subject id

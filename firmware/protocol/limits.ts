@@ -42,6 +42,8 @@ export const CBOR_DEPTH_MAX: i32 = 8;
 /** Names, account numbers and other text in tickets. */
 export const TEXT_BYTES_MAX: i32 = 64;
 export const TICKET_BYTES_MAX: i32 = 1536;
+/** Transfers in a ticket, the issuer's first one included. */
+export const TICKET_TRANSFERS_MAX: i32 = 4;
 /** Tickets that an agent holds. */
 export const TICKETS_MAX: i32 = 16;
 /** Entries of the transaction log, oldest overwritten. */

@@ -1,0 +1,127 @@
+/**
+ * The bad-id list (steps 314, 336, 1494, 1524, 1590): signed by a security server of this element's tree, versioned,
+ * bounded. The newest valid one wins.
+ *
+ * Delivered as [list, security server certificate]; list = signed object over [1, version, date, [[id, reason]...]].
+ *
+ *     head   [ version u8 | list version u64 | entries u16 ]
+ *     block  [ version u8 | up to 63 ids ]
+ */
+
+import { ID_BYTES, BAD_IDS_MAX, CERTIFICATE_BYTES_MAX } from "../protocol/limits";
+import { SIGNED_LIST } from "../protocol/kinds";
+import { REASON_BAD_ID, REASON_MALFORMED, REASON_TOO_LONG } from "../protocol/reasons";
+import { Reader } from "./cbor";
+import { Certificate, issuerVerify } from "./certificate";
+import { clockRaise } from "./clock";
+import { cosePayload, cosePayloadLength, coseVerify } from "./cose";
+import { elementTree, rootId, rootKey } from "./identity";
+import { equal } from "./memory";
+import { RECORD_BAD_IDS, RECORD_VERSION } from "./records";
+import { storeBegin, storeCommit, storePut, storeRead } from "./store";
+
+const BLOCK_IDS: u32 = 63;
+const BLOCK_BYTES: u32 = 1009;
+const HEAD_BYTES: u32 = 11;
+/** BAD_IDS_MAX ids take this many blocks. */
+const BLOCKS_MAX: u32 = 3;
+
+const head = memory.data(16, 8);
+const block = memory.data(1016, 8);
+const reader = changetype<Reader>(memory.data(offsetof<Reader>(), 4));
+const signer = changetype<Certificate>(memory.data(offsetof<Certificate>(), 8));
+
+let version: u64 = 0;
+let entries: u32 = 0;
+
+export function badIdsLoad(): void {
+  version = 0;
+  entries = 0;
+  if (storeRead(RECORD_BAD_IDS, 0, head, HEAD_BYTES) != HEAD_BYTES) return;
+  version = load<u64>(head, 1);
+  entries = load<u16>(head, 9);
+}
+
+export function badIdsVersion(): u64 {
+  return version;
+}
+
+/** 0, -REASON_BAD_ID, or an error of the store: a list that cannot be read lets nobody pass. */
+export function badIdsCheck(id: usize): i32 {
+  let checked: u32 = 0;
+  for (let index: u32 = 0; index < BLOCKS_MAX && checked < entries; index++) {
+    const length = storeRead(RECORD_BAD_IDS + 1 + index, 0, block, BLOCK_BYTES);
+    if (length < 0) return length;
+    for (let at: u32 = 1; at + ID_BYTES <= <u32>length; at += ID_BYTES) {
+      if (equal(block + at, id, ID_BYTES)) return -REASON_BAD_ID;
+      checked += 1;
+    }
+  }
+  return 0;
+}
+
+/** Takes a list if it is valid and newer: 1 taken, 0 not newer, or an error. */
+export function badIdsTake(bytes: usize, length: u32): i32 {
+  reader.begin(bytes, length);
+  reader.arrayOf(2);
+  const list = reader.bytes(1, length);
+  const listLength = reader.length;
+  const certificate = reader.bytes(1, CERTIFICATE_BYTES_MAX);
+  const certificateLength = reader.length;
+  let status = reader.finish();
+  const tree = elementTree();
+  if (status == 0) status = issuerVerify(certificate, certificateLength, rootId(tree), rootKey(tree), tree, 0, signer);
+  if (status == 0) status = coseVerify(SIGNED_LIST, list, listLength, signer.signatureKey);
+  if (status < 0) return status;
+  const payload = cosePayload(list, listLength);
+  return payload == 0 ? -REASON_MALFORMED : take(payload, cosePayloadLength());
+}
+
+function take(payload: usize, length: u32): i32 {
+  reader.begin(payload, length);
+  reader.arrayOf(4);
+  if (reader.uint() != 1) return -REASON_MALFORMED;
+  const newVersion = reader.uint();
+  const date = reader.uint();
+  const count = reader.array();
+  if (count > <u32>BAD_IDS_MAX) return -REASON_TOO_LONG;
+  const start = reader.at;
+  for (let i: u32 = 0; i < count; i++) {
+    reader.arrayOf(2);
+    reader.fixed(ID_BYTES);
+    reader.uint();
+  }
+  const status = reader.finish();
+  if (status < 0) return status;
+  if (newVersion <= version) return 0;
+  const written = write(newVersion, start, payload + length, count);
+  if (written < 0) return written;
+  version = newVersion;
+  entries = count;
+  const raised = clockRaise(date);
+  return raised < 0 ? raised : 1;
+}
+
+/** All blocks and the head in one transaction; `start` is the first of `count` entries that were found well-formed. */
+function write(newVersion: u64, start: usize, end: usize, count: u32): i32 {
+  let status = storeBegin(HEAD_BYTES + BLOCKS_MAX * BLOCK_BYTES, 1 + BLOCKS_MAX);
+  if (status < 0) return status;
+  reader.begin(start, <u32>(end - start));
+  let left = count;
+  for (let index: u32 = 0; index < BLOCKS_MAX && left > 0 && status >= 0; index++) {
+    const here = left < BLOCK_IDS ? left : BLOCK_IDS;
+    store<u8>(block, RECORD_VERSION);
+    for (let i: u32 = 0; i < here; i++) {
+      reader.arrayOf(2);
+      memory.copy(block + 1 + i * ID_BYTES, reader.fixed(ID_BYTES), ID_BYTES);
+      reader.uint();
+    }
+    left -= here;
+    status = storePut(RECORD_BAD_IDS + 1 + index, block, 1 + here * ID_BYTES);
+  }
+  store<u8>(head, RECORD_VERSION);
+  store<u64>(head, newVersion, 1);
+  store<u16>(head, <u16>count, 9);
+  if (status >= 0) status = storePut(RECORD_BAD_IDS, head, HEAD_BYTES);
+  return status < 0 ? status : storeCommit();
+}
