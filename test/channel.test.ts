@@ -112,6 +112,19 @@ describe("channel messages that are altered, truncated, repeated, reordered or l
     expect(firmware.tryOpen(Uint8Array.of(0, ...sealed))).toBe(-REASON_BAD_SEAL);
   });
 
+  it("every byte of the tag tells a repeat from another message", () => {
+    for (let position = 24; position < 40; position += 1) {
+      const [firmware, host] = [firmwareChannel(false), hostChannel(true)];
+      const sealed = host.seal(bytes(1));
+      firmware.open(sealed);
+      sealed[position] = (sealed[position] ?? 0) ^ 1;
+      expect(firmware.tryOpen(sealed)).toBe(-REASON_BAD_SEAL);
+      const receiver = hostChannel(false);
+      receiver.open(hostChannel(true).seal(bytes(1)));
+      expect(reasonOf(() => receiver.open(sealed))).toBe(REASON_BAD_SEAL);
+    }
+  });
+
   it("a refusal in between does not forget the last accepted message", () => {
     const [firmware, host] = [firmwareChannel(false), hostChannel(true)];
     const sealed = host.seal(bytes(1));

@@ -131,7 +131,6 @@ const ownPublic = memory.data(KEY_BYTES, 8);
 /** The symmetric state of sealing to a public key. */
 const oneWay = changetype<Session>(memory.data(offsetof<Session>(), 8));
 
-
 @inline function hashOf(s: Session): usize {
   return changetype<usize>(s) + offsetof<Session>("hash");
 }

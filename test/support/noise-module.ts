@@ -2,9 +2,9 @@
 
 import { hostNoiseCrypto, type NoiseCrypto } from "../../host/codec/noise.js";
 import type { Chip } from "../../simulator/chip.js";
-import { sodiumCryptography } from "../../simulator/sodium.js";
 import { KeyKind } from "../../simulator/platform.generated.js";
 import { type Randomness, SeededRandomness } from "../../simulator/randomness.js";
+import { sodiumCryptography } from "../../simulator/sodium.js";
 import { type LoadedModule, loadModule, testChip } from "./firmware.js";
 
 export const SESSION_NONE = 0;
