@@ -72,3 +72,7 @@ export const STORE_VALUE_BYTES_MAX: i32 = 1024;
 export const STORE_RECORDS_MAX: i32 = 768;
 /** Records that one transaction writes or deletes. */
 export const STORE_TRANSACTION_RECORDS_MAX: i32 = 96;
+/** Deletions that one transaction can always make, however full the store is. */
+export const STORE_RESERVE_RECORDS: i32 = 16;
+/** Room that housekeeping keeps ready, so that a transaction seldom waits for garbage to be collected. */
+export const STORE_AHEAD_BYTES: i32 = 16384;

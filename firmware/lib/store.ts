@@ -1,0 +1,277 @@
+import { slotDerive, sha256 } from "../platform/imports";
+import {
+  STORE_RECORDS_MAX,
+  STORE_RESERVE_RECORDS,
+  STORE_TRANSACTION_RECORDS_MAX,
+  STORE_VALUE_BYTES_MAX,
+} from "../protocol/limits";
+import { REASON_NOT_FOUND, REASON_STORE_FAILURE, REASON_STORE_FULL, REASON_TOO_LONG } from "../protocol/reasons";
+import { wipe } from "./memory";
+import {
+  capacityBytes,
+  makeSpace,
+  NUMBER_MAX,
+  overheadBytes,
+  reserveBytes,
+  spareBytes,
+  transactionBytes,
+  workAhead,
+} from "./store/collect";
+import { loadGeometry, readRecord } from "./store/entries";
+import { COMMIT_BYTES, KIND_DELETE, KIND_PUT } from "./store/layout";
+import { addressOf } from "./store/entries";
+import { append, appendCommit, rewind, settleCounter } from "./store/log";
+import { BLANK, formatLog, MOUNTED, mountLog } from "./store/mount";
+import {
+  CHANGES,
+  INDEX_ENTRY_BYTES,
+  MAC_KEY,
+  PHASE_CLOSED,
+  PHASE_DOOMED,
+  PHASE_OPEN,
+  PHASE_READY,
+  PLACE_NONE,
+  STAGE,
+  state,
+  VALUE,
+} from "./store/state";
+import {
+  entryBytes,
+  indexApply,
+  indexFind,
+  indexKey,
+  indexLowerBound,
+  indexPlace,
+  placeAt,
+  placeLength,
+} from "./store/table";
+
+export const STORE_MOUNTED: i32 = MOUNTED;
+export const STORE_BLANK: i32 = BLANK;
+/** What storeWear writes: minimum, maximum and total of erasures, number of pages; u32 each. */
+export const STORE_WEAR_BYTES: u32 = 16;
+
+const KEY_INFO: usize = memory.data<u8>([0x73, 0x74, 0x6f, 0x72, 0x65]); // "store"
+const KEY_INFO_BYTES: u32 = 5;
+
+function open(keySlot: u32): i32 {
+  state.phase = PHASE_CLOSED;
+  const status = loadGeometry();
+  return status < 0 ? status : slotDerive(keySlot, KEY_INFO, KEY_INFO_BYTES, MAC_KEY, 32);
+}
+
+/**
+ * At boot: authenticates what flash holds and builds the index. STORE_MOUNTED, STORE_BLANK if all flash is erased, or
+ * an error, after which nothing was written and only storeMount and storeFormat do anything.
+ */
+export function storeMount(keySlot: u32): i32 {
+  let status = open(keySlot);
+  if (status >= 0) status = mountLog();
+  if (status != STORE_MOUNTED) wipe(MAC_KEY, 32);
+  return status;
+}
+
+/** Erases everything and starts empty. To be called under a new key if the flash held a store. */
+export function storeFormat(keySlot: u32): i32 {
+  let status = open(keySlot);
+  if (status >= 0) status = formatLog();
+  if (status < 0) wipe(MAC_KEY, 32);
+  return status;
+}
+
+/**
+ * Opens a transaction that puts or deletes at most `records` records, with at most `bytes` bytes of values together.
+ * Collects garbage first if it must. -REASON_STORE_FULL: there is no room, and no record has changed.
+ */
+export function storeBegin(bytes: u32, records: u32): i32 {
+  if (state.phase != PHASE_READY) return -REASON_STORE_FAILURE;
+  if (records > <u32>STORE_TRANSACTION_RECORDS_MAX || bytes > records * STORE_VALUE_BYTES_MAX) return -REASON_TOO_LONG;
+  let status = settleCounter();
+  if (status < 0) return status;
+  if (state.number >= NUMBER_MAX) return -REASON_STORE_FAILURE;
+  const need = transactionBytes(bytes, records);
+  const isPlain = need <= spareBytes() && state.records + records <= <u32>STORE_RECORDS_MAX;
+  // The reserve is for deletions: it is whole again when they are done.
+  if (!isPlain && (bytes > 0 || state.liveBytes + need > capacityBytes())) return -REASON_STORE_FULL;
+  status = makeSpace(bytes, records);
+  if (status < 0) return status;
+  state.phase = PHASE_OPEN;
+  state.entries = 0;
+  state.changes = 0;
+  state.bytesLeft = bytes;
+  state.recordsLeft = records;
+  state.mayOnlyDelete = isPlain ? 0 : 1;
+  state.headAtBegin = state.head;
+  return 0;
+}
+
+/** Writes a record, new or in place of the old one. More than was reserved is refused with -REASON_STORE_FULL. */
+export function storePut(key: u32, value: usize, length: u32): i32 {
+  if (state.phase != PHASE_OPEN) return -REASON_STORE_FAILURE;
+  assert(key != 0);
+  if (length > <u32>STORE_VALUE_BYTES_MAX) return -REASON_TOO_LONG;
+  if (state.mayOnlyDelete || state.recordsLeft == 0 || length > state.bytesLeft) return -REASON_STORE_FULL;
+  state.bytesLeft -= length;
+  return change(KIND_PUT, key, value, length);
+}
+
+/** Deletes a record; -REASON_NOT_FOUND if there is none. */
+export function storeDelete(key: u32): i32 {
+  if (state.phase != PHASE_OPEN) return -REASON_STORE_FAILURE;
+  if (!existsAfterChanges(key)) return -REASON_NOT_FOUND;
+  if (state.recordsLeft == 0) return -REASON_STORE_FULL;
+  return change(KIND_DELETE, key, VALUE, 0);
+}
+
+function existsAfterChanges(key: u32): bool {
+  for (let i = state.changes; i > 0; i--) {
+    const at = CHANGES + (i - 1) * INDEX_ENTRY_BYTES;
+    if (load<u32>(at) == key) return load<u32>(at, 4) != PLACE_NONE;
+  }
+  return indexFind(key) != PLACE_NONE;
+}
+
+function change(kind: u32, key: u32, value: usize, length: u32): i32 {
+  assert(state.changes < <u32>STORE_TRANSACTION_RECORDS_MAX);
+  const status = append(kind, key, value, length);
+  if (status < 0) {
+    doom();
+    return status;
+  }
+  const address = addressOf(state.head, state.offset - entryBytes(length));
+  const at = CHANGES + state.changes * INDEX_ENTRY_BYTES;
+  store<u32>(at, key);
+  store<u32>(at, kind == KIND_PUT ? placeAt(address, length) : PLACE_NONE, 4);
+  state.changes++;
+  state.recordsLeft--;
+  return 0;
+}
+
+function doom(): void {
+  rewind(state.headAtBegin);
+  state.phase = PHASE_DOOMED;
+}
+
+/**
+ * Makes all changes of the transaction so, in one step. After an error none of them is, now or after any power cut, and
+ * the transaction is over. With no changes nothing is written.
+ */
+export function storeCommit(): i32 {
+  if (state.phase == PHASE_DOOMED) {
+    storeAbort();
+    return -REASON_STORE_FAILURE;
+  }
+  if (state.phase != PHASE_OPEN) return -REASON_STORE_FAILURE;
+  if (state.changes > 0) {
+    const status = appendCommit(state.tail, state.first);
+    if (status < 0) {
+      doom();
+      storeAbort();
+      return status;
+    }
+    for (let i: u32 = 0; i < state.changes; i++) {
+      const at = CHANGES + i * INDEX_ENTRY_BYTES;
+      const isDone = indexApply(load<u32>(at), load<u32>(at, 4));
+      assert(isDone); // storeBegin saw to the room
+    }
+    // It is done, whatever the counter says: what goes wrong there, the next storeBegin meets again.
+    settleCounter();
+  }
+  state.phase = PHASE_READY;
+  return 0;
+}
+
+/** Ends the transaction, if one is open, without any change. */
+export function storeAbort(): void {
+  if (state.phase != PHASE_OPEN && state.phase != PHASE_DOOMED) return;
+  state.entries = 0;
+  state.changes = 0;
+  state.phase = PHASE_READY;
+}
+
+/** Length of a record's value, or -REASON_NOT_FOUND. Like all that reads, it sees the state before an open transaction. */
+export function storeLength(key: u32): i32 {
+  if (state.phase == PHASE_CLOSED) return -REASON_STORE_FAILURE;
+  const place = indexFind(key);
+  return place == PLACE_NONE ? -REASON_NOT_FOUND : placeLength(place);
+}
+
+/** Copies at most `length` bytes of a value from `offset` on: how many, or an error. The whole record is checked. */
+export function storeRead(key: u32, offset: u32, destination: usize, length: u32): i32 {
+  if (state.phase == PHASE_CLOSED) return -REASON_STORE_FAILURE;
+  const place = indexFind(key);
+  if (place == PLACE_NONE) return -REASON_NOT_FOUND;
+  const whole = readRecord(key, place);
+  if (whole < 0) return whole;
+  if (offset >= <u32>whole) return 0;
+  const bytes = min(length, <u32>whole - offset);
+  memory.copy(destination, VALUE + offset, bytes);
+  return bytes;
+}
+
+/** Smallest key above `after` and not above `last`, or 0. */
+export function storeNext(after: u32, last: u32): u32 {
+  if (state.phase == PHASE_CLOSED || after == u32.MAX_VALUE) return 0;
+  const position = indexLowerBound(after + 1);
+  if (position == state.records) return 0;
+  const key = indexKey(position);
+  return key <= last ? key : 0;
+}
+
+/** Records that the next storeBegin takes for sure, together with storeFreeBytes. */
+export function storeFreeRecords(): u32 {
+  if (state.phase == PHASE_CLOSED) return 0;
+  const spare = spareBytes();
+  if (spare < COMMIT_BYTES) return 0;
+  const records = min<u32>(STORE_TRANSACTION_RECORDS_MAX, STORE_RECORDS_MAX - state.records);
+  return min(records, (spare - COMMIT_BYTES) / (2 * overheadBytes()));
+}
+
+/** Bytes of values that the next storeBegin takes for sure, in storeFreeRecords records. */
+export function storeFreeBytes(): u32 {
+  const records = storeFreeRecords();
+  if (records == 0) return 0;
+  return min<u32>(records * STORE_VALUE_BYTES_MAX, spareBytes() - transactionBytes(0, records));
+}
+
+/**
+ * One step of work that can be done ahead of need, when nothing waits: erases a page or collects one page's garbage.
+ * 1 if there may be more to do, 0 if not, or an error. Inside a transaction it does nothing.
+ */
+export function storeHousekeeping(): i32 {
+  if (state.phase == PHASE_CLOSED) return -REASON_STORE_FAILURE;
+  return state.phase == PHASE_READY ? workAhead() : 0;
+}
+
+/** Erasures as the position in the ring tells them; see the header. */
+export function storeWear(destination: usize): i32 {
+  if (state.phase == PHASE_CLOSED) return -REASON_STORE_FAILURE;
+  const minimum = state.tail / state.pages;
+  const isUneven: u32 = state.tail % state.pages == 0 ? 0 : 1;
+  store<u32>(destination, minimum);
+  store<u32>(destination, minimum + isUneven + state.repeats, 4);
+  store<u32>(destination, state.tail + state.repeats, 8);
+  store<u32>(destination, state.pages, 12);
+  return 0;
+}
+
+/**
+ * What the store contains, as 32 bytes: d = 32 zero bytes, then for each record in the order of keys
+ * d = SHA-256(d, key u32, length u32, value), little-endian.
+ */
+export function storeDigest(destination: usize): i32 {
+  if (state.phase == PHASE_CLOSED) return -REASON_STORE_FAILURE;
+  memory.fill(destination, 0, 32);
+  for (let i: u32 = 0; i < state.records; i++) {
+    const key = indexKey(i);
+    const length = readRecord(key, indexPlace(i));
+    if (length < 0) return length;
+    const start = VALUE - 40;
+    memory.copy(start, destination, 32);
+    store<u32>(start, key, 32);
+    store<u32>(start, length, 36);
+    const status = sha256(start, 40 + length, destination, 32);
+    if (status < 0) return status;
+  }
+  return 0;
+}

@@ -1,0 +1,1 @@
+export * from "../../firmware/lib/store";
