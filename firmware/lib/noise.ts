@@ -15,7 +15,8 @@
  * sessionRemoteStatic is the key in the peer's certificate.
  *
  * An error in the handshake ends the session and wipes it. Not an error: the last accepted message again, which answers
- * -REASON_REPEAT and changes nothing, in the handshake as after it.
+ * -REASON_REPEAT and changes nothing, in the handshake as after it. (The first message has no tag: its last 16 bytes
+ * stand for one. Whoever forges them is answered with a message that was sent before.)
  */
 
 import {
