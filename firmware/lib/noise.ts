@@ -132,21 +132,26 @@ const ownPublic = memory.data(KEY_BYTES, 8);
 /** The symmetric state of sealing to a public key. */
 const oneWay = changetype<Session>(memory.data(offsetof<Session>(), 8));
 
+
 @inline function hashOf(s: Session): usize {
   return changetype<usize>(s) + offsetof<Session>("hash");
 }
+
 
 @inline function chainingKeyOf(s: Session): usize {
   return changetype<usize>(s) + offsetof<Session>("chainingKey");
 }
 
+
 @inline function handshakeKeyOf(s: Session): usize {
   return changetype<usize>(s) + offsetof<Session>("handshakeKey");
 }
 
+
 @inline function remoteEphemeralOf(s: Session): usize {
   return changetype<usize>(s) + offsetof<Session>("remoteEphemeral");
 }
+
 
 @inline function remoteStaticOf(s: Session): usize {
   return changetype<usize>(s) + offsetof<Session>("remoteStatic");
