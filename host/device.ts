@@ -1,0 +1,196 @@
+/**
+ * A transaction device: a host with a trusted agent, a money module, or both. Applications hold one conversation at a
+ * time with it: they give commands and are told notices, in order.
+ */
+
+import * as p from "../firmware/protocol/apdu.js";
+import { command } from "./commands.js";
+import type { PeerLink } from "./communications.js";
+import type { Element } from "./element.js";
+import {
+  type CarriedEnvelope,
+  ElementMissingError,
+  type ElementSort,
+  type ManagerEvent,
+  MessageManager,
+} from "./message-manager.js";
+import type { Notice, NoticeName, NoticeOf } from "./notices.js";
+import { ReasonError } from "./reasons.js";
+import type { Clock, Timers } from "./services/clock.js";
+
+export interface DeviceParts {
+  readonly name: string;
+  readonly agent?: Element;
+  readonly module?: Element;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly queryAfter_ms?: number;
+  readonly recorder?: (envelope: CarriedEnvelope) => void;
+}
+
+/** The device is in another conversation. */
+export class DeviceBusyError extends Error {
+  constructor(name: string) {
+    super(`${name} is in the middle of another transaction. No money moved. Wait until it is done.`);
+    this.name = "DeviceBusyError";
+  }
+}
+
+/** The other device went away. */
+export class LinkClosedError extends Error {
+  constructor() {
+    super(
+      "The connection broke. The money is where it was, or in an open transaction; connect the two devices again and resume.",
+    );
+    this.name = "LinkClosedError";
+  }
+}
+
+export class Device {
+  readonly name: string;
+  readonly parts: DeviceParts;
+  readonly manager: MessageManager;
+  #conversation: Conversation | undefined;
+
+  constructor(parts: DeviceParts) {
+    this.name = parts.name;
+    this.parts = parts;
+    this.manager = new MessageManager(parts);
+  }
+
+  get agent(): Element {
+    if (this.parts.agent === undefined) throw new ElementMissingError("agent");
+    return this.parts.agent;
+  }
+
+  get module(): Element {
+    if (this.parts.module === undefined) throw new ElementMissingError("module");
+    return this.parts.module;
+  }
+
+  elements(): Element[] {
+    return [this.parts.agent, this.parts.module].filter((element) => element !== undefined);
+  }
+
+  /** The owner's PIN and the date, to every element: after power-up, before anything else. */
+  async unlock(pin: string): Promise<void> {
+    for (const element of this.elements()) {
+      await element.verifyPin(pin);
+      await element.open(this.parts.clock.now_seconds());
+    }
+  }
+
+  /** Power off and on, and unlocked again. */
+  async restart(pin: string): Promise<void> {
+    this.manager.disconnect();
+    for (const element of this.elements()) await element.restart();
+    await this.unlock(pin);
+  }
+
+  get isOperational(): boolean {
+    return this.elements().every((element) => element.known.life === p.LIFE_OPERATIONAL);
+  }
+
+  /**
+   * Holds a conversation from its first command to its end. Whatever ends it early, an error or the application, the
+   * elements are told to cancel, so that none of them waits for a host that has left.
+   */
+  async converse<Result>(
+    link: PeerLink | undefined,
+    sort: ElementSort,
+    work: (conversation: Conversation) => Promise<Result>,
+  ): Promise<Result> {
+    if (this.#conversation !== undefined) throw new DeviceBusyError(this.name);
+    const conversation = new Conversation(this.manager, sort, link);
+    this.#conversation = conversation;
+    this.manager.onEvent = (event) => conversation.take(event);
+    try {
+      return await work(conversation);
+    } catch (error) {
+      await this.manager.command(sort, command.cancel()).catch(() => undefined);
+      throw error;
+    } finally {
+      this.#conversation = undefined;
+      this.manager.onEvent = undefined;
+    }
+  }
+}
+
+export interface SourcedNotice {
+  readonly source: ElementSort;
+  readonly notice: Notice;
+}
+
+/** Commands to the device's elements and their notices, in order, while one transaction lasts. */
+export class Conversation {
+  readonly #manager: MessageManager;
+  readonly #sort: ElementSort;
+  readonly #link: PeerLink | undefined;
+  readonly #events: ManagerEvent[] = [];
+  #wake: (() => void) | undefined;
+  #connected = false;
+
+  constructor(manager: MessageManager, sort: ElementSort, link: PeerLink | undefined) {
+    this.#manager = manager;
+    this.#sort = sort;
+    this.#link = link;
+  }
+
+  take(event: ManagerEvent): void {
+    this.#events.push(event);
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  /** Gives the element that leads this conversation a command, or another one of the device. */
+  async command(envelope: Uint8Array, to: ElementSort = this.#sort): Promise<void> {
+    this.#connect();
+    await this.#manager.command(to, envelope);
+  }
+
+  /** Prepares the element before the peer's first message can reach it. */
+  async prepare(envelope: Uint8Array): Promise<void> {
+    await this.#manager.command(this.#sort, envelope);
+    this.#connect();
+  }
+
+  #connect(): void {
+    if (this.#connected || this.#link === undefined) return;
+    this.#connected = true;
+    this.#manager.connect(this.#link);
+  }
+
+  /** The next notice. A fault of the device, or a link that broke, is thrown. */
+  async next(): Promise<SourcedNotice> {
+    while (this.#events.length === 0) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    const event = this.#events.shift() as ManagerEvent;
+    if (event.kind === "fault") throw event.error;
+    if (event.kind === "link-closed") throw new LinkClosedError();
+    return event;
+  }
+
+  /** Waits until no element of this device waits for an answer of its peer: the last message has arrived. */
+  quiet(): Promise<void> {
+    return this.#manager.quiet();
+  }
+
+  /** Notices that are there already, without waiting. */
+  drain(): SourcedNotice[] {
+    const notices: SourcedNotice[] = [];
+    for (const event of this.#events.splice(0)) if (event.kind === "notice") notices.push(event);
+    return notices;
+  }
+
+  /** Waits for a notice of this name; others are skipped, an abort is thrown. */
+  async expect<Name extends NoticeName>(name: Name): Promise<NoticeOf<Name>> {
+    for (;;) {
+      const { notice } = await this.next();
+      if (notice.name === name) return notice as NoticeOf<Name>;
+      if (notice.name === "aborted") throw new ReasonError(notice.reason, notice.byPeer);
+    }
+  }
+}

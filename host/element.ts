@@ -1,0 +1,299 @@
+/** A typed client of one element, a money module or a trusted agent: one method for each command of `docs/APDU.md`. */
+
+import * as p from "../firmware/protocol/apdu.js";
+import { ApduClient, type Command, EXTENDED_ANSWER_BYTES_MAX, type Response, SHORT_ANSWER_BYTES_MAX } from "./apdu.js";
+import { toHex } from "./codec/bytes.js";
+import { type CborValue, decode } from "./codec/cbor.js";
+import {
+  type Balance,
+  type Counters,
+  type Information,
+  type LogEntry,
+  type NoteSummary,
+  type Pending,
+  readBalances,
+  readCounters,
+  readInformation,
+  readIssued,
+  readLogEntry,
+  readNote,
+  readPending,
+  readStoreState,
+  readTicketSummary,
+  type StoreState,
+  type TicketSummary,
+} from "./element-data.js";
+import { StatusWordError } from "./status-words.js";
+import { TlvReader } from "./tlv.js";
+import { type Transport, TransportError } from "./transport.js";
+import type { Money } from "./units.js";
+
+const AID_PREFIX = Uint8Array.of(0xf0, 0x54, 0x41, 0x4c, 0x4c, 0x59);
+const FCI_TEMPLATE = 0x6f;
+const FCI_PROPRIETARY = 0xa5;
+const RECORDS_MAX = 255;
+/** A lost answer is asked for again this many times. The element recognises a repeated envelope and answers as before. */
+const REPEATS_MAX = 3;
+/** More envelopes than this in answer to one is no answer of ours. */
+const ENVELOPES_MAX = 64;
+
+export class Element {
+  readonly client: ApduClient;
+  readonly applet: number;
+  #information: Information | undefined;
+
+  private constructor(client: ApduClient, applet: number) {
+    this.client = client;
+    this.applet = applet;
+  }
+
+  /** Selects the applet on a card. */
+  static async select(transport: Transport, applet: number): Promise<Element> {
+    const element = new Element(new ApduClient(transport), applet);
+    await element.select();
+    return element;
+  }
+
+  /** Selects again, as after power-up. */
+  async select(): Promise<Information> {
+    const aid = Uint8Array.of(...AID_PREFIX, this.applet);
+    const fci = await this.#ask({ cla: p.CLA_ISO, ins: p.INS_SELECT, p1: 4, p2: 0, data: aid }, SHORT_ANSWER_BYTES_MAX);
+    const proprietary = new TlvReader(new TlvReader(fci).bytes(FCI_TEMPLATE)).bytes(FCI_PROPRIETARY);
+    this.#information = readInformation(new TlvReader(proprietary).bytes(p.TAG_INFORMATION));
+    return this.#information;
+  }
+
+  /** What the element last said of itself. */
+  get known(): Information {
+    if (this.#information === undefined) throw new Error("the element was not selected");
+    return this.#information;
+  }
+
+  /** Subject id; an element before personalisation has none. */
+  get id(): Uint8Array {
+    const { id } = this.known;
+    if (id === undefined) throw new Error("The chip has no identity yet. No money is in it. Personalise it first.");
+    return id;
+  }
+
+  get idHex(): string {
+    return toHex(this.id);
+  }
+
+  /** Power off and on, then SELECT. PIN and date are to be given again. */
+  async restart(): Promise<void> {
+    await this.client.transport.reset();
+    await this.select();
+  }
+
+  // Owner.
+
+  async verifyPin(digits: string): Promise<void> {
+    await this.#tell(p.CLA_ISO, p.INS_VERIFY, 0, p.REFERENCE_PIN, ascii(digits));
+  }
+
+  async pinTriesLeft(): Promise<number> {
+    const { status } = await this.client.exchange({ cla: p.CLA_ISO, ins: p.INS_VERIFY, p1: 0, p2: p.REFERENCE_PIN });
+    if (status === p.SW_OK) return (await this.counters()).pinTries;
+    const tries = new StatusWordError(status, p.INS_VERIFY).triesLeft;
+    if (tries === undefined) throw new StatusWordError(status, p.INS_VERIFY);
+    return tries;
+  }
+
+  async changePin(oldDigits: string, newDigits: string): Promise<void> {
+    await this.#tell(p.CLA_ISO, p.INS_CHANGE_REFERENCE_DATA, 0, p.REFERENCE_PIN, twoReferences(oldDigits, newDigits));
+  }
+
+  async unblockPin(pukDigits: string, newDigits: string): Promise<void> {
+    await this.#tell(p.CLA_ISO, p.INS_RESET_RETRY_COUNTER, 0, p.REFERENCE_PIN, twoReferences(pukDigits, newDigits));
+  }
+
+  /** Gives the element date and time until its next power-off. */
+  async open(now_seconds: bigint): Promise<void> {
+    const date = new Uint8Array(8);
+    new DataView(date.buffer).setBigUint64(0, now_seconds);
+    await this.#tell(p.CLA_OWN, p.INS_OPEN, 0, 0, date);
+  }
+
+  // What it holds.
+
+  async information(): Promise<Information> {
+    this.#information = readInformation(await this.getData(p.TAG_INFORMATION));
+    return this.#information;
+  }
+
+  chain(): Promise<Uint8Array> {
+    return this.getData(p.TAG_CHAIN);
+  }
+
+  async store(): Promise<StoreState> {
+    return readStoreState(await this.getData(p.TAG_STORE));
+  }
+
+  async counters(): Promise<Counters> {
+    return readCounters(await this.getData(p.TAG_COUNTERS));
+  }
+
+  digest(): Promise<Uint8Array> {
+    return this.getData(p.TAG_DIGEST);
+  }
+
+  async balances(): Promise<Balance[]> {
+    return readBalances(await this.getData(p.TAG_BALANCE));
+  }
+
+  async pending(): Promise<Pending[]> {
+    return readPending(await this.getData(p.TAG_PENDING));
+  }
+
+  async issued(): Promise<Money[]> {
+    return readIssued(await this.getData(p.TAG_ISSUED));
+  }
+
+  async log(): Promise<LogEntry[]> {
+    return (await this.records(p.FILE_LOG)).map(readLogEntry);
+  }
+
+  async notes(): Promise<NoteSummary[]> {
+    return (await this.records(p.FILE_NOTES)).map(readNote);
+  }
+
+  async tickets(): Promise<TicketSummary[]> {
+    return (await this.records(p.FILE_TICKETS)).map(readTicketSummary);
+  }
+
+  /** Value of a data object; 6A88 when there is none. */
+  async getData(tag: number): Promise<Uint8Array> {
+    const command = { cla: p.CLA_ISO, ins: p.INS_GET_DATA, p1: tag >> 8, p2: tag & 0xff };
+    return new TlvReader(await this.#ask(command, EXTENDED_ANSWER_BYTES_MAX)).bytes(tag);
+  }
+
+  /** Every record of a file, from number 1 to the first that is missing. */
+  async records(file: number): Promise<CborValue[]> {
+    const records: CborValue[] = [];
+    for (let number = 1; number <= RECORDS_MAX; number += 1) {
+      const command = { cla: p.CLA_ISO, ins: p.INS_READ_RECORD, p1: number, p2: (file << 3) | 4 };
+      const response = await this.client.exchange({ ...command, answerBytesMax: EXTENDED_ANSWER_BYTES_MAX });
+      if (response.status === p.SW_RECORD_NOT_FOUND) break;
+      if (response.status !== p.SW_OK) throw new StatusWordError(response.status, command.ins);
+      records.push(decode(response.data));
+    }
+    return records;
+  }
+
+  // Envelopes.
+
+  /** Delivers an envelope and fetches everything the element has to say to it. Repeats what was lost on the way. */
+  async deliver(envelope: Uint8Array): Promise<Uint8Array[]> {
+    const response = await this.#repeating(() => this.#envelope(envelope));
+    return this.#fetchAll(response.status);
+  }
+
+  /** Fetches the last answer again from its first envelope. */
+  async fetchAgain(): Promise<Uint8Array[]> {
+    return this.#fetchAll(undefined);
+  }
+
+  async #fetchAll(first: number | undefined): Promise<Uint8Array[]> {
+    const envelopes: Uint8Array[] = [];
+    let again = first === undefined;
+    let waiting = again || isFetch(first ?? p.SW_OK);
+    while (waiting) {
+      if (envelopes.length > ENVELOPES_MAX) throw new RangeError("an element that never stops talking");
+      const response = await this.#fetchOrRestart(again, envelopes);
+      again = false;
+      if (response.data.length > 0) envelopes.push(response.data);
+      waiting = isFetch(response.status);
+    }
+    return envelopes;
+  }
+
+  /** One FETCH; if its answer is lost everything is fetched again from the first, for nobody knows what was taken. */
+  async #fetchOrRestart(again: boolean, taken: Uint8Array[]): Promise<Response> {
+    try {
+      return await this.#fetch(again);
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      taken.length = 0;
+      return this.#repeating(() => this.#fetch(true));
+    }
+  }
+
+  #envelope(data: Uint8Array): Promise<Response> {
+    return this.client.send({ cla: p.CLA_OWN, ins: p.INS_ENVELOPE, p1: 0, p2: 0, data });
+  }
+
+  #fetch(again: boolean): Promise<Response> {
+    const command = { cla: p.CLA_OWN, ins: p.INS_FETCH, p1: again ? 1 : 0, p2: 0 };
+    return this.client.send({ ...command, answerBytesMax: EXTENDED_ANSWER_BYTES_MAX });
+  }
+
+  async #repeating(work: () => Promise<Response>): Promise<Response> {
+    for (let repeats = 0; ; repeats += 1) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof TransportError) || repeats === REPEATS_MAX) throw error;
+      }
+    }
+  }
+
+  // From the agencies, by any host.
+
+  /** [signed list, security server's certificate]. */
+  async putList(list: Uint8Array): Promise<void> {
+    await this.#tell(p.CLA_ISO, p.INS_PUT_DATA, p.PUT_DATA_LIST >> 8, p.PUT_DATA_LIST & 0xff, list);
+  }
+
+  // Personalisation.
+
+  async putKey(key: Uint8Array): Promise<void> {
+    await this.#tell(p.CLA_OWN, p.INS_PUT_KEY, 0, 0, key);
+  }
+
+  challenge(): Promise<Uint8Array> {
+    return this.#ask({ cla: p.CLA_ISO, ins: p.INS_GET_CHALLENGE, p1: 0, p2: 0 }, SHORT_ANSWER_BYTES_MAX);
+  }
+
+  async externalAuthenticate(proof: Uint8Array): Promise<void> {
+    await this.#tell(p.CLA_ISO, p.INS_EXTERNAL_AUTHENTICATE, 0, 0, proof);
+  }
+
+  /** Makes the element's keys; the answer is its certificate request. */
+  generateKeyPair(subject: Uint8Array, role: number, issuerAgreementKey: Uint8Array): Promise<Uint8Array> {
+    const data = Uint8Array.of(...subject, role, ...issuerAgreementKey);
+    return this.#ask({ cla: p.CLA_ISO, ins: p.INS_GENERATE_KEY_PAIR, p1: 0, p2: 0, data }, EXTENDED_ANSWER_BYTES_MAX);
+  }
+
+  async storeData(what: number, data: Uint8Array): Promise<void> {
+    await this.#tell(p.CLA_OWN, p.INS_STORE_DATA, 0, what, data);
+  }
+
+  async setStatus(state: number): Promise<void> {
+    await this.client.send({ cla: p.CLA_OWN, ins: p.INS_SET_STATUS, p1: 0, p2: state });
+  }
+
+  async #tell(cla: number, ins: number, p1: number, p2: number, data: Uint8Array): Promise<void> {
+    await this.client.send({ cla, ins, p1, p2, data });
+  }
+
+  async #ask(command: Command, answerBytesMax: number): Promise<Uint8Array> {
+    const extended = this.client.transport.extendedLength ? answerBytesMax : SHORT_ANSWER_BYTES_MAX;
+    return (await this.client.send({ ...command, answerBytesMax: extended })).data;
+  }
+}
+
+function isFetch(status: number): boolean {
+  return (status & 0xff00) === p.SW_FETCH;
+}
+
+function ascii(digits: string): Uint8Array {
+  if (!/^\d+$/.test(digits)) throw new RangeError("digits: a PIN or PUK is digits only");
+  return new TextEncoder().encode(digits);
+}
+
+/** Length of the first, the first, the second. */
+function twoReferences(first: string, second: string): Uint8Array {
+  const bytes = ascii(first);
+  return Uint8Array.of(bytes.length, ...bytes, ...ascii(second));
+}

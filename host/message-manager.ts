@@ -1,0 +1,303 @@
+/**
+ * The message manager (fig. 3, 134): carries envelopes between the host, the trusted agent and the money module of one
+ * device, and, over a link, the elements of the same sort in another device.
+ *
+ * No element trusts it, and it trusts no peer: it reads addresses and kinds, never a sealed body, drops what a peer has
+ * no business to send, and repeats what was lost on the way to its own elements. It runs the timers (text at fig. 6):
+ * an element that spoke to its peer and got no answer is told so, and knows what to do.
+ */
+
+import { ENVELOPE_BYTES_MAX, QUERIES_MAX } from "../firmware/protocol/limits.js";
+import * as m from "../firmware/protocol/messages.js";
+import { equalBytes } from "./codec/bytes.js";
+import { timeoutEnvelope } from "./commands.js";
+import type { PeerLink } from "./communications.js";
+import type { Element } from "./element.js";
+import { type Notice, readNotice } from "./notices.js";
+import type { Timers } from "./services/clock.js";
+import { StatusWordError } from "./status-words.js";
+
+export type ElementSort = "agent" | "module";
+type Address = "host" | ElementSort | "peer";
+
+/** An envelope on its way, as a recorder sees it. */
+export interface CarriedEnvelope {
+  readonly from: Address;
+  readonly to: Address;
+  readonly element: ElementSort;
+  readonly kind: number;
+  readonly body: Uint8Array;
+}
+
+/** What a conversation is told: a notice, or that there is nothing more to expect. */
+export type ManagerEvent =
+  | { readonly kind: "notice"; readonly source: ElementSort; readonly notice: Notice }
+  | { readonly kind: "link-closed" }
+  | { readonly kind: "fault"; readonly error: Error };
+
+export interface MessageManagerParts {
+  readonly agent?: Element;
+  readonly module?: Element;
+  readonly timers: Timers;
+  /** How long an element waits for its peer before it asks again. A person may be answering a prompt at the other end. */
+  readonly queryAfter_ms?: number;
+  readonly recorder?: (envelope: CarriedEnvelope) => void;
+}
+
+interface Job {
+  readonly to: ElementSort;
+  readonly from: Address;
+  readonly envelope: Uint8Array;
+  readonly done?: (error: Error | undefined) => void;
+}
+
+/** State of one element as far as its host knows it. */
+interface Station {
+  readonly element: Element;
+  /** It spoke to its peer and has not had an answer. */
+  awaiting: boolean;
+  cancelTimer: (() => void) | undefined;
+  lastFromPeer: Uint8Array | undefined;
+  lastAnswer: readonly Uint8Array[];
+}
+
+const QUERY_AFTER_MS = 20_000;
+/** Peer messages that wait for the elements; a peer that sends more than this ahead of any answer is flooding. */
+const INCOMING_MAX = 32;
+const ADDRESSES: ReadonlyMap<number, Address> = new Map<number, Address>([
+  [m.ADDRESS_HOST, "host"],
+  [m.ADDRESS_AGENT, "agent"],
+  [m.ADDRESS_MODULE, "module"],
+  [m.ADDRESS_PEER, "peer"],
+]);
+const ADDRESS_NUMBERS = new Map([...ADDRESSES].map(([number, address]) => [address, number]));
+/** What a peer may send: the rest is between a host and its own elements. */
+const PEER_KINDS: ReadonlySet<number> = new Set([m.KIND_HANDSHAKE, m.KIND_SEALED, m.KIND_REFUSAL]);
+const SORT_BYTES: ReadonlyMap<number, ElementSort> = new Map([
+  [m.ADDRESS_AGENT, "agent"],
+  [m.ADDRESS_MODULE, "module"],
+]);
+
+export class MessageManager {
+  /** Messages of peers that were dropped or refused. */
+  dropped = 0;
+  onEvent: ((event: ManagerEvent) => void) | undefined;
+  readonly #parts: MessageManagerParts;
+  readonly #stations = new Map<ElementSort, Station>();
+  readonly #local: Job[] = [];
+  readonly #incoming: Job[] = [];
+  #link: PeerLink | undefined;
+  #running = false;
+  #idle: (() => void)[] = [];
+
+  constructor(parts: MessageManagerParts) {
+    this.#parts = parts;
+    for (const sort of ["agent", "module"] as const) {
+      const element = parts[sort];
+      if (element === undefined) continue;
+      const rest = { awaiting: false, cancelTimer: undefined, lastFromPeer: undefined, lastAnswer: [] };
+      this.#stations.set(sort, { element, ...rest });
+    }
+  }
+
+  /** Connects to a peer; an earlier link is closed. */
+  connect(link: PeerLink): void {
+    this.disconnect();
+    this.#link = link;
+    link.onMessage((message) => this.#fromPeer(link, message));
+    link.onClose(() => void this.#linkClosed(link));
+  }
+
+  disconnect(): void {
+    const link = this.#link;
+    this.#link = undefined;
+    this.#incoming.length = 0;
+    for (const station of this.#stations.values()) {
+      this.#answered(station);
+      station.lastFromPeer = undefined;
+    }
+    link?.close();
+    this.#wakeIdle();
+  }
+
+  get connected(): boolean {
+    return this.#link !== undefined;
+  }
+
+  /** Gives an element a command; resolves when the element has taken it, rejects when it refuses. */
+  async command(to: ElementSort, envelope: Uint8Array): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const done = (error: Error | undefined) => (error === undefined ? resolve() : reject(error));
+      this.#local.push({ to, from: "host", envelope, done });
+      this.#start();
+    });
+  }
+
+  /** Resolves when neither element has anything to do or, where there is a link, anything to wait for. */
+  async quiet(): Promise<void> {
+    while (this.#running || this.#awaiting()) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  #awaiting(): boolean {
+    return [...this.#stations.values()].some((station) => station.awaiting);
+  }
+
+  #fromPeer(link: PeerLink, message: Uint8Array): void {
+    if (link !== this.#link) return;
+    const sort = SORT_BYTES.get(message[0] ?? 0);
+    const fits = message.length >= 2 && message.length <= ENVELOPE_BYTES_MAX && PEER_KINDS.has(message[1] ?? 0);
+    if (sort === undefined || !fits || !this.#stations.has(sort) || this.#incoming.length >= INCOMING_MAX) {
+      this.dropped += 1;
+      return;
+    }
+    const envelope = message.slice();
+    envelope[0] = m.ADDRESS_PEER;
+    this.#incoming.push({ to: sort, from: "peer", envelope });
+    this.#start();
+  }
+
+  /** The peer is gone for good: whoever waits for it need not wait for the timers. */
+  async #linkClosed(link: PeerLink): Promise<void> {
+    if (link !== this.#link) return;
+    this.#link = undefined;
+    await this.#drained();
+    for (const [sort, station] of this.#stations) {
+      for (let queries = 0; station.awaiting && queries <= QUERIES_MAX; queries += 1) {
+        this.#answered(station);
+        await this.command(sort, timeoutEnvelope()).catch(() => undefined);
+      }
+      this.#answered(station);
+    }
+    this.#wakeIdle();
+    this.onEvent?.({ kind: "link-closed" });
+  }
+
+  async #drained(): Promise<void> {
+    while (this.#running) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  #start(): void {
+    if (this.#running) return;
+    this.#running = true;
+    void this.#run();
+  }
+
+  /** One envelope after the other; those within the device first, so that an element never waits behind a peer. */
+  async #run(): Promise<void> {
+    for (;;) {
+      const job = this.#local.shift() ?? this.#incoming.shift();
+      if (job === undefined) break;
+      const error = await this.#carry(job);
+      if (job.done !== undefined) job.done(error);
+      else if (error !== undefined) this.#failed(job, error);
+    }
+    this.#running = false;
+    this.#wakeIdle();
+  }
+
+  #wakeIdle(): void {
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const resolve of idle) resolve();
+  }
+
+  async #carry(job: Job): Promise<Error | undefined> {
+    const station = this.#stations.get(job.to);
+    if (station === undefined) return new ElementMissingError(job.to);
+    this.#record(job.from, job.to, job.to, job.envelope);
+    try {
+      const answer = await station.element.deliver(job.envelope);
+      this.#route(job, station, answer);
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  #route(job: Job, station: Station, answer: readonly Uint8Array[]): void {
+    const again = this.#isAgain(job, station);
+    if (job.from === "peer") {
+      this.#answered(station);
+      station.lastFromPeer = job.envelope;
+    }
+    const before = station.lastAnswer;
+    station.lastAnswer = answer;
+    for (const envelope of answer) {
+      const to = ADDRESSES.get(envelope[0] ?? -1);
+      if (to === undefined || envelope.length < 2) continue;
+      this.#record(job.to, to, job.to, envelope);
+      if (to === "host") {
+        // An element that offers its last answer again repeats its notices too; the application had them already.
+        if (!again || !before.some((earlier) => equalBytes(earlier, envelope))) this.#notify(job.to, envelope);
+      } else if (to === "peer") this.#toPeer(job.to, station, envelope);
+      else this.#toOwn(job.to, to, envelope);
+    }
+  }
+
+  /** Whether the element was asked to say again what it said last. */
+  #isAgain(job: Job, station: Station): boolean {
+    if (job.envelope[1] === m.KIND_TIMEOUT) return true;
+    const last = station.lastFromPeer;
+    return job.from === "peer" && last !== undefined && equalBytes(last, job.envelope);
+  }
+
+  #notify(source: ElementSort, envelope: Uint8Array): void {
+    if (envelope[1] !== m.KIND_HOST) return;
+    try {
+      this.onEvent?.({ kind: "notice", source, notice: readNotice(envelope.subarray(2)) });
+    } catch (error) {
+      this.onEvent?.({ kind: "fault", error: error instanceof Error ? error : new Error(String(error)) });
+    }
+  }
+
+  #toOwn(from: ElementSort, to: ElementSort, envelope: Uint8Array): void {
+    const forwarded = envelope.slice();
+    forwarded[0] = ADDRESS_NUMBERS.get(from) ?? m.ADDRESS_HOST;
+    this.#local.push({ to, from, envelope: forwarded });
+  }
+
+  #toPeer(sort: ElementSort, station: Station, envelope: Uint8Array): void {
+    const message = envelope.slice();
+    message[0] = ADDRESS_NUMBERS.get(sort) ?? m.ADDRESS_HOST;
+    this.#link?.send(message);
+    this.#answered(station);
+    station.awaiting = true;
+    const after_ms = this.#parts.queryAfter_ms ?? QUERY_AFTER_MS;
+    station.cancelTimer = this.#parts.timers.after(after_ms, () => this.#timeout(sort, station));
+  }
+
+  #timeout(sort: ElementSort, station: Station): void {
+    if (!station.awaiting) return;
+    this.#answered(station);
+    this.#local.push({ to: sort, from: "host", envelope: timeoutEnvelope() });
+    this.#start();
+  }
+
+  #answered(station: Station): void {
+    station.awaiting = false;
+    station.cancelTimer?.();
+    station.cancelTimer = undefined;
+  }
+
+  /** A peer's message that was refused is the peer's fault; one within the device, or a dead card, is the application's concern. */
+  #failed(job: Job, error: Error): void {
+    const refused = error instanceof StatusWordError;
+    if (refused && (job.from === "peer" || job.envelope[1] === m.KIND_TIMEOUT)) this.dropped += 1;
+    else this.onEvent?.({ kind: "fault", error });
+  }
+
+  #record(from: Address, to: Address, element: ElementSort, envelope: Uint8Array): void {
+    this.#parts.recorder?.({ from, to, element, kind: envelope[1] ?? 0, body: envelope.subarray(2) });
+  }
+}
+
+/** The device lacks the element that a command is for. */
+export class ElementMissingError extends Error {
+  constructor(sort: ElementSort) {
+    super(
+      `This device has no ${sort === "agent" ? "trusted agent" : "money module"}. No money moved. ` +
+        "Use a device that has one.",
+    );
+    this.name = "ElementMissingError";
+  }
+}
