@@ -10,7 +10,7 @@ async function buildFirmware(): Promise<void> {
   for (const applet of APPLETS) {
     for (const target of TARGETS) {
       const request = appletRequest(root, applet, target);
-      if (await compileIfStale(request)) console.log(`built ${request.outputPath}`);
+      if (await compileIfStale(request)) console.error(`built ${request.outputPath}`);
     }
   }
 }
