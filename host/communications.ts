@@ -60,23 +60,26 @@ class InProcessEnd implements PeerLink {
   #apply(fate: MessageFate, message: Uint8Array): void {
     switch (fate.kind) {
       case "deliver":
-        return this.#pass(message);
+        this.#pass(message);
+        break;
       case "lose":
-        return;
+        break;
       case "repeat":
         for (let i = 0; i <= fate.times; i += 1) this.#pass(message);
-        return;
+        break;
       case "overtaken":
         this.#held.push({ message, left: fate.messages });
-        return;
+        break;
       case "delay":
         if (this.timers === undefined) throw new TypeError("timers: a link that delays needs them");
         this.timers.after(fate.delay_ms, () => this.#pass(message));
-        return;
+        break;
       case "replace":
-        return this.#pass(fate.message);
+        this.#pass(fate.message);
+        break;
       case "cut":
-        return this.close();
+        this.close();
+        break;
     }
   }
 

@@ -1,0 +1,168 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { AID_MONEY_MODULE } from "../../firmware/protocol/apdu.js";
+import * as m from "../../firmware/protocol/messages.js";
+import { type Disturbance, inProcessLink, type MessageFate } from "../../host/communications.js";
+import { Device, DeviceBusyError, LinkClosedError } from "../../host/device.js";
+import { Element } from "../../host/element.js";
+import type { CarriedEnvelope } from "../../host/message-manager.js";
+import { ReasonError } from "../../host/reasons.js";
+import { TransportError } from "../../host/transport.js";
+import { PingPongCard, START } from "../support/ping-pong-card.js";
+import { VirtualTime } from "../support/virtual-time.js";
+
+async function pingPongDevice(time: VirtualTime, card = new PingPongCard(), recorder?: (e: CarriedEnvelope) => void) {
+  const module = await Element.select(card, AID_MONEY_MODULE);
+  const parts = { name: "device", module, clock: time, timers: time };
+  return new Device(recorder === undefined ? parts : { ...parts, recorder });
+}
+
+/** Two devices count to the end over a link; their notices by name. */
+async function count(disturbance: Disturbance | undefined, cards = [new PingPongCard(), new PingPongCard()] as const) {
+  const time = new VirtualTime();
+  const [near, far] = inProcessLink(disturbance, time);
+  const a = await pingPongDevice(time, cards[0]);
+  const b = await pingPongDevice(time, cards[1]);
+  const first = a.converse(near, "module", async (conversation) => {
+    await conversation.command(START);
+    await conversation.expect("done");
+    await conversation.quiet();
+    return conversation.drain();
+  });
+  const second = b.converse(far, "module", async (conversation) => {
+    await conversation.prepare(Uint8Array.of(m.ADDRESS_HOST, m.KIND_TIMEOUT));
+    await conversation.expect("done");
+    await first.catch(() => undefined);
+    return conversation.drain();
+  });
+  const [one, two] = await time.run(Promise.allSettled([first, second]));
+  return { one, two, cards, dropped: a.manager.dropped + b.manager.dropped };
+}
+
+const fates: fc.Arbitrary<MessageFate> = fc.oneof(
+  { weight: 3, arbitrary: fc.constant<MessageFate>({ kind: "deliver" }) },
+  fc.constant<MessageFate>({ kind: "lose" }),
+  fc.integer({ min: 1, max: 3 }).map((times): MessageFate => ({ kind: "repeat", times })),
+  fc.integer({ min: 1, max: 3 }).map((messages): MessageFate => ({ kind: "overtaken", messages })),
+  fc.integer({ min: 1, max: 60_000 }).map((delay_ms): MessageFate => ({ kind: "delay", delay_ms })),
+  fc.uint8Array({ maxLength: 40 }).map((message): MessageFate => ({ kind: "replace", message })),
+);
+
+describe("message manager", () => {
+  test("carries a conversation to its end over a good link, each message once", async () => {
+    const { one, two, cards } = await count(undefined);
+    expect([one.status, two.status]).toEqual(["fulfilled", "fulfilled"]);
+    expect(cards[0].accepted).toEqual([2, 4, 6, 8]);
+    expect(cards[1].accepted).toEqual([1, 3, 5, 7]);
+  });
+
+  test("survives any loss, repetition, delay, disorder and garbage, as long as queries last", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fates, { maxLength: 12 }), async (plan) => {
+        let lost = 0;
+        const disturbance: Disturbance = (_direction, _index) => {
+          const fate = plan.shift() ?? { kind: "deliver" };
+          if (fate.kind === "deliver" || fate.kind === "repeat") {
+            lost = 0;
+            return fate;
+          }
+          lost += 1;
+          return lost > 2 ? { kind: "deliver" } : fate;
+        };
+        const { one, two, cards } = await count(disturbance);
+        expect([one.status, two.status]).toEqual(["fulfilled", "fulfilled"]);
+        expect(cards[0].accepted).toEqual([2, 4, 6, 8]);
+        expect(cards[1].accepted).toEqual([1, 3, 5, 7]);
+        // A notice that an element offers again is not given to the application again.
+        expect(one.status === "fulfilled" && one.value).toEqual([]);
+        expect(two.status === "fulfilled" && two.value).toEqual([]);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test("a peer that never answers: queries, then the element's own abort", async () => {
+    const { one, cards } = await count((direction) => ({ kind: direction === 1 ? "lose" : "deliver" }));
+    expect(one.status === "rejected" && one.reason).toBeInstanceOf(ReasonError);
+    expect(cards[0].accepted).toEqual([]);
+  });
+
+  test("a cable that is pulled ends both sides at once, without waiting for timers", async () => {
+    let time_ms = 0;
+    const { one, two } = await count((_direction, index, message) => {
+      time_ms = message.length;
+      return { kind: index === 2 ? "cut" : "deliver" };
+    });
+    expect(time_ms).toBeGreaterThan(0);
+    expect(one.status).toBe("rejected");
+    expect(two.status === "rejected" && two.reason).toSatisfy(
+      (error) => error instanceof LinkClosedError || error instanceof ReasonError,
+    );
+  });
+
+  test("an answer of the own card that is lost is asked for again, and nothing is done twice", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uniqueArray(fc.integer({ min: 2, max: 40 }), { maxLength: 12 }), async (lost) => {
+        const cards = [new PingPongCard(), new PingPongCard()] as const;
+        let inARow = 0;
+        cards[0].loseAnswers = (number) => {
+          inARow = lost.includes(number) ? inARow + 1 : 0;
+          return inARow > 0 && inARow <= 3;
+        };
+        const { one, two } = await count(undefined, cards);
+        expect([one.status, two.status]).toEqual(["fulfilled", "fulfilled"]);
+        expect(cards[0].accepted).toEqual([2, 4, 6, 8]);
+      }),
+    );
+  });
+
+  test("a card that is gone fails the command, and says so", async () => {
+    const time = new VirtualTime();
+    const card = new PingPongCard();
+    const device = await pingPongDevice(time, card);
+    card.loseAnswers = () => true;
+    const failed = device.converse(undefined, "module", (conversation) => conversation.command(START));
+    await expect(failed).rejects.toThrow(TransportError);
+  });
+
+  test("a peer cannot speak as host, agent or module, nor flood", async () => {
+    const time = new VirtualTime();
+    const card = new PingPongCard();
+    const seen: CarriedEnvelope[] = [];
+    const device = await pingPongDevice(time, card, (envelope) => seen.push(envelope));
+    const [near, far] = inProcessLink();
+    device.manager.connect(near);
+    const bad = [
+      [],
+      [2],
+      [2, m.KIND_HOST, 0x81, 10],
+      [2, m.KIND_TIMEOUT],
+      [2, m.KIND_LINK, 0],
+      [1, m.KIND_SEALED, 1],
+      [0, 3, 1],
+    ];
+    for (const message of bad) far.send(Uint8Array.from(message));
+    far.send(new Uint8Array(8000).fill(2));
+    await time.run(Promise.resolve());
+    expect(seen).toEqual([]);
+    expect(device.manager.dropped).toBe(bad.length + 1);
+    for (let i = 0; i < 100; i += 1) far.send(Uint8Array.of(2, m.KIND_SEALED, 99));
+    await time.run(new Promise((resolve) => setImmediate(resolve)));
+    expect(device.manager.dropped).toBe(bad.length + 1 + 100);
+    expect(card.refused).toBeLessThan(100);
+    expect(seen.every((envelope) => envelope.from === "peer" && envelope.to === "module")).toBe(true);
+  });
+
+  test("one conversation at a time", async () => {
+    const time = new VirtualTime();
+    const device = await pingPongDevice(time);
+    const [near, far] = inProcessLink();
+    const waiting = device.converse(near, "module", async (conversation) => {
+      await conversation.command(START);
+      return conversation.next();
+    });
+    await expect(device.converse(undefined, "module", async () => 1)).rejects.toThrow(DeviceBusyError);
+    far.close();
+    await expect(waiting).resolves.toMatchObject({ notice: { name: "aborted" } });
+  });
+});
