@@ -17,7 +17,15 @@
 import type { Kysely, Transaction } from "kysely";
 import type { Clock } from "./clock.js";
 import { type Migration, migrate } from "./database.js";
-import { type AccountKind, checkUnit, Ledger, LedgerError, type LedgerTables, type Posting, type Unit } from "./ledger.js";
+import {
+  type AccountKind,
+  checkUnit,
+  Ledger,
+  LedgerError,
+  type LedgerTables,
+  type Posting,
+  type Unit,
+} from "./ledger.js";
 
 export interface BankTables extends LedgerTables {
   bank_operation: {
@@ -250,11 +258,7 @@ export class BankBooks {
   }
 
   async operation(id: string): Promise<Operation | undefined> {
-    const row = await this.#database
-      .selectFrom("bank_operation")
-      .selectAll()
-      .where("id", "=", id)
-      .executeTakeFirst();
+    const row = await this.#database.selectFrom("bank_operation").selectAll().where("id", "=", id).executeTakeFirst();
     return row === undefined ? undefined : operationOf(row);
   }
 
@@ -294,11 +298,7 @@ export class BankBooks {
   }
 
   /** An operation of one posting: debit one account, credit another. */
-  #single(
-    operation: Omit<NewOperation, "state" | "subjectId">,
-    debit: string,
-    credit: string,
-  ): Promise<Operation> {
+  #single(operation: Omit<NewOperation, "state" | "subjectId">, debit: string, credit: string): Promise<Operation> {
     return this.#transact(async (transaction) => {
       const known = await this.#known(transaction, operation);
       if (known !== undefined) return known;
@@ -338,7 +338,11 @@ export class BankBooks {
     asked: Omit<NewOperation, "state" | "subjectId">,
   ): Promise<Operation | undefined> {
     checkUnit(asked.unit);
-    const row = await transaction.selectFrom("bank_operation").selectAll().where("id", "=", asked.id).executeTakeFirst();
+    const row = await transaction
+      .selectFrom("bank_operation")
+      .selectAll()
+      .where("id", "=", asked.id)
+      .executeTakeFirst();
     if (row === undefined) return undefined;
     const known = operationOf(row);
     const same =

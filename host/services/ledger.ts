@@ -108,11 +108,7 @@ const STEPS: readonly Migration[] = [
       .addColumn("amount", "bigint", (column) => column.notNull())
       .addPrimaryKeyConstraint("ledger_posting_key", ["entry_id", "line"])
       .execute();
-    await transaction.schema
-      .createIndex("ledger_posting_account")
-      .on("ledger_posting")
-      .column("account_id")
-      .execute();
+    await transaction.schema.createIndex("ledger_posting_account").on("ledger_posting").column("account_id").execute();
   },
 ];
 
@@ -199,11 +195,7 @@ export class Ledger {
 
   /** All accounts with their balances, in the order of their ids. */
   async accounts(books: Books): Promise<(Account & { readonly balance: bigint })[]> {
-    const rows = await narrowed<LedgerTables>(books)
-      .selectFrom("ledger_account")
-      .selectAll()
-      .orderBy("id")
-      .execute();
+    const rows = await narrowed<LedgerTables>(books).selectFrom("ledger_account").selectAll().orderBy("id").execute();
     return rows.map((row) => ({ ...accountOf(row), balance: row.balance }));
   }
 
@@ -213,7 +205,9 @@ export class Ledger {
    */
   async audit(books: Books): Promise<string[]> {
     const own = narrowed<LedgerTables>(books);
-    const accounts = new Map((await own.selectFrom("ledger_account").selectAll().execute()).map((row) => [row.id, row]));
+    const accounts = new Map(
+      (await own.selectFrom("ledger_account").selectAll().execute()).map((row) => [row.id, row]),
+    );
     const postings = await own.selectFrom("ledger_posting").selectAll().execute();
     return auditOf(accounts, postings);
   }
@@ -249,7 +243,8 @@ function auditOf(accounts: Map<string, AccountRow>, postings: readonly LedgerTab
   }
   for (const account of accounts.values()) {
     const sum = balances.get(account.id) ?? 0n;
-    if (sum !== account.balance) faults.push(`account ${account.id} shows ${account.balance}, its postings make ${sum}`);
+    if (sum !== account.balance)
+      faults.push(`account ${account.id} shows ${account.balance}, its postings make ${sum}`);
     if (sum < 0n && account.may_go_negative === 0n) faults.push(`account ${account.id} is negative`);
   }
   for (const [key, sum] of entrySums) if (sum !== 0n) faults.push(`entry ${key} is out of balance by ${sum}`);

@@ -94,7 +94,9 @@ describe("bank books", () => {
     expect(await books.balance("money-issued", EURO)).toBe(5_000n - 250n - 50n - 20n - 30n);
     expect(await books.balance("unclaimed", EURO)).toBe(30n);
     expect(await books.balance("clearing", EURO)).toBe(1_000n + 150n - 50n);
-    expect(await outcome(books.settleForeign({ id: "s2", bank: "north", unit: EURO, amount: 1n }))).toBe("insufficient-funds");
+    expect(await outcome(books.settleForeign({ id: "s2", bank: "north", unit: EURO, amount: 1n }))).toBe(
+      "insufficient-funds",
+    );
     expect(await books.audit()).toEqual([]);
   });
 
@@ -113,7 +115,11 @@ describe("bank books", () => {
   });
 
   it("keeps its sums under any order of operations and repeats", async () => {
-    const step = fc.record({ what: fc.constantFrom("reserve", "settle", "reverse", "deposit"), id: fc.nat(6), amount: fc.nat(400) });
+    const step = fc.record({
+      what: fc.constantFrom("reserve", "settle", "reverse", "deposit"),
+      id: fc.nat(6),
+      amount: fc.nat(400),
+    });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
         const { books, database } = await bank();

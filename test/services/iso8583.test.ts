@@ -11,7 +11,13 @@ import {
   MESSAGE_BYTES_MAX,
   maskPan,
 } from "../../host/services/iso8583/codec.js";
-import { FIELD_NUMBERS, FIELDS, type IsoFields, MESSAGE_TYPES, type MessageType } from "../../host/services/iso8583/fields.js";
+import {
+  FIELD_NUMBERS,
+  FIELDS,
+  type IsoFields,
+  MESSAGE_TYPES,
+  type MessageType,
+} from "../../host/services/iso8583/fields.js";
 import { FrameReader, frame, IsoServer, SERVER_LIMITS, type ServerEvent } from "../../host/services/iso8583/framing.js";
 
 const PAN = "4000001234567899";
@@ -114,15 +120,19 @@ describe("ISO 8583 codec", () => {
 
   it("accepts of altered bytes only what encodes to the same bytes again", () => {
     fc.assert(
-      fc.property(anyMessage, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }), (message, edits) => {
-        const bytes = encodeMessage(message);
-        for (const [position, value] of edits) bytes[position % bytes.length] = value;
-        try {
-          expect(hex(encodeMessage(decodeMessage(bytes)))).toBe(hex(bytes));
-        } catch (error) {
-          if (!(error instanceof IsoFormatError)) throw error;
-        }
-      }),
+      fc.property(
+        anyMessage,
+        fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+        (message, edits) => {
+          const bytes = encodeMessage(message);
+          for (const [position, value] of edits) bytes[position % bytes.length] = value;
+          try {
+            expect(hex(encodeMessage(decodeMessage(bytes)))).toBe(hex(bytes));
+          } catch (error) {
+            if (!(error instanceof IsoFormatError)) throw error;
+          }
+        },
+      ),
       { seed: 2, numRuns: 1000 },
     );
   });
@@ -145,7 +155,13 @@ describe("ISO 8583 codec", () => {
 
   it("masks account numbers however a message is printed", () => {
     const message = new IsoMessage("0100", { 2: PAN, 14: "2812", 48: new Uint8Array(3) });
-    for (const shown of [String(message), `${message}`, inspect(message), inspect([message]), JSON.stringify({ message })]) {
+    for (const shown of [
+      String(message),
+      `${message}`,
+      inspect(message),
+      inspect([message]),
+      JSON.stringify({ message }),
+    ]) {
       expect(shown).not.toContain(PAN);
       expect(shown).not.toContain("2812");
       expect(shown).toContain("400000******7899");
@@ -210,7 +226,9 @@ describe("ISO 8583 server", () => {
     return { port, seen, events };
   }
 
-  async function client(port: number): Promise<{ socket: Socket; closed: Promise<void>; next: () => Promise<Uint8Array> }> {
+  async function client(
+    port: number,
+  ): Promise<{ socket: Socket; closed: Promise<void>; next: () => Promise<Uint8Array> }> {
     const socket = connect(port, "127.0.0.1");
     socket.on("error", () => {});
     open.push({ close: () => socket.destroy() });

@@ -4,7 +4,14 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { durabilityOf, migrate, openDatabase } from "../../host/services/database.js";
-import { type Account, AMOUNT_MAX, type Entry, Ledger, LedgerError, type LedgerTables } from "../../host/services/ledger.js";
+import {
+  type Account,
+  AMOUNT_MAX,
+  type Entry,
+  Ledger,
+  LedgerError,
+  type LedgerTables,
+} from "../../host/services/ledger.js";
 
 const EURO = { currency: 978, exponent: 2 };
 const DOLLAR = { currency: 840, exponent: 2 };

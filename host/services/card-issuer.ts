@@ -1,0 +1,339 @@
+/**
+ * A sandbox card issuer: a bank with current accounts and cards, which knows nothing of electronic money. To it a
+ * purchase of money is a card payment, and a sale is a refund.
+ *
+ * The network asks it to hold an amount, and later to capture the hold (the amount goes to or comes from clearing
+ * with the network), to release it, or to put it into suspense. All of these are idempotent by the hold's id. They take
+ * the network's transaction: this stand-in lives in the network's database, so that a hold and the answer that
+ * promises it commit together.
+ *
+ *   BANK/deposit/NUMBER  liability  a customer's or merchant's account
+ *   BANK/held/NUMBER     liability  of it, what is reserved
+ *   BANK/suspense/UNIT   liability  reserved amounts whose end nobody reported in time
+ *   BANK/clearing/UNIT   liability  owed to the network (below zero: owed by it)
+ *   BANK/cash/UNIT       asset      what was paid in
+ */
+
+import { type Books, type Migration, migrate, narrowed } from "./database.js";
+import { maskPan } from "./iso8583/codec.js";
+import { RESPONSE, type ResponseCode } from "./iso8583/messages.js";
+import { type AccountKind, Ledger, type LedgerTables, type Posting, type Unit } from "./ledger.js";
+
+const SECONDS_PER_DAY = 86_400n;
+
+export type CardStatus = "active" | "blocked" | "stolen";
+
+export interface Card {
+  readonly number: string;
+  /** YYMM; the card is good to the end of that month. */
+  readonly expiry: string;
+  readonly holder: string;
+  readonly account: string;
+  readonly status: CardStatus;
+  /** Highest sum of debits in one day, UTC, in the account's unit. */
+  readonly dailyLimit: bigint;
+}
+
+/** An amount to be held: against a card, or against an account by its number (a merchant's settlement account). */
+export interface HoldRequest {
+  readonly id: string;
+  /** debit: the account will pay, so the amount is taken aside now. credit: it will receive. */
+  readonly direction: "debit" | "credit";
+  readonly amount: bigint;
+  readonly unit: Unit;
+  readonly time_seconds: bigint;
+  readonly source: { readonly cardNumber: string; readonly expiry: string } | { readonly account: string };
+}
+
+export interface IssuerTables extends LedgerTables {
+  issuer_card: {
+    number: string;
+    bank: string;
+    expiry: string;
+    holder: string;
+    account: string;
+    status: string;
+    daily_limit: bigint;
+  };
+  issuer_hold: {
+    id: string;
+    bank: string;
+    account: string;
+    card: string;
+    direction: string;
+    amount: bigint;
+    day: bigint;
+    state: string;
+  };
+}
+
+type HoldRow = IssuerTables["issuer_hold"];
+type HoldState = "held" | "suspense" | "captured" | "released";
+
+const STEPS: readonly Migration[] = [
+  async (transaction) => {
+    await transaction.schema
+      .createTable("issuer_card")
+      .addColumn("number", "text", (column) => column.primaryKey())
+      .addColumn("bank", "text", (column) => column.notNull())
+      .addColumn("expiry", "text", (column) => column.notNull())
+      .addColumn("holder", "text", (column) => column.notNull())
+      .addColumn("account", "text", (column) => column.notNull())
+      .addColumn("status", "text", (column) => column.notNull())
+      .addColumn("daily_limit", "bigint", (column) => column.notNull())
+      .execute();
+    await transaction.schema
+      .createTable("issuer_hold")
+      .addColumn("id", "text", (column) => column.primaryKey())
+      .addColumn("bank", "text", (column) => column.notNull())
+      .addColumn("account", "text", (column) => column.notNull())
+      .addColumn("card", "text", (column) => column.notNull())
+      .addColumn("direction", "text", (column) => column.notNull())
+      .addColumn("amount", "bigint", (column) => column.notNull())
+      .addColumn("day", "bigint", (column) => column.notNull())
+      .addColumn("state", "text", (column) => column.notNull())
+      .execute();
+    await transaction.schema.createIndex("issuer_hold_card").on("issuer_hold").columns(["card", "day"]).execute();
+  },
+];
+
+export class CardIssuer {
+  readonly bankId: string;
+  readonly #ledger = new Ledger();
+
+  constructor(bankId: string) {
+    if (!/^[A-Za-z0-9._-]{1,32}$/.test(bankId)) throw new RangeError("bankId must be 1 to 32 letters, digits, . _ -");
+    this.bankId = bankId;
+  }
+
+  static async migrate(database: Books): Promise<void> {
+    await Ledger.migrate(database);
+    await migrate(database, "card-issuer", STEPS);
+  }
+
+  /** Opens a current account; again is nothing. */
+  async openAccount(books: Books, number: string, unit: Unit): Promise<void> {
+    for (const place of ["deposit", "held"]) {
+      const id = `${this.bankId}/${place}/${number}`;
+      await this.#ledger.openAccount(books, { id, kind: "liability", unit, mayGoNegative: false });
+    }
+  }
+
+  /** Pays money into an account, once for each id. */
+  async fund(transaction: Books, id: string, number: string, amount: bigint): Promise<void> {
+    const { unit } = await this.#ledger.account(transaction, this.#deposit(number));
+    const cash = await this.#bankAccount(transaction, "cash", unit);
+    await this.#post(transaction, `${this.bankId}/fund/${id}`, 0n, amount, cash, this.#deposit(number));
+  }
+
+  /** Issues a card, once: a card that exists keeps its status and limit. */
+  async issueCard(books: Books, card: Card): Promise<void> {
+    const { dailyLimit, ...rest } = card;
+    await narrowed<IssuerTables>(books)
+      .insertInto("issuer_card")
+      .values({ ...rest, bank: this.bankId, daily_limit: dailyLimit })
+      .onConflict((conflict) => conflict.column("number").doNothing())
+      .execute();
+  }
+
+  async setCardStatus(books: Books, number: string, status: CardStatus): Promise<void> {
+    const result = await narrowed<IssuerTables>(books)
+      .updateTable("issuer_card")
+      .set({ status })
+      .where("number", "=", number)
+      .where("bank", "=", this.bankId)
+      .executeTakeFirst();
+    if (result.numUpdatedRows !== 1n) throw new RangeError(`no card ${maskPan(number)} at bank ${this.bankId}`);
+  }
+
+  async balance(books: Books, number: string): Promise<{ available: bigint; held: bigint }> {
+    const available = await this.#ledger.balance(books, this.#deposit(number));
+    const held = await this.#ledger.balance(books, `${this.bankId}/held/${number}`);
+    return { available, held };
+  }
+
+  /** The unit in which a card's account is kept; undefined for a card that is not this bank's. */
+  async cardUnit(transaction: Books, cardNumber: string): Promise<Unit | undefined> {
+    const card = await this.#card(transaction, cardNumber);
+    if (card === undefined) return undefined;
+    return (await this.#ledger.account(transaction, this.#deposit(card.account))).unit;
+  }
+
+  /** Why this hold would be refused, or `approved`. Writes nothing. */
+  async check(transaction: Books, request: HoldRequest): Promise<ResponseCode> {
+    const source = await this.#source(transaction, request);
+    if (typeof source === "string") return source;
+    const deposit = this.#deposit(source.account);
+    if (!(await this.#ledger.hasAccount(transaction, deposit))) return RESPONSE.invalidMerchant;
+    const { unit, balance } = await this.#ledger.account(transaction, deposit);
+    if (unit.currency !== request.unit.currency || unit.exponent !== request.unit.exponent) {
+      return RESPONSE.invalidTransaction;
+    }
+    if (request.direction === "credit") return RESPONSE.approved;
+    if (source.card !== undefined) {
+      const spent = await this.#spentOn(transaction, source.card.number, dayOf(request.time_seconds));
+      if (spent + request.amount > source.card.daily_limit) return RESPONSE.exceedsLimit;
+    }
+    return request.amount > balance ? RESPONSE.insufficientFunds : RESPONSE.approved;
+  }
+
+  /** Holds the amount. Call it when `check` has approved, in the same transaction. */
+  async hold(transaction: Books, request: HoldRequest): Promise<void> {
+    const source = await this.#source(transaction, request);
+    if (typeof source === "string") throw new Error("a hold that was not checked");
+    const row: HoldRow = {
+      id: request.id,
+      bank: this.bankId,
+      account: source.account,
+      card: source.card?.number ?? "",
+      direction: request.direction,
+      amount: request.amount,
+      day: dayOf(request.time_seconds),
+      state: "held",
+    };
+    await narrowed<IssuerTables>(transaction).insertInto("issuer_hold").values(row).execute();
+    if (request.direction === "debit") {
+      const held = `${this.bankId}/held/${source.account}`;
+      const entry = `${this.bankId}/hold/${request.id}`;
+      await this.#post(transaction, entry, request.time_seconds, request.amount, this.#deposit(source.account), held);
+    }
+  }
+
+  /** The held amount goes to clearing, or for a credit comes from there. */
+  async capture(transaction: Books, id: string, time_seconds: bigint): Promise<void> {
+    const hold = await this.#openHold(transaction, id, "captured");
+    if (hold === undefined) return;
+    const { unit } = await this.#ledger.account(transaction, this.#deposit(hold.account));
+    const clearing = await this.#bankAccount(transaction, "clearing", unit);
+    const entry = `${this.bankId}/capture/${id}`;
+    if (hold.direction === "credit") {
+      await this.#post(transaction, entry, time_seconds, hold.amount, clearing, this.#deposit(hold.account));
+    } else {
+      const from = await this.#whereHeld(transaction, hold, unit);
+      await this.#post(transaction, entry, time_seconds, hold.amount, from, clearing);
+    }
+    await this.#setState(transaction, id, "captured");
+  }
+
+  /** The held amount is free again. */
+  async release(transaction: Books, id: string, time_seconds: bigint): Promise<void> {
+    const hold = await this.#openHold(transaction, id, "released");
+    if (hold === undefined) return;
+    if (hold.direction === "debit") {
+      const { unit } = await this.#ledger.account(transaction, this.#deposit(hold.account));
+      const from = await this.#whereHeld(transaction, hold, unit);
+      const entry = `${this.bankId}/release/${id}`;
+      await this.#post(transaction, entry, time_seconds, hold.amount, from, this.#deposit(hold.account));
+    }
+    await this.#setState(transaction, id, "released");
+  }
+
+  /** Nobody has said how it ended: the amount leaves the account's own books, but goes to neither side. */
+  async suspend(transaction: Books, id: string, time_seconds: bigint): Promise<void> {
+    const hold = await this.#openHold(transaction, id, "suspense");
+    if (hold === undefined || hold.state === "suspense") return;
+    if (hold.direction === "debit") {
+      const { unit } = await this.#ledger.account(transaction, this.#deposit(hold.account));
+      const suspense = await this.#bankAccount(transaction, "suspense", unit);
+      const held = `${this.bankId}/held/${hold.account}`;
+      await this.#post(transaction, `${this.bankId}/suspend/${id}`, time_seconds, hold.amount, held, suspense);
+    }
+    await this.#setState(transaction, id, "suspense");
+  }
+
+  #deposit(number: string): string {
+    return `${this.bankId}/deposit/${number}`;
+  }
+
+  async #source(
+    transaction: Books,
+    request: HoldRequest,
+  ): Promise<ResponseCode | { account: string; card?: IssuerTables["issuer_card"] }> {
+    if ("account" in request.source) return { account: request.source.account };
+    const card = await this.#card(transaction, request.source.cardNumber);
+    if (card === undefined) return RESPONSE.invalidCard;
+    if (card.status === "stolen") return RESPONSE.stolenCard;
+    if (card.status !== "active") return RESPONSE.declined;
+    if (card.expiry !== request.source.expiry || request.time_seconds >= endOfMonth(card.expiry)) {
+      return RESPONSE.expiredCard;
+    }
+    return { account: card.account, card };
+  }
+
+  #card(transaction: Books, number: string): Promise<IssuerTables["issuer_card"] | undefined> {
+    return narrowed<IssuerTables>(transaction)
+      .selectFrom("issuer_card")
+      .selectAll()
+      .where("number", "=", number)
+      .where("bank", "=", this.bankId)
+      .executeTakeFirst();
+  }
+
+  /** What the card was debited, or may still be, on one day. */
+  async #spentOn(transaction: Books, card: string, day: bigint): Promise<bigint> {
+    const holds = await narrowed<IssuerTables>(transaction)
+      .selectFrom("issuer_hold")
+      .select("amount")
+      .where("card", "=", card)
+      .where("day", "=", day)
+      .where("direction", "=", "debit")
+      .where("state", "!=", "released")
+      .execute();
+    return holds.reduce((sum, hold) => sum + hold.amount, 0n);
+  }
+
+  /** The hold if it can still go to `state`; undefined if it is already there. */
+  async #openHold(transaction: Books, id: string, state: HoldState): Promise<HoldRow | undefined> {
+    const hold = await narrowed<IssuerTables>(transaction)
+      .selectFrom("issuer_hold")
+      .selectAll()
+      .where("id", "=", id)
+      .where("bank", "=", this.bankId)
+      .executeTakeFirst();
+    if (hold === undefined) throw new Error(`bank ${this.bankId} has no hold ${id}`);
+    if (hold.state === state) return undefined;
+    if (hold.state !== "held" && hold.state !== "suspense") throw new Error(`hold ${id} is already ${hold.state}`);
+    return hold;
+  }
+
+  #whereHeld(transaction: Books, hold: HoldRow, unit: Unit): Promise<string> | string {
+    if (hold.state === "suspense") return this.#bankAccount(transaction, "suspense", unit);
+    return `${this.bankId}/held/${hold.account}`;
+  }
+
+  async #setState(transaction: Books, id: string, state: HoldState): Promise<void> {
+    await narrowed<IssuerTables>(transaction).updateTable("issuer_hold").set({ state }).where("id", "=", id).execute();
+  }
+
+  async #bankAccount(transaction: Books, name: string, unit: Unit): Promise<string> {
+    const id = `${this.bankId}/${name}/${unit.currency}.${unit.exponent}`;
+    const kind: AccountKind = name === "cash" ? "asset" : "liability";
+    await this.#ledger.openAccount(transaction, { id, kind, unit, mayGoNegative: name === "clearing" });
+    return id;
+  }
+
+  async #post(
+    transaction: Books,
+    id: string,
+    time_seconds: bigint,
+    amount: bigint,
+    debit: string,
+    credit: string,
+  ): Promise<void> {
+    const postings: Posting[] = [
+      { account: debit, side: "debit", amount },
+      { account: credit, side: "credit", amount },
+    ];
+    await this.#ledger.post(transaction, { id, memo: "", time_seconds, postings });
+  }
+}
+
+function dayOf(time_seconds: bigint): bigint {
+  return time_seconds / SECONDS_PER_DAY;
+}
+
+/** First second after the month YYMM. Cards live in the 21st century. */
+function endOfMonth(expiry: string): bigint {
+  const year = 2000 + Number(expiry.slice(0, 2));
+  return BigInt(Date.UTC(year, Number(expiry.slice(2)), 1) / 1000);
+}

@@ -1,0 +1,208 @@
+/** What the card authorization network stores, and how it is set up. */
+
+import type { Kysely } from "kysely";
+import { type Card, CardIssuer, type IssuerTables } from "./card-issuer.js";
+import { type Migration, migrate } from "./database.js";
+import type { Unit } from "./ledger.js";
+
+export interface NetworkTables extends IssuerTables {
+  network_authorization: AuthorizationRow;
+  network_merchant: { acquirer: string; merchant: string; bank: string; account: string };
+  network_merchant_agent: { acquirer: string; merchant: string; agent: string };
+  network_rate: { account_currency: bigint; currency: bigint; numerator: bigint; decimals: bigint };
+  network_incident: { approval: string; agent: string; outcome: bigint; time_seconds: bigint };
+}
+
+/** One answered 0100. Of its bytes only the hash is kept: they hold the card's number. */
+export interface AuthorizationRow {
+  acquirer: string;
+  stan: bigint;
+  day: bigint;
+  request_digest: string;
+  response: Uint8Array;
+  state: string;
+  type: string;
+  time_seconds: bigint;
+  last_day_seconds: bigint;
+  /** SHA-256 of the signed approval, in hex; of a declined request its own key, so that the column is unique. */
+  approval: string;
+  receipt: string;
+  merchant_agent: string;
+  customer_agent: string;
+  card_bank: string;
+  card_masked: string;
+  merchant_bank: string;
+  amount: bigint;
+  currency: bigint;
+  exponent: bigint;
+  billing_amount: bigint;
+  billing_currency: bigint;
+  billing_exponent: bigint;
+}
+
+export type AuthorizationState = "declined" | "approved" | "suspense" | "completed" | "reversed";
+
+const STEPS: readonly Migration[] = [
+  async (transaction) => {
+    await transaction.schema
+      .createTable("network_authorization")
+      .addColumn("acquirer", "text", (column) => column.notNull())
+      .addColumn("request_digest", "text", (column) => column.notNull())
+      .addColumn("state", "text", (column) => column.notNull())
+      .addColumn("type", "text", (column) => column.notNull())
+      .addColumn("approval", "text", (column) => column.notNull())
+      .addColumn("receipt", "text", (column) => column.notNull())
+      .addColumn("merchant_agent", "text", (column) => column.notNull())
+      .addColumn("customer_agent", "text", (column) => column.notNull())
+      .addColumn("card_bank", "text", (column) => column.notNull())
+      .addColumn("card_masked", "text", (column) => column.notNull())
+      .addColumn("merchant_bank", "text", (column) => column.notNull())
+      .addColumn("stan", "bigint", (column) => column.notNull())
+      .addColumn("day", "bigint", (column) => column.notNull())
+      .addColumn("time_seconds", "bigint", (column) => column.notNull())
+      .addColumn("last_day_seconds", "bigint", (column) => column.notNull())
+      .addColumn("amount", "bigint", (column) => column.notNull())
+      .addColumn("currency", "bigint", (column) => column.notNull())
+      .addColumn("exponent", "bigint", (column) => column.notNull())
+      .addColumn("billing_amount", "bigint", (column) => column.notNull())
+      .addColumn("billing_currency", "bigint", (column) => column.notNull())
+      .addColumn("billing_exponent", "bigint", (column) => column.notNull())
+      .addColumn("response", "bytea", (column) => column.notNull())
+      .addPrimaryKeyConstraint("network_authorization_key", ["acquirer", "stan", "day"])
+      .addUniqueConstraint("network_authorization_approval", ["approval"])
+      .execute();
+    await transaction.schema
+      .createIndex("network_authorization_state")
+      .on("network_authorization")
+      .columns(["state", "last_day_seconds"])
+      .execute();
+    await transaction.schema
+      .createIndex("network_authorization_receipt")
+      .on("network_authorization")
+      .column("receipt")
+      .execute();
+  },
+  async (transaction) => {
+    await transaction.schema
+      .createTable("network_merchant")
+      .addColumn("acquirer", "text", (column) => column.notNull())
+      .addColumn("merchant", "text", (column) => column.notNull())
+      .addColumn("bank", "text", (column) => column.notNull())
+      .addColumn("account", "text", (column) => column.notNull())
+      .addPrimaryKeyConstraint("network_merchant_key", ["acquirer", "merchant"])
+      .execute();
+    await transaction.schema
+      .createTable("network_merchant_agent")
+      .addColumn("acquirer", "text", (column) => column.notNull())
+      .addColumn("merchant", "text", (column) => column.notNull())
+      .addColumn("agent", "text", (column) => column.notNull())
+      .addPrimaryKeyConstraint("network_merchant_agent_key", ["acquirer", "merchant", "agent"])
+      .execute();
+    await transaction.schema
+      .createTable("network_rate")
+      .addColumn("account_currency", "bigint", (column) => column.notNull())
+      .addColumn("currency", "bigint", (column) => column.notNull())
+      .addColumn("numerator", "bigint", (column) => column.notNull())
+      .addColumn("decimals", "bigint", (column) => column.notNull())
+      .addPrimaryKeyConstraint("network_rate_key", ["account_currency", "currency"])
+      .execute();
+    await transaction.schema
+      .createTable("network_incident")
+      .addColumn("approval", "text", (column) => column.notNull())
+      .addColumn("agent", "text", (column) => column.notNull())
+      .addColumn("outcome", "bigint", (column) => column.notNull())
+      .addColumn("time_seconds", "bigint", (column) => column.notNull())
+      .addPrimaryKeyConstraint("network_incident_key", ["approval", "agent", "outcome"])
+      .execute();
+  },
+];
+
+export async function migrateNetwork(database: Kysely<NetworkTables>): Promise<void> {
+  await CardIssuer.migrate(database);
+  await migrate(database, "authorization-network", STEPS);
+}
+
+/**
+ * A rate from a transaction's currency to the currency of a card's account, between minor units: `amount * numerator /
+ * 10^decimals`. This is what field 10 of ISO 8583 can carry, so that the message states the rate exactly.
+ */
+export interface NetworkRate {
+  readonly accountCurrency: number;
+  readonly currency: number;
+  readonly numerator: bigint;
+  readonly decimals: number;
+}
+
+export const RATE_NUMERATOR_MAX = 9_999_999n;
+export const RATE_DECIMALS_MAX = 9;
+
+/** A merchant under contract: which account it settles with, and which agents act for it. */
+export interface NetworkMerchant {
+  readonly acquirer: string;
+  readonly merchant: string;
+  readonly settlement: { readonly bank: string; readonly number: string };
+  /** Subject ids of its trusted agents, 32 hex digits each. */
+  readonly agents: readonly string[];
+}
+
+export interface NetworkAccount {
+  readonly bank: string;
+  readonly number: string;
+  readonly unit: Unit;
+  /** Paid in once, when the account is first set up. */
+  readonly opening: bigint;
+}
+
+/** All that a network is set up with. Setting up the same again changes nothing. */
+export interface NetworkSetup {
+  /** Card numbers that begin with `bin` belong to `bank`. */
+  readonly routes: readonly { readonly bin: string; readonly bank: string }[];
+  readonly accounts: readonly NetworkAccount[];
+  readonly cards: readonly (Card & { readonly bank: string })[];
+  readonly merchants: readonly NetworkMerchant[];
+  readonly rates: readonly NetworkRate[];
+}
+
+export async function storeMerchant(database: Kysely<NetworkTables>, merchant: NetworkMerchant): Promise<void> {
+  const { acquirer, settlement } = merchant;
+  const place = { bank: settlement.bank, account: settlement.number };
+  await database.transaction().execute(async (transaction) => {
+    await transaction
+      .insertInto("network_merchant")
+      .values({ acquirer, merchant: merchant.merchant, ...place })
+      .onConflict((conflict) => conflict.columns(["acquirer", "merchant"]).doUpdateSet(place))
+      .execute();
+    for (const agent of merchant.agents) {
+      await transaction
+        .insertInto("network_merchant_agent")
+        .values({ acquirer, merchant: merchant.merchant, agent })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+    }
+  });
+}
+
+export async function storeRate(database: Kysely<NetworkTables>, rate: NetworkRate): Promise<void> {
+  if (rate.numerator < 1n || rate.numerator > RATE_NUMERATOR_MAX) throw new RangeError("rate.numerator: 1 to 9999999");
+  if (!Number.isInteger(rate.decimals) || rate.decimals < 0 || rate.decimals > RATE_DECIMALS_MAX) {
+    throw new RangeError("rate.decimals: 0 to 9");
+  }
+  const value = { numerator: rate.numerator, decimals: BigInt(rate.decimals) };
+  await database
+    .insertInto("network_rate")
+    .values({ account_currency: BigInt(rate.accountCurrency), currency: BigInt(rate.currency), ...value })
+    .onConflict((conflict) => conflict.columns(["account_currency", "currency"]).doUpdateSet(value))
+    .execute();
+}
+
+export async function storeAccount(
+  database: Kysely<NetworkTables>,
+  issuer: CardIssuer,
+  account: NetworkAccount,
+): Promise<void> {
+  await database.transaction().execute(async (transaction) => {
+    await issuer.openAccount(transaction, account.number, account.unit);
+    if (account.opening === 0n) return;
+    await issuer.fund(transaction, `opening/${account.number}`, account.number, account.opening);
+  });
+}
