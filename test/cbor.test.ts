@@ -420,6 +420,33 @@ describe("firmware reader", () => {
     expect(firmware.call("readFinish")).toBe(0);
   });
 
+  test("nothing behind the end is read, whatever lies there", () => {
+    for (const hex of ["1818", "190100", "1a00010000", "1b0000000100000000", "4101", "5818", "6161", "6261"]) {
+      for (let length = 0; length < hex.length / 2; length++) {
+        firmware.release();
+        firmware.call("readBegin", firmware.write(fromHex(hex)), length);
+        const method = hex < "20" ? "readUint" : hex < "60" ? "readBytes" : "readText";
+        const value = firmware.call(method, ...(method === "readBytes" ? [0, 99] : method === "readText" ? [99] : []));
+        expect([hex, length, firmware.call("readFailed")]).toEqual([hex, length, REASON_MALFORMED]);
+        if (method === "readUint") expect(value).toBe(0n);
+        else expect(firmware.call("readLength")).toBe(0);
+      }
+    }
+  });
+
+  test("no more items are announced than the bytes that are left can hold", () => {
+    for (const [hex, method, count] of [
+      ["83010203", "readArray", 3],
+      ["830102", "readArray", 0],
+      ["a201020304", "readMap", 2],
+      ["a2010203", "readMap", 0],
+    ] as const) {
+      begin(hex);
+      expect(firmware.call(method)).toBe(count);
+      expect(firmware.call("readFailed")).toBe(count === 0 ? REASON_MALFORMED : 0);
+    }
+  });
+
   test("bytes left over are malformed", () => {
     begin("0102");
     expect(firmware.call("readUint")).toBe(1n);

@@ -9,7 +9,8 @@ import { REASON_BAD_SIGNATURE } from "../firmware/protocol/reasons.js";
 import { concatBytes, fromHex, toHex } from "../host/codec/bytes.js";
 import { signatureIsStrict } from "../host/codec/ed25519.js";
 import { ed25519KeyPair, ed25519Sign, ed25519Verify } from "../host/crypto.js";
-import { loadModule } from "./support/firmware.js";
+import { PlatformError } from "../simulator/platform.generated.js";
+import { loadModule, testChip } from "./support/firmware.js";
 
 const { Point } = ed25519;
 const L = Point.Fn.ORDER;
@@ -109,24 +110,24 @@ describe("scalar S", () => {
     for (let k = 1n; s + k * L < 2n ** 256n; k++) expect(verdicts(withS(s + k * L))).toEqual(NONE);
   });
 
-  test("the firmware's comparison with L is exact", () => {
+  test("the comparison with L is exact, in firmware and host", () => {
     const near = [0n, 1n, L - 1n, L, L + 1n, 2n ** 252n, 2n ** 252n - 1n, 2n ** 253n, 2n ** 256n - 1n];
     for (const limb of [64n, 128n, 192n])
       near.push(L - (1n << limb), L + (1n << limb), L ^ (1n << limb), L - 2n ** limb + 1n);
-    const values = fc.oneof(fc.constantFrom(...near), fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }));
-    const any = fc.oneof(values, fc.bigInt({ min: L - 2n ** 130n, max: L + 2n ** 130n }));
-    for (const value of near)
-      expect([value, firmware.call("scalarIsReduced", firmware.write(littleEndian(value)))]).toEqual([
-        value,
-        Number(value < L),
-      ]);
-    fc.assert(
-      fc.property(any, (value) => {
-        firmware.release();
-        expect(firmware.call("scalarIsReduced", firmware.write(littleEndian(value)))).toBe(Number(value < L));
-      }),
-      { numRuns: 500 },
+    const scalars = fc.oneof(
+      fc.constantFrom(...near),
+      fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }),
+      fc.bigInt({ min: L - 2n ** 130n, max: L + 2n ** 130n }),
     );
+    const check = (value: bigint): void => {
+      firmware.release();
+      const scalar = littleEndian(value);
+      expect([value, firmware.call("scalarIsReduced", firmware.write(scalar))]).toEqual([value, Number(value < L)]);
+      const signature = concatBytes(honest.signature.subarray(0, 32), scalar);
+      expect([value, signatureIsStrict(honest.publicKey, signature)]).toEqual([value, value < L]);
+    };
+    near.forEach(check);
+    fc.assert(fc.property(scalars, check), { numRuns: 500 });
   });
 });
 
@@ -226,6 +227,42 @@ describe("the equation has no cofactor", () => {
 
   test("without torsion everything is accepted", () => {
     for (const text of texts) expect(verdicts(forge(1234n, 5678n, text, NEUTRAL, NEUTRAL))).toEqual(ALL);
+  });
+});
+
+describe("the rule stands in front of a platform whose library has none", () => {
+  test("a platform that says yes to everything is asked only about strict claims", async () => {
+    const chip = testChip();
+    let asked = 0;
+    chip.ed25519Verify = () => {
+      asked += 1;
+      return 0;
+    };
+    const lenient = await loadModule("cose", chip);
+    const judge = ({ publicKey, message: text, signature }: Claim): number => {
+      const key = lenient.write(publicKey);
+      return lenient.call("signatureVerify", key, lenient.write(text), text.length, lenient.write(signature));
+    };
+    expect(judge(honest)).toBe(0);
+    expect(asked).toBe(1);
+    const r = honest.signature.subarray(0, 32);
+    const s = honest.signature.subarray(32);
+    expect(judge({ ...honest, publicKey: fromHex(NEUTRAL) })).toBe(-REASON_BAD_SIGNATURE);
+    expect(judge({ ...honest, signature: concatBytes(fromHex(NEUTRAL), s) })).toBe(-REASON_BAD_SIGNATURE);
+    expect(judge({ ...honest, signature: concatBytes(r, littleEndian(L)) })).toBe(-REASON_BAD_SIGNATURE);
+    expect(asked).toBe(1);
+  });
+
+  test.each([
+    [PlatformError.BadSignature, -REASON_BAD_SIGNATURE],
+    [PlatformError.BadKey, -REASON_BAD_SIGNATURE],
+    [PlatformError.NotSupported, PlatformError.NotSupported],
+  ])("the platform's %d becomes %d", async (answer, result) => {
+    const chip = testChip();
+    chip.ed25519Verify = () => answer;
+    const module = await loadModule("cose", chip);
+    const [key, signature] = [module.write(honest.publicKey), module.write(honest.signature)];
+    expect(module.call("signatureVerify", key, key, 0, signature)).toBe(result);
   });
 });
 
