@@ -57,7 +57,8 @@ int32_t tallystick_flash_read(uint32_t address, uint8_t *destination, uint32_t d
 
 /**
  * Clears bits. Address and length are multiples of the word size, within one page, and every word is erased: a word is
- * programmed once between two erasures. A power cut leaves any subset of the bits cleared.
+ * programmed once between two erasures. What breaks this is FlashFailure. A power cut leaves any subset of the bits
+ * cleared.
  * @param address first byte, from the start of the region
  * @param source the bytes to program
  * @return 0
@@ -149,7 +150,7 @@ int32_t tallystick_slot_derive(
     uint32_t destination_length);
 
 /**
- * Ed25519 (RFC 8032) by the key in a slot.
+ * Ed25519 (RFC 8032) by the key in a slot. Message and signature that overlap are InvalidArgument.
  * @param slot key slot
  * @param message the message
  * @param signature signature (64 bytes)
@@ -237,7 +238,8 @@ int32_t tallystick_hkdf_sha256(
     uint32_t destination_length);
 
 /**
- * ChaCha20-Poly1305 (RFC 8439): ciphertext is the plaintext's length + 16. Both may start at the same address.
+ * ChaCha20-Poly1305 (RFC 8439): ciphertext is the plaintext's length + 16. Both may start at the same address; the
+ * ciphertext overlaps nothing else, or it is InvalidArgument.
  * @param key symmetric key (32 bytes)
  * @param nonce nonce, never used twice under one key (12 bytes)
  * @param associated associated data, authenticated in clear
@@ -258,7 +260,8 @@ int32_t tallystick_aead_seal(
     uint32_t ciphertext_length);
 
 /**
- * The reverse: plaintext is the ciphertext's length - 16. Both may start at the same address.
+ * The reverse: plaintext is the ciphertext's length - 16. Both may start at the same address; the plaintext overlaps
+ * nothing else, or it is InvalidArgument.
  * @param key symmetric key (32 bytes)
  * @param nonce nonce, never used twice under one key (12 bytes)
  * @param associated associated data, authenticated in clear

@@ -99,7 +99,10 @@ function lock(path: string): void {
       if (!hasCode(error, "EEXIST")) throw error;
     }
     const holder = Number(new TextDecoder().decode(readIfThere(path) ?? new Uint8Array(0)));
-    if (isAlive(holder)) throw new ElementFolderError(`${path} says that process ${holder} has this element open`);
+    if (isAlive(holder)) {
+      const advice = "Stop that process first; if it has nothing to do with this element, delete the lock.";
+      throw new ElementFolderError(`${path} says that process ${holder} has this element open. ${advice}`);
+    }
     rmSync(path, { force: true });
   }
   throw new ElementFolderError(`${path} cannot be taken: another process took it at the same moment`);

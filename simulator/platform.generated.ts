@@ -84,7 +84,8 @@ export interface Platform {
 
   /**
    * Clears bits. Address and length are multiples of the word size, within one page, and every word is erased: a word
-   * is programmed once between two erasures. A power cut leaves any subset of the bits cleared.
+   * is programmed once between two erasures. What breaks this is FlashFailure. A power cut leaves any subset of the
+   * bits cleared.
    * @param address first byte, from the start of the region
    * @param source the bytes to program
    * @returns 0
@@ -171,7 +172,7 @@ export interface Platform {
   slotDerive(slot: number, info: Uint8Array, destination: Uint8Array): number;
 
   /**
-   * Ed25519 (RFC 8032) by the key in a slot.
+   * Ed25519 (RFC 8032) by the key in a slot. Message and signature that overlap are InvalidArgument.
    * @param slot key slot
    * @param message the message
    * @param signature signature (64 bytes)
@@ -225,7 +226,8 @@ export interface Platform {
   hkdfSha256(salt: Uint8Array, material: Uint8Array, info: Uint8Array, destination: Uint8Array): number;
 
   /**
-   * ChaCha20-Poly1305 (RFC 8439): ciphertext is the plaintext's length + 16. Both may start at the same address.
+   * ChaCha20-Poly1305 (RFC 8439): ciphertext is the plaintext's length + 16. Both may start at the same address; the
+   * ciphertext overlaps nothing else, or it is InvalidArgument.
    * @param key symmetric key (32 bytes)
    * @param nonce nonce, never used twice under one key (12 bytes)
    * @param associated associated data, authenticated in clear
@@ -236,7 +238,8 @@ export interface Platform {
   aeadSeal(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, plaintext: Uint8Array, ciphertext: Uint8Array): number;
 
   /**
-   * The reverse: plaintext is the ciphertext's length - 16. Both may start at the same address.
+   * The reverse: plaintext is the ciphertext's length - 16. Both may start at the same address; the plaintext overlaps
+   * nothing else, or it is InvalidArgument.
    * @param key symmetric key (32 bytes)
    * @param nonce nonce, never used twice under one key (12 bytes)
    * @param associated associated data, authenticated in clear

@@ -32,7 +32,8 @@ export declare function flashRead(address: u32, destination: usize, destinationL
 
 /**
  * Clears bits. Address and length are multiples of the word size, within one page, and every word is erased: a word is
- * programmed once between two erasures. A power cut leaves any subset of the bits cleared.
+ * programmed once between two erasures. What breaks this is FlashFailure. A power cut leaves any subset of the bits
+ * cleared.
  * @param address first byte, from the start of the region
  * @param source the bytes to program
  * @returns 0
@@ -137,7 +138,7 @@ export declare function slotDerive(
 ): i32;
 
 /**
- * Ed25519 (RFC 8032) by the key in a slot.
+ * Ed25519 (RFC 8032) by the key in a slot. Message and signature that overlap are InvalidArgument.
  * @param slot key slot
  * @param message the message
  * @param signature signature (64 bytes)
@@ -232,7 +233,8 @@ export declare function hkdfSha256(
 ): i32;
 
 /**
- * ChaCha20-Poly1305 (RFC 8439): ciphertext is the plaintext's length + 16. Both may start at the same address.
+ * ChaCha20-Poly1305 (RFC 8439): ciphertext is the plaintext's length + 16. Both may start at the same address; the
+ * ciphertext overlaps nothing else, or it is InvalidArgument.
  * @param key symmetric key (32 bytes)
  * @param nonce nonce, never used twice under one key (12 bytes)
  * @param associated associated data, authenticated in clear
@@ -255,7 +257,8 @@ export declare function aeadSeal(
 ): i32;
 
 /**
- * The reverse: plaintext is the ciphertext's length - 16. Both may start at the same address.
+ * The reverse: plaintext is the ciphertext's length - 16. Both may start at the same address; the plaintext overlaps
+ * nothing else, or it is InvalidArgument.
  * @param key symmetric key (32 bytes)
  * @param nonce nonce, never used twice under one key (12 bytes)
  * @param associated associated data, authenticated in clear

@@ -102,7 +102,7 @@ export const PLATFORM_FUNCTIONS: readonly PlatformFunction[] = [
   },
   {
     name: "flash_program",
-    doc: "Clears bits. Address and length are multiples of the word size, within one page, and every word is erased: a word is programmed once between two erasures. A power cut leaves any subset of the bits cleared.",
+    doc: "Clears bits. Address and length are multiples of the word size, within one page, and every word is erased: a word is programmed once between two erasures. What breaks this is FlashFailure. A power cut leaves any subset of the bits cleared.",
     parameters: [
       { name: "address", kind: "u32", doc: "first byte, from the start of the region" },
       { name: "source", kind: "in", doc: "the bytes to program" },
@@ -166,7 +166,7 @@ export const PLATFORM_FUNCTIONS: readonly PlatformFunction[] = [
   },
   {
     name: "ed25519_sign",
-    doc: "Ed25519 (RFC 8032) by the key in a slot.",
+    doc: "Ed25519 (RFC 8032) by the key in a slot. Message and signature that overlap are InvalidArgument.",
     parameters: [slot, message, { name: "signature", kind: "out", bytes: 64, doc: "signature" }],
     result: "0",
   },
@@ -219,7 +219,7 @@ export const PLATFORM_FUNCTIONS: readonly PlatformFunction[] = [
   },
   {
     name: "aead_seal",
-    doc: "ChaCha20-Poly1305 (RFC 8439): ciphertext is the plaintext's length + 16. Both may start at the same address.",
+    doc: "ChaCha20-Poly1305 (RFC 8439): ciphertext is the plaintext's length + 16. Both may start at the same address; the ciphertext overlaps nothing else, or it is InvalidArgument.",
     parameters: [
       key,
       nonce,
@@ -231,7 +231,7 @@ export const PLATFORM_FUNCTIONS: readonly PlatformFunction[] = [
   },
   {
     name: "aead_open",
-    doc: "The reverse: plaintext is the ciphertext's length - 16. Both may start at the same address.",
+    doc: "The reverse: plaintext is the ciphertext's length - 16. Both may start at the same address; the plaintext overlaps nothing else, or it is InvalidArgument.",
     parameters: [
       key,
       nonce,

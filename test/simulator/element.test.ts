@@ -36,6 +36,11 @@ function newElement(seed = "element", clock = new VirtualClock()): Element {
   return element;
 }
 
+/** Byte by byte; much faster than comparing as objects. */
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
+
 function ask(element: Element, ...command: number[]): number {
   const response = element.transmit(Uint8Array.from(command));
   expect([...response.subarray(-2)]).toEqual([0x90, 0x00]);
@@ -115,9 +120,9 @@ describe("the element as a value", () => {
   test("the same seed and commands give the same state, byte for byte", () => {
     const [a, b] = [newElement("same"), newElement("same")];
     expect(live(a)).toEqual(live(b));
-    expect(a.snapshot()).toEqual(b.snapshot());
+    expect(sameBytes(a.snapshot(), b.snapshot())).toBe(true);
     ask(b, COUNT_COMMANDS);
-    expect(a.snapshot()).not.toEqual(b.snapshot());
+    expect(sameBytes(a.snapshot(), b.snapshot())).toBe(false);
   });
 
   test("an element that is put back, here or in another body, goes on the same way", () => {
@@ -127,7 +132,7 @@ describe("the element as a value", () => {
     const before = element.snapshot();
     const future = live(element);
     element.restore(before);
-    expect(element.snapshot()).toEqual(before);
+    expect(sameBytes(element.snapshot(), before)).toBe(true);
     expect(live(element)).toEqual(future);
     const other = newElement("second");
     other.restore(before);
@@ -141,7 +146,7 @@ describe("the element as a value", () => {
     element.powerOn();
     element.restore(off);
     expect(element.isOn).toBe(false);
-    expect(element.snapshot()).toEqual(off);
+    expect(sameBytes(element.snapshot(), off)).toBe(true);
   });
 
   test("a parked element stays on, keeps its state, and time goes on for it", () => {
@@ -151,7 +156,7 @@ describe("the element as a value", () => {
     const before = element.snapshot();
     element.park();
     expect(element.isOn).toBe(true);
-    expect(element.snapshot()).toEqual(before);
+    expect(sameBytes(element.snapshot(), before)).toBe(true);
     clock.advance(7000);
     expect(ask(element, SECONDS)).toBe(7);
     expect(ask(element, COUNT_COMMANDS)).toBe(7);
