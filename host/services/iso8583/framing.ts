@@ -73,14 +73,17 @@ export interface ServerOptions {
 /** A TCP server of ISO 8583 on loopback. */
 export class IsoServer {
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  /** The open connections, each with the end of its conversation. */
+  readonly #sockets = new Map<Socket, Promise<void>>();
   readonly #options: ServerOptions;
   readonly #limits: ServerLimits;
 
   constructor(options: ServerOptions) {
     this.#options = options;
     this.#limits = options.limits ?? SERVER_LIMITS;
-    this.#server = createServer({ noDelay: true }, (socket) => void this.#serve(socket));
+    this.#server = createServer({ noDelay: true }, (socket) => {
+      this.#sockets.set(socket, this.#serve(socket));
+    });
     this.#server.maxConnections = this.#limits.connections_max;
     this.#server.on("drop", () => this.#tell("turned-away"));
   }
@@ -97,15 +100,15 @@ export class IsoServer {
     });
   }
 
-  /** Stops listening and closes all connections. */
+  /** Stops listening, closes all connections, and waits for the answers that were being made. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
+    const conversations = [...this.#sockets.values()];
+    for (const socket of this.#sockets.keys()) socket.destroy();
+    await Promise.all([closed, ...conversations]);
   }
 
   async #serve(socket: Socket): Promise<void> {
-    this.#sockets.add(socket);
     this.#tell("connected");
     socket.on("error", () => {}); // A connection that breaks is closed below; there is nothing else to do about it.
     socket.setTimeout(this.#limits.idle_ms_max, () => {

@@ -1,0 +1,386 @@
+/**
+ * The merchant's outbox to the card authorization network (PROTOCOLS: purchase, steps 796-815).
+ *
+ * An entry is stored before its 0100 is sent, and every later step before it is acted on, so that a host that crashes
+ * at any moment goes on where it was: it repeats the same bytes, which the network answers as it did the first time.
+ *
+ *   requested -> declined
+ *             -> approved -> completing -> completed     (an agent signed `committed`)
+ *                         -> reversing  -> reversed      (an agent signed `aborted`)
+ *
+ * The outbox never decides which way an approved entry goes: it is handed an agent's signed outcome. What the network
+ * refuses for good stays where it is, with the network's code as `problem`, for a person to look at.
+ */
+
+import type { Kysely } from "kysely";
+import type { Clock, Timers } from "./clock.js";
+import { type Migration, migrate } from "./database.js";
+import { decodeMessage, encodeMessage, type IsoMessage, maskPan } from "./iso8583/codec.js";
+import {
+  type AuthorizationRequest,
+  adviceMessage,
+  authorizationMessage,
+  isTemporary,
+  RESPONSE,
+  RESPONSE_TEXT,
+  type ResponseCode,
+} from "./iso8583/messages.js";
+import type { CardTransport, StanSequence } from "./network-client.js";
+
+export type OutboxState = "requested" | "approved" | "declined" | "completing" | "completed" | "reversing" | "reversed";
+
+export interface OutboxEntry {
+  readonly id: string;
+  readonly state: OutboxState;
+  readonly stan: number;
+  readonly time_seconds: bigint;
+  /** Card number, masked. */
+  readonly card: string;
+  /** The network's answer to the request, once there is one. */
+  readonly code?: string;
+  /** Signed approval and the network's chain, once approved. */
+  readonly approval?: Uint8Array;
+  readonly chain?: Uint8Array;
+  /** What the network debits or credits on the card's account, where that is kept in another currency. */
+  readonly billing?: { readonly amount: bigint; readonly currency: number; readonly rate: string };
+  /** Why the network refused completion or reversal for good. */
+  readonly problem?: string;
+}
+
+/** What a caller asks to be authorized; number, time and acquirer are the outbox's to choose. */
+export type AuthorizationDetails = Omit<AuthorizationRequest, "stan" | "time_seconds" | "acquirer">;
+
+export interface OutboxOptions {
+  readonly database: Kysely<OutboxTables>;
+  readonly transport: CardTransport;
+  readonly stans: StanSequence;
+  readonly acquirer: string;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly retry_ms_min?: number;
+  readonly retry_ms_max?: number;
+  /** Told of each stored change. */
+  readonly onChange?: (entry: OutboxEntry) => void;
+}
+
+export interface OutboxTables {
+  outbox_entry: OutboxRow;
+}
+
+interface OutboxRow {
+  id: string;
+  state: string;
+  stan: bigint;
+  time_seconds: bigint;
+  card: string;
+  /** The 0100 as sent. Wiped once the network has answered, because it holds the card's number. */
+  request: Uint8Array | null;
+  /** Receipt hash in hex: what the entry is about, after the request is wiped. */
+  receipt: string;
+  response: Uint8Array | null;
+  /** The 0220 or 0420 as sent. */
+  advice: Uint8Array | null;
+  problem: string | null;
+}
+
+const STEPS: readonly Migration[] = [
+  async (transaction) => {
+    await transaction.schema
+      .createTable("outbox_entry")
+      .addColumn("id", "text", (column) => column.primaryKey())
+      .addColumn("state", "text", (column) => column.notNull())
+      .addColumn("stan", "bigint", (column) => column.notNull())
+      .addColumn("time_seconds", "bigint", (column) => column.notNull())
+      .addColumn("card", "text", (column) => column.notNull())
+      .addColumn("request", "bytea")
+      .addColumn("receipt", "text", (column) => column.notNull())
+      .addColumn("response", "bytea")
+      .addColumn("advice", "bytea")
+      .addColumn("problem", "text")
+      .execute();
+    await transaction.schema.createIndex("outbox_entry_state").on("outbox_entry").column("state").execute();
+  },
+];
+
+export class OutboxError extends Error {
+  constructor(what: string) {
+    super(`${what} The entry stays as it is, and no money moves by this.`);
+    this.name = "OutboxError";
+  }
+}
+
+const RETRY_MS_MIN = 1_000;
+const RETRY_MS_MAX = 60_000;
+const UNFINISHED: readonly string[] = ["requested", "completing", "reversing"];
+
+interface Courier {
+  readonly done: Promise<void>;
+  cancel: () => void;
+}
+
+export class Outbox {
+  readonly #options: OutboxOptions;
+  readonly #database: Kysely<OutboxTables>;
+  /** One for each entry that has a message under way. */
+  readonly #couriers = new Map<string, Courier>();
+  #closed = false;
+
+  private constructor(options: OutboxOptions) {
+    this.#options = options;
+    this.#database = options.database;
+  }
+
+  static async open(options: OutboxOptions): Promise<Outbox> {
+    await migrate(options.database, "outbox", STEPS);
+    return new Outbox(options);
+  }
+
+  /** Takes up what was under way when the host stopped. Returns how many entries that were. */
+  async resume(): Promise<number> {
+    const rows = await this.#database
+      .selectFrom("outbox_entry")
+      .select("id")
+      .where("state", "in", UNFINISHED)
+      .where("problem", "is", null)
+      .execute();
+    for (const { id } of rows) this.#deliver(id);
+    return rows.length;
+  }
+
+  /** Asks for an authorization, and resolves when the network has answered. The same id again is the same question. */
+  async request(id: string, details: AuthorizationDetails): Promise<OutboxEntry> {
+    const receipt = Buffer.from(details.receiptHash).toString("hex");
+    const known = await this.#row(id);
+    if (known !== undefined && known.receipt !== receipt)
+      throw new OutboxError(`Entry ${id} is about another receipt.`);
+    if (known === undefined) await this.#store(id, receipt, details);
+    return this.answered(id);
+  }
+
+  /** Resolves when the network has answered the request of this entry. */
+  async answered(id: string): Promise<OutboxEntry> {
+    return this.#until(id, (entry) => entry.state !== "requested");
+  }
+
+  /** Completes an approved entry: `outcome` is an agent's signed `committed`, with its chain. Resolves when stored. */
+  complete(id: string, outcome: Uint8Array): Promise<OutboxEntry> {
+    return this.#conclude(id, outcome, "completing", "completed");
+  }
+
+  /** Reverses an approved entry: `outcome` is an agent's signed `aborted`, with its chain. Resolves when stored. */
+  reverse(id: string, outcome: Uint8Array): Promise<OutboxEntry> {
+    return this.#conclude(id, outcome, "reversing", "reversed");
+  }
+
+  /** Resolves when nothing of this entry is under way any more: at its end, or with a `problem`. */
+  settled(id: string): Promise<OutboxEntry> {
+    return this.#until(id, (entry) => !UNFINISHED.includes(entry.state) || entry.problem !== undefined);
+  }
+
+  async entry(id: string): Promise<OutboxEntry | undefined> {
+    const row = await this.#row(id);
+    return row === undefined ? undefined : entryOf(row);
+  }
+
+  /** Entries that are not at an end: under way, in trouble, or approved and waiting for the agents. */
+  async unfinished(): Promise<OutboxEntry[]> {
+    const rows = await this.#database
+      .selectFrom("outbox_entry")
+      .selectAll()
+      .where("state", "in", [...UNFINISHED, "approved"])
+      .orderBy("time_seconds")
+      .execute();
+    return rows.map(entryOf);
+  }
+
+  /** Stops sending. Everything is stored; `resume` of another outbox on the same database goes on. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const couriers = [...this.#couriers.values()];
+    for (const courier of couriers) courier.cancel();
+    await Promise.all(couriers.map((courier) => courier.done));
+  }
+
+  async #store(id: string, receipt: string, details: AuthorizationDetails): Promise<void> {
+    const { acquirer, clock, stans } = this.#options;
+    const time_seconds = clock.now_seconds();
+    await this.#database.transaction().execute(async (transaction) => {
+      const stan = await stans.next(transaction);
+      const request = encodeMessage(authorizationMessage({ ...details, acquirer, stan, time_seconds }));
+      await transaction
+        .insertInto("outbox_entry")
+        .values({
+          id,
+          state: "requested",
+          stan: BigInt(stan),
+          time_seconds,
+          card: maskPan(details.cardNumber),
+          request,
+          receipt,
+          response: null,
+          advice: null,
+          problem: null,
+        })
+        .execute();
+    });
+    await this.#tell(id);
+  }
+
+  async #conclude(
+    id: string,
+    outcome: Uint8Array,
+    underWay: "completing" | "reversing",
+    end: "completed" | "reversed",
+  ): Promise<OutboxEntry> {
+    const { acquirer, clock, stans } = this.#options;
+    const entry = await this.#database.transaction().execute(async (transaction) => {
+      const row = await transaction.selectFrom("outbox_entry").selectAll().where("id", "=", id).executeTakeFirst();
+      if (row === undefined) throw new OutboxError(`There is no entry ${id}.`);
+      if (row.state === end || (row.state === underWay && row.problem === null)) return entryOf(row);
+      // With a problem on record the sender may try again, with better evidence or the other way.
+      if (row.state !== "approved" && row.problem === null) {
+        throw new OutboxError(`Entry ${id} is ${row.state}, and cannot become ${end}.`);
+      }
+      const advice = adviceMessage({
+        type: underWay === "completing" ? "0220" : "0420",
+        stan: await stans.next(transaction),
+        time_seconds: clock.now_seconds(),
+        acquirer,
+        outcome,
+        original: { stan: Number(row.stan), time_seconds: row.time_seconds, acquirer },
+      });
+      const changes = { state: underWay, advice: encodeMessage(advice), problem: null };
+      await transaction.updateTable("outbox_entry").set(changes).where("id", "=", id).execute();
+      return entryOf({ ...row, ...changes });
+    });
+    this.#options.onChange?.(entry);
+    if (entry.state === underWay) this.#deliver(id);
+    return entry;
+  }
+
+  async #until(id: string, reached: (entry: OutboxEntry) => boolean): Promise<OutboxEntry> {
+    for (;;) {
+      const entry = await this.entry(id);
+      if (entry === undefined) throw new OutboxError(`There is no entry ${id}.`);
+      if (reached(entry)) return entry;
+      if (this.#closed) throw new OutboxError(`The outbox was closed while entry ${id} was ${entry.state}.`);
+      await this.#deliver(id).done;
+    }
+  }
+
+  /** Sends the message that an entry waits on, until the network has answered it or the outbox is closed. */
+  #deliver(id: string): Courier {
+    const known = this.#couriers.get(id);
+    if (known !== undefined) return known;
+    let cancelled = this.#closed;
+    let wake = () => {};
+    const pause = (delay_ms: number) =>
+      new Promise<void>((resolve) => {
+        const cancelTimer = this.#options.timers.after(delay_ms, resolve);
+        wake = () => {
+          cancelTimer();
+          resolve();
+        };
+      });
+    const run = async () => {
+      let delay_ms = this.#options.retry_ms_min ?? RETRY_MS_MIN;
+      while (!cancelled && !(await this.#attempt(id))) {
+        if (cancelled) break;
+        await pause(delay_ms);
+        delay_ms = Math.min(delay_ms * 2, this.#options.retry_ms_max ?? RETRY_MS_MAX);
+      }
+    };
+    const courier: Courier = {
+      done: Promise.resolve()
+        .then(run)
+        .finally(() => this.#couriers.delete(id)),
+      cancel: () => {
+        cancelled = true;
+        wake();
+      },
+    };
+    courier.done.catch(() => {}); // Whoever waits for the entry sees the error; an entry nobody waits for is resumed later.
+    this.#couriers.set(id, courier);
+    return courier;
+  }
+
+  /** One sending. True when there is nothing more to send. */
+  async #attempt(id: string): Promise<boolean> {
+    const row = await this.#row(id);
+    if (row === undefined || !UNFINISHED.includes(row.state) || row.problem !== null) return true;
+    const bytes = row.state === "requested" ? row.request : row.advice;
+    if (bytes === null) throw new OutboxError(`Entry ${id} has lost its message.`);
+    const answer = await this.#ask(decodeMessage(bytes));
+    const code = answer?.fields[39];
+    if (answer === undefined || code === undefined || isTemporary(code)) return false;
+    if (row.state === "requested") await this.#noteDecision(row, answer, code);
+    else await this.#noteEnd(row, code);
+    await this.#tell(id);
+    return true;
+  }
+
+  /** The answer, or undefined when none came: then nothing is known, and the same bytes go out again. */
+  async #ask(message: IsoMessage): Promise<IsoMessage | undefined> {
+    try {
+      return await this.#options.transport.exchange(message);
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #noteDecision(row: OutboxRow, answer: IsoMessage, code: string): Promise<void> {
+    const state: OutboxState = code === RESPONSE.approved ? "approved" : "declined";
+    await this.#database
+      .updateTable("outbox_entry")
+      .set({ state, response: encodeMessage(answer), request: null })
+      .where("id", "=", row.id)
+      .where("state", "=", "requested")
+      .execute();
+  }
+
+  async #noteEnd(row: OutboxRow, code: string): Promise<void> {
+    const end: OutboxState = row.state === "completing" ? "completed" : "reversed";
+    await this.#database
+      .updateTable("outbox_entry")
+      .set(code === RESPONSE.approved ? { state: end } : { problem: problemOf(code) })
+      .where("id", "=", row.id)
+      .where("state", "=", row.state)
+      .execute();
+  }
+
+  async #tell(id: string): Promise<void> {
+    if (this.#options.onChange === undefined) return;
+    const entry = await this.entry(id);
+    if (entry !== undefined) this.#options.onChange(entry);
+  }
+
+  #row(id: string): Promise<OutboxRow | undefined> {
+    return this.#database.selectFrom("outbox_entry").selectAll().where("id", "=", id).executeTakeFirst();
+  }
+}
+
+function problemOf(code: string): string {
+  return `${code}: ${RESPONSE_TEXT[code as ResponseCode] ?? "the network refused"}`;
+}
+
+function entryOf(row: OutboxRow): OutboxEntry {
+  const base = {
+    id: row.id,
+    state: row.state as OutboxState,
+    stan: Number(row.stan),
+    time_seconds: row.time_seconds,
+    card: row.card,
+    ...(row.problem === null ? {} : { problem: row.problem }),
+  };
+  if (row.response === null) return base;
+  const { fields } = decodeMessage(row.response);
+  return {
+    ...base,
+    code: fields[39] ?? "",
+    ...(fields[62] === undefined ? {} : { approval: fields[62] }),
+    ...(fields[61] === undefined ? {} : { chain: fields[61] }),
+    ...(fields[6] === undefined || fields[51] === undefined || fields[10] === undefined
+      ? {}
+      : { billing: { amount: BigInt(fields[6]), currency: Number(fields[51]), rate: fields[10] } }),
+  };
+}
