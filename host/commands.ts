@@ -38,11 +38,13 @@ export const command = {
   pair: (initiator: boolean) => hostEnvelope(m.COMMAND_PAIR, initiator),
 
   pay: (amount: Money, memo: Uint8Array | null) => hostEnvelope(m.COMMAND_PAY, ...money(amount), memo),
+  /** Pays what the payee will state. */
+  payRequested: () => hostEnvelope(m.COMMAND_PAY),
   request: (amount: Money, memo: Uint8Array | null) => hostEnvelope(m.COMMAND_REQUEST, ...money(amount), memo),
   withdraw: (amount: Money, memo: Uint8Array | null) => hostEnvelope(m.COMMAND_WITHDRAW, ...money(amount), memo),
   amount: (amount: Money) => hostEnvelope(m.COMMAND_AMOUNT, ...money(amount)),
-  redeem: (noteIndex: number) => hostEnvelope(m.COMMAND_REDEEM, noteIndex),
-  redeemed: (noteId: Uint8Array) => hostEnvelope(m.COMMAND_REDEEMED, noteId),
+  redeem: (place: number) => hostEnvelope(m.COMMAND_REDEEM, place),
+  redeemed: (place: number, noteId: Uint8Array) => hostEnvelope(m.COMMAND_REDEEMED, place, noteId),
   forget: (payId: Uint8Array) => hostEnvelope(m.COMMAND_FORGET, payId),
 
   buy: () => hostEnvelope(m.COMMAND_BUY),

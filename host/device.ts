@@ -1,6 +1,6 @@
 /**
  * A transaction device: a host with a trusted agent, a money module, or both. Applications hold one conversation at a
- * time with it: they give commands and are told notices, in order.
+ * time with each: they give commands and are told notices, in order.
  */
 
 import * as p from "../firmware/protocol/apdu.js";
@@ -50,12 +50,19 @@ export class Device {
   readonly name: string;
   readonly parts: DeviceParts;
   readonly manager: MessageManager;
-  #conversation: Conversation | undefined;
+  readonly #conversations = new Map<ElementSort, Conversation>();
 
   constructor(parts: DeviceParts) {
     this.name = parts.name;
     this.parts = parts;
     this.manager = new MessageManager(parts);
+    this.manager.onEvent = (event) => this.#tell(event);
+  }
+
+  /** An event belongs to the conversation of its element; a module's, where it has none, to that of the agent. */
+  #tell(event: ManagerEvent): void {
+    const other = event.source === "agent" ? "module" : "agent";
+    (this.#conversations.get(event.source) ?? this.#conversations.get(other))?.take(event);
   }
 
   get agent(): Element {
@@ -82,7 +89,8 @@ export class Device {
 
   /** Power off and on, and unlocked again. */
   async restart(pin: string): Promise<void> {
-    this.manager.disconnect();
+    this.manager.disconnect("agent");
+    this.manager.disconnect("module");
     for (const element of this.elements()) await element.restart();
     await this.unlock(pin);
   }
@@ -92,7 +100,8 @@ export class Device {
   }
 
   /**
-   * Holds a conversation from its first command to its end. Whatever ends it early, an error or the application, the
+   * Holds a conversation that one element leads, from its first command to its end. Agent and module may be in one each:
+   * while an agent serves a customer its module may be refilled. Whatever ends it early, an error or the application, the
    * elements are told to cancel, so that none of them waits for a host that has left.
    */
   async converse<Result>(
@@ -100,18 +109,16 @@ export class Device {
     sort: ElementSort,
     work: (conversation: Conversation) => Promise<Result>,
   ): Promise<Result> {
-    if (this.#conversation !== undefined) throw new DeviceBusyError(this.name);
+    if (this.#conversations.has(sort)) throw new DeviceBusyError(this.name);
     const conversation = new Conversation(this.manager, sort, link);
-    this.#conversation = conversation;
-    this.manager.onEvent = (event) => conversation.take(event);
+    this.#conversations.set(sort, conversation);
     try {
       return await work(conversation);
     } catch (error) {
       await this.manager.command(sort, command.cancel()).catch(() => undefined);
       throw error;
     } finally {
-      this.#conversation = undefined;
-      this.manager.onEvent = undefined;
+      this.#conversations.delete(sort);
     }
   }
 }
@@ -157,7 +164,7 @@ export class Conversation {
   #connect(): void {
     if (this.#connected || this.#link === undefined) return;
     this.#connected = true;
-    this.#manager.connect(this.#link);
+    this.#manager.connect(this.#sort, this.#link);
   }
 
   /** The next notice. A fault of the device, or a link that broke, is thrown. */
@@ -173,9 +180,9 @@ export class Conversation {
     return event;
   }
 
-  /** Waits until no element of this device waits for an answer of its peer: the last message has arrived. */
+  /** Waits until the element waits for no answer of its peer: the last message has arrived. */
   quiet(): Promise<void> {
-    return this.#manager.quiet();
+    return this.#manager.quiet(this.#sort);
   }
 
   /** Notices that are there already, without waiting. */

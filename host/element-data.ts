@@ -151,11 +151,15 @@ export interface NoteSummary {
   readonly expiry_seconds: number;
   readonly finalRedemption_seconds: number;
   readonly hops: number;
-  readonly state: number;
+  readonly spendable: boolean;
+  /** Where the module keeps it: what REDEEM names. */
+  readonly place: number;
 }
 
+const NOTE_SPENDABLE = 1;
+
 export function readNote(record: CborValue): NoteSummary {
-  const fields = Fields.ofArray(record, "note", 8);
+  const fields = Fields.ofArray(record, "note", 9);
   const noteId = fields.id("note id");
   const unit = { currency: fields.uint("currency"), exponent: fields.uint("exponent") };
   return {
@@ -164,7 +168,8 @@ export function readNote(record: CborValue): NoteSummary {
     expiry_seconds: fields.uint("expiry", SECONDS_MAX),
     finalRedemption_seconds: fields.uint("final redemption", SECONDS_MAX),
     hops: fields.uint("hops"),
-    state: fields.uint("state"),
+    spendable: fields.uint("state") === NOTE_SPENDABLE,
+    place: fields.uint("place", 255),
   };
 }
 

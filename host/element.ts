@@ -154,6 +154,12 @@ export class Element {
     return (await this.records(p.FILE_LOG)).map(readLogEntry);
   }
 
+  /** Sequence number that the next log entry will have. */
+  async nextLogSequence(): Promise<number> {
+    const newest = await this.record(p.FILE_LOG, 1);
+    return newest === undefined ? 0 : readLogEntry(newest).sequence + 1;
+  }
+
   async notes(): Promise<NoteSummary[]> {
     return (await this.records(p.FILE_NOTES)).map(readNote);
   }
@@ -172,13 +178,20 @@ export class Element {
   async records(file: number): Promise<CborValue[]> {
     const records: CborValue[] = [];
     for (let number = 1; number <= RECORDS_MAX; number += 1) {
-      const command = { cla: p.CLA_ISO, ins: p.INS_READ_RECORD, p1: number, p2: (file << 3) | 4 };
-      const response = await this.client.exchange({ ...command, answerBytesMax: EXTENDED_ANSWER_BYTES_MAX });
-      if (response.status === p.SW_RECORD_NOT_FOUND) break;
-      if (response.status !== p.SW_OK) throw new StatusWordError(response.status, command.ins);
-      records.push(decode(response.data));
+      const record = await this.record(file, number);
+      if (record === undefined) break;
+      records.push(record);
     }
     return records;
+  }
+
+  /** One record; undefined when there is none of that number. */
+  async record(file: number, number: number): Promise<CborValue | undefined> {
+    const command = { cla: p.CLA_ISO, ins: p.INS_READ_RECORD, p1: number, p2: (file << 3) | 4 };
+    const response = await this.client.exchange({ ...command, answerBytesMax: EXTENDED_ANSWER_BYTES_MAX });
+    if (response.status === p.SW_RECORD_NOT_FOUND) return undefined;
+    if (response.status !== p.SW_OK) throw new StatusWordError(response.status, command.ins);
+    return decode(response.data);
   }
 
   // Envelopes.

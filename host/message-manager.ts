@@ -29,11 +29,11 @@ export interface CarriedEnvelope {
   readonly body: Uint8Array;
 }
 
-/** What a conversation is told: a notice, or that there is nothing more to expect. */
+/** What a conversation is told: a notice, or that there is nothing more to expect of the element that `source` names. */
 export type ManagerEvent =
   | { readonly kind: "notice"; readonly source: ElementSort; readonly notice: Notice }
-  | { readonly kind: "link-closed" }
-  | { readonly kind: "fault"; readonly error: Error };
+  | { readonly kind: "link-closed"; readonly source: ElementSort }
+  | { readonly kind: "fault"; readonly source: ElementSort; readonly error: Error };
 
 export interface MessageManagerParts {
   readonly agent?: Element;
@@ -54,6 +54,8 @@ interface Job {
 /** State of one element as far as its host knows it. */
 interface Station {
   readonly element: Element;
+  /** To the element of the same sort in another device. Agent and module may be connected to different ones. */
+  link: PeerLink | undefined;
   /** It spoke to its peer and has not had an answer. */
   awaiting: boolean;
   cancelTimer: (() => void) | undefined;
@@ -73,11 +75,6 @@ const ADDRESSES: ReadonlyMap<number, Address> = new Map<number, Address>([
 const ADDRESS_NUMBERS = new Map([...ADDRESSES].map(([number, address]) => [address, number]));
 /** What a peer may send: the rest is between a host and its own elements. */
 const PEER_KINDS: ReadonlySet<number> = new Set([m.KIND_HANDSHAKE, m.KIND_SEALED, m.KIND_REFUSAL]);
-const SORT_BYTES: ReadonlyMap<number, ElementSort> = new Map([
-  [m.ADDRESS_AGENT, "agent"],
-  [m.ADDRESS_MODULE, "module"],
-]);
-
 export class MessageManager {
   /** Messages of peers that were dropped or refused. */
   dropped = 0;
@@ -86,7 +83,6 @@ export class MessageManager {
   readonly #stations = new Map<ElementSort, Station>();
   readonly #local: Job[] = [];
   readonly #incoming: Job[] = [];
-  #link: PeerLink | undefined;
   #running = false;
   #idle: (() => void)[] = [];
 
@@ -95,33 +91,30 @@ export class MessageManager {
     for (const sort of ["agent", "module"] as const) {
       const element = parts[sort];
       if (element === undefined) continue;
-      const rest = { awaiting: false, cancelTimer: undefined, lastFromPeer: undefined, lastAnswer: [] };
-      this.#stations.set(sort, { element, ...rest });
+      const rest = { cancelTimer: undefined, lastFromPeer: undefined, lastAnswer: [] };
+      this.#stations.set(sort, { element, link: undefined, awaiting: false, ...rest });
     }
   }
 
-  /** Connects to a peer; an earlier link is closed. */
-  connect(link: PeerLink): void {
-    this.disconnect();
-    this.#link = link;
-    link.onMessage((message) => this.#fromPeer(link, message));
-    link.onClose(() => void this.#linkClosed(link));
+  /** Connects an element to its peer; an earlier link of this element is closed. */
+  connect(sort: ElementSort, link: PeerLink): void {
+    const station = this.#stations.get(sort);
+    if (station === undefined) throw new ElementMissingError(sort);
+    this.disconnect(sort);
+    station.link = link;
+    link.onMessage((message) => this.#fromPeer(sort, station, link, message));
+    link.onClose(() => void this.#linkClosed(sort, station, link));
   }
 
-  disconnect(): void {
-    const link = this.#link;
-    this.#link = undefined;
-    this.#incoming.length = 0;
-    for (const station of this.#stations.values()) {
-      this.#answered(station);
-      station.lastFromPeer = undefined;
-    }
+  disconnect(sort: ElementSort): void {
+    const station = this.#stations.get(sort);
+    if (station === undefined) return;
+    const { link } = station;
+    station.link = undefined;
+    station.lastFromPeer = undefined;
+    this.#answered(station);
     link?.close();
     this.#wakeIdle();
-  }
-
-  get connected(): boolean {
-    return this.#link !== undefined;
   }
 
   /** Gives an element a command; resolves when the element has taken it, rejects when it refuses. */
@@ -133,20 +126,16 @@ export class MessageManager {
     });
   }
 
-  /** Resolves when neither element has anything to do or, where there is a link, anything to wait for. */
-  async quiet(): Promise<void> {
-    while (this.#running || this.#awaiting()) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  /** Resolves when nothing is under way in the device and the element waits for no answer of its peer. */
+  async quiet(sort: ElementSort): Promise<void> {
+    const station = this.#stations.get(sort);
+    while (this.#running || station?.awaiting === true) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  #awaiting(): boolean {
-    return [...this.#stations.values()].some((station) => station.awaiting);
-  }
-
-  #fromPeer(link: PeerLink, message: Uint8Array): void {
-    if (link !== this.#link) return;
-    const sort = SORT_BYTES.get(message[0] ?? 0);
+  #fromPeer(sort: ElementSort, station: Station, link: PeerLink, message: Uint8Array): void {
+    if (link !== station.link) return;
     const fits = message.length >= 2 && message.length <= ENVELOPE_BYTES_MAX && PEER_KINDS.has(message[1] ?? 0);
-    if (sort === undefined || !fits || !this.#stations.has(sort) || this.#incoming.length >= INCOMING_MAX) {
+    if (message[0] !== ADDRESS_NUMBERS.get(sort) || !fits || this.#incoming.length >= INCOMING_MAX) {
       this.dropped += 1;
       return;
     }
@@ -157,19 +146,18 @@ export class MessageManager {
   }
 
   /** The peer is gone for good: whoever waits for it need not wait for the timers. */
-  async #linkClosed(link: PeerLink): Promise<void> {
-    if (link !== this.#link) return;
-    this.#link = undefined;
+  async #linkClosed(sort: ElementSort, station: Station, link: PeerLink): Promise<void> {
+    if (link !== station.link) return;
+    station.link = undefined;
     await this.#drained();
-    for (const [sort, station] of this.#stations) {
-      for (let queries = 0; station.awaiting && queries <= QUERIES_MAX; queries += 1) {
-        this.#answered(station);
-        await this.command(sort, timeoutEnvelope()).catch(() => undefined);
-      }
+    for (let queries = 0; station.awaiting && queries <= QUERIES_MAX; queries += 1) {
       this.#answered(station);
+      await this.command(sort, timeoutEnvelope()).catch(() => undefined);
+      await this.#drained();
     }
+    this.#answered(station);
     this.#wakeIdle();
-    this.onEvent?.({ kind: "link-closed" });
+    this.onEvent?.({ kind: "link-closed", source: sort });
   }
 
   async #drained(): Promise<void> {
@@ -246,7 +234,7 @@ export class MessageManager {
     try {
       this.onEvent?.({ kind: "notice", source, notice: readNotice(envelope.subarray(2)) });
     } catch (error) {
-      this.onEvent?.({ kind: "fault", error: error instanceof Error ? error : new Error(String(error)) });
+      this.onEvent?.({ kind: "fault", source, error: error instanceof Error ? error : new Error(String(error)) });
     }
   }
 
@@ -259,7 +247,7 @@ export class MessageManager {
   #toPeer(sort: ElementSort, station: Station, envelope: Uint8Array): void {
     const message = envelope.slice();
     message[0] = ADDRESS_NUMBERS.get(sort) ?? m.ADDRESS_HOST;
-    this.#link?.send(message);
+    station.link?.send(message);
     this.#answered(station);
     station.awaiting = true;
     const after_ms = this.#parts.queryAfter_ms ?? QUERY_AFTER_MS;
@@ -283,7 +271,7 @@ export class MessageManager {
   #failed(job: Job, error: Error): void {
     const refused = error instanceof StatusWordError;
     if (refused && (job.from === "peer" || job.envelope[1] === m.KIND_TIMEOUT)) this.dropped += 1;
-    else this.onEvent?.({ kind: "fault", error });
+    else this.onEvent?.({ kind: "fault", source: job.to, error });
   }
 
   #record(from: Address, to: Address, element: ElementSort, envelope: Uint8Array): void {

@@ -57,8 +57,16 @@ export type Notice =
     }
   | { readonly name: "new-amount" }
   | ({ readonly name: "sent" | "received" } & Transferred)
-  | { readonly name: "redeemable"; readonly noteId: Uint8Array; readonly money: Money; readonly note: Uint8Array }
-  | { readonly name: "redeemed"; readonly noteId: Uint8Array }
+  | {
+      readonly name: "redeemable";
+      readonly place: number;
+      readonly noteId: Uint8Array;
+      readonly money: Money;
+      readonly note: Uint8Array;
+      /** Key of the note's last record. */
+      readonly key: Uint8Array;
+    }
+  | { readonly name: "redeemed"; readonly place: number; readonly noteId: Uint8Array }
   | { readonly name: "confirm-merchant"; readonly merchant: string; readonly expiry_seconds: number }
   | { readonly name: "amount" }
   | { readonly name: "funds"; readonly money: Money }
@@ -80,6 +88,7 @@ export type Notice =
       readonly receiptHash: Uint8Array;
       readonly customer: Uint8Array;
       readonly merchant: Uint8Array;
+      readonly cardExpiry_seconds: number;
     }
   | {
       readonly name: "outcome";
@@ -175,7 +184,9 @@ function readAuthorize(fields: Fields): Notice {
   };
   const receiptHash = readHash(fields, "receipt hash");
   const customer = fields.id("customer id");
-  return { name: "authorize", ...head, receiptHash, customer, merchant: fields.id("merchant id") };
+  const merchant = fields.id("merchant id");
+  const cardExpiry_seconds = fields.uint("card expiry", SECONDS_MAX);
+  return { name: "authorize", ...head, receiptHash, customer, merchant, cardExpiry_seconds };
 }
 
 function readTerms(fields: Fields): Notice {
@@ -210,9 +221,11 @@ function readGrant(fields: Fields): Notice {
 }
 
 function readRedeemable(fields: Fields): Notice {
+  const place = fields.uint("place", 255);
   const noteId = fields.id("note id");
   const money = readMoney(fields);
-  return { name: "redeemable", noteId, money, note: fields.bytes("note", 1, BYTES_MAX) };
+  const note = fields.bytes("note", 1, BYTES_MAX);
+  return { name: "redeemable", place, noteId, money, note, key: fields.bytes("key", 0, HASH_BYTES) };
 }
 
 const READERS: ReadonlyMap<number, (fields: Fields) => Notice> = new Map<number, (fields: Fields) => Notice>([
@@ -231,7 +244,7 @@ const READERS: ReadonlyMap<number, (fields: Fields) => Notice> = new Map<number,
   [m.NOTICE_SENT, (f) => ({ name: "sent", ...readTransferred(f) })],
   [m.NOTICE_RECEIVED, (f) => ({ name: "received", ...readTransferred(f) })],
   [m.NOTICE_REDEEMABLE, readRedeemable],
-  [m.NOTICE_REDEEMED, (f) => ({ name: "redeemed", noteId: f.id("note id") })],
+  [m.NOTICE_REDEEMED, (f) => ({ name: "redeemed", place: f.uint("place", 255), noteId: f.id("note id") })],
   [
     m.NOTICE_CONFIRM_MERCHANT,
     (f) => ({ name: "confirm-merchant", merchant: f.text("name", 255), expiry_seconds: f.uint("expiry", SECONDS_MAX) }),

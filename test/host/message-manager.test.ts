@@ -131,7 +131,7 @@ describe("message manager", () => {
     const seen: CarriedEnvelope[] = [];
     const device = await pingPongDevice(time, card, (envelope) => seen.push(envelope));
     const [near, far] = inProcessLink();
-    device.manager.connect(near);
+    device.manager.connect("module", near);
     const bad = [
       [],
       [2],

@@ -1,0 +1,66 @@
+/**
+ * Settles what a broken connection left open: an outcome session between the two money modules, and then, in each
+ * device, its agent follows its module (docs/PROTOCOLS.md, Resume).
+ */
+
+import { command } from "../commands.js";
+import type { PeerLink } from "../communications.js";
+import type { Device } from "../device.js";
+import type { NoticeOf } from "../notices.js";
+import { ReasonError } from "../reasons.js";
+
+export interface Settlement {
+  readonly committed: number;
+  readonly aborted: number;
+  /** Payments with other peers, or that this peer could not settle. */
+  readonly open: number;
+  /** Signed outcomes of the agent, for the card network. */
+  readonly outcomes: readonly NoticeOf<"outcome">[];
+}
+
+/** Connects to the peer of an open payment and settles it. The payer, or the subscriber before a teller, initiates. */
+export function resume(device: Device, link: PeerLink): Promise<Settlement> {
+  return settleWithPeer(device, link, true);
+}
+
+/** Answers a peer that resumes. */
+export function answerResume(device: Device, link: PeerLink): Promise<Settlement> {
+  return settleWithPeer(device, link, false);
+}
+
+async function settleWithPeer(device: Device, link: PeerLink, initiator: boolean): Promise<Settlement> {
+  const modules = await device.converse(link, "module", async (conversation) => {
+    if (initiator) await conversation.command(command.outcome(true));
+    else await conversation.prepare(command.outcome(false));
+    const settled = await conversation.expect("settled");
+    if (initiator) await conversation.quiet();
+    return settled;
+  });
+  const outcomes = device.parts.agent === undefined ? [] : await settleAgent(device);
+  if (device.parts.agent === undefined) await forgetSettled(device);
+  return { committed: modules.committed, aborted: modules.aborted, open: modules.open, outcomes };
+}
+
+/** After an outcome session, and after every power loss: the agent asks its module about everything pending. */
+export function settleAgent(device: Device): Promise<NoticeOf<"outcome">[]> {
+  return device.converse(undefined, "agent", async (conversation) => {
+    await conversation.command(command.settle());
+    const outcomes: NoticeOf<"outcome">[] = [];
+    for (;;) {
+      const { source, notice } = await conversation.next();
+      if (notice.name === "outcome") outcomes.push(notice);
+      else if (notice.name === "aborted" && source === "agent") throw new ReasonError(notice.reason, notice.byPeer);
+      else if (notice.name === "settled" && source === "agent") return outcomes;
+    }
+  });
+}
+
+/** The host of a module without agent has seen the outcomes: the module may forget what the peer has confirmed. */
+export async function forgetSettled(device: Device): Promise<void> {
+  for (const pending of await device.module.pending()) {
+    const over = pending.state === "settled" || (pending.state === "committed" && pending.confirmed);
+    if (over && !pending.acknowledged) {
+      await device.manager.command("module", command.forget(pending.payId)).catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,127 @@
+/** What every application of a money module alone has in common: how a conversation of a payer or payee runs. */
+
+import { REASON_DECLINED } from "../../firmware/protocol/reasons.js";
+import { command } from "../commands.js";
+import { type Conversation, type Device, LinkClosedError } from "../device.js";
+import type { Notice, NoticeOf } from "../notices.js";
+import { ReasonError } from "../reasons.js";
+import { formatMoney, type Money } from "../units.js";
+
+export interface Transfer {
+  readonly payId: Uint8Array;
+  readonly peer: Uint8Array;
+  readonly money: Money;
+  readonly memo: Uint8Array | null;
+  /** As payer: the payee has confirmed. Without it the payment stands, and the two settle when they meet again. */
+  readonly confirmed: boolean;
+}
+
+export interface Prompt {
+  readonly peer: Uint8Array;
+  readonly money: Money;
+  readonly memo: Uint8Array | null;
+}
+
+/** The owner's, the bank's or a till's answer to a prompt: true, or false, or a reason of the firmware. */
+export type Decision = boolean | number;
+
+export interface TransferHandlers {
+  /** As payee: shall this be received? */
+  verify?(prompt: Prompt): Decision | Promise<Decision>;
+  /** As payer: the peer asks to be paid this. */
+  requested?(prompt: Prompt): Decision | Promise<Decision>;
+  /** A prompt that is answered with more than yes: the envelope, or a refusal. */
+  answerRequest?(prompt: Prompt): Uint8Array | Promise<Uint8Array>;
+  /** As payer: the payee refused the amount; a new one, or undefined to give up. */
+  newAmount?(): Money | undefined | Promise<Money | undefined>;
+  /** The transfer is stored in the module: books that follow it are posted before the module may forget. */
+  committed?(transfer: NoticeOf<"sent" | "received">): void | Promise<void>;
+}
+
+/**
+ * Nobody knows yet whether the payer committed. The notes are kept, unspendable, until the two meet again.
+ */
+export class TransferInDoubtError extends Error {
+  readonly payId: Uint8Array;
+  readonly peer: Uint8Array;
+  readonly money: Money;
+
+  constructor(doubt: NoticeOf<"doubt">) {
+    super(
+      `The connection broke at the last step, so it is not known yet whether ${formatMoney(doubt.money)} were paid. ` +
+        "The notes are kept safe and cannot be spent by either side meanwhile. Connect to the payer again and resume.",
+    );
+    this.name = "TransferInDoubtError";
+    this.payId = doubt.payId;
+    this.peer = doubt.peer;
+    this.money = doubt.money;
+  }
+}
+
+/** Runs a module's conversation, after its first command, until the transfer is done. */
+export async function runTransfer(
+  device: Device,
+  conversation: Conversation,
+  handlers: TransferHandlers,
+): Promise<Transfer> {
+  let moved: NoticeOf<"sent" | "received"> | undefined;
+  for (;;) {
+    const notice = await nextOrBroken(conversation, moved);
+    if (notice === undefined) break;
+    if (notice.name === "sent" || notice.name === "received") {
+      moved = notice;
+      await handlers.committed?.(notice);
+    } else if (notice.name === "done") break;
+    else await react(conversation, notice, handlers);
+  }
+  if (moved === undefined) throw new Error("the module reported an end without a transfer");
+  if (moved.name === "sent") await conversation.quiet();
+  await conversation.command(command.forget(moved.payId), "module").catch(() => undefined);
+  const open = await device.module.pending();
+  const mine = open.find((pending) => Buffer.compare(pending.payId, (moved as { payId: Uint8Array }).payId) === 0);
+  return { ...moved, confirmed: mine === undefined || mine.confirmed };
+}
+
+/** The next notice; undefined when the link broke after the transfer was stored here: it stands. */
+async function nextOrBroken(conversation: Conversation, moved: unknown): Promise<Notice | undefined> {
+  try {
+    return (await conversation.next()).notice;
+  } catch (error) {
+    if (error instanceof LinkClosedError && moved !== undefined) return undefined;
+    throw error;
+  }
+}
+
+async function react(conversation: Conversation, notice: Notice, handlers: TransferHandlers): Promise<void> {
+  switch (notice.name) {
+    case "verify":
+      return answer(conversation, await (handlers.verify?.(notice) ?? false));
+    case "requested":
+      if (handlers.answerRequest !== undefined) return conversation.command(await handlers.answerRequest(notice));
+      return answer(conversation, await (handlers.requested?.(notice) ?? false));
+    case "new-amount": {
+      const money = await handlers.newAmount?.();
+      return conversation.command(money === undefined ? command.cancel() : command.amount(money));
+    }
+    case "aborted":
+      throw new ReasonError(notice.reason, notice.byPeer);
+    case "doubt":
+      throw new TransferInDoubtError(notice);
+    default:
+      return undefined;
+  }
+}
+
+function answer(conversation: Conversation, decision: Decision): Promise<void> {
+  if (decision === true) return conversation.command(command.yes());
+  return conversation.command(command.no(decision === false ? REASON_DECLINED : decision));
+}
+
+/** Text of a memo, for people. */
+export function memoText(memo: Uint8Array | null): string {
+  return memo === null ? "" : new TextDecoder().decode(memo);
+}
+
+export function memoBytes(text: string | undefined): Uint8Array | null {
+  return text === undefined || text === "" ? null : new TextEncoder().encode(text);
+}

@@ -1,0 +1,354 @@
+/**
+ * The bank's counter (WO 96/41315 fig. 5): a teller's money module and a money generator, attached to the bank's books.
+ *
+ * The books follow the modules. Before notes can move the bank writes down what it agreed to with whom; when the teller's
+ * module has stored its commit the postings are made; only then may the module forget. After a crash `recover` reads the
+ * modules' logs and makes the postings that are missing: every one of them is idempotent. It can tell which transfer is
+ * which because a module begins nothing with a peer while something with it is open, and recovery comes before the next
+ * customer.
+ */
+
+import type { Kysely } from "kysely";
+import { LOG_RECEIVED, LOG_SENT, OUTCOME_COMMITTED } from "../../firmware/protocol/messages.js";
+import { REASON_DECLINED, REASON_INSUFFICIENT_FUNDS, REASON_UNKNOWN_UNIT } from "../../firmware/protocol/reasons.js";
+import { answerResume, forgetSettled } from "../applications/resume.js";
+import { type Decision, memoText, type Prompt, runTransfer, type Transfer } from "../applications/transfer.js";
+import type { BankConnection } from "../applications/withdraw.js";
+import { toHex } from "../codec/bytes.js";
+import { command } from "../commands.js";
+import { inProcessLink, type PeerLink } from "../communications.js";
+import { sha256 } from "../crypto.js";
+import type { Conversation, Device } from "../device.js";
+import type { LogEntry } from "../element-data.js";
+import { type Money, sameUnit, type Unit } from "../units.js";
+import { type BankBooks, BankError, type BankTables } from "./bank-books.js";
+import { type Migration, migrate } from "./database.js";
+
+export interface TellerTables extends BankTables {
+  /** What the bank agreed to at the counter. `sequence`: the teller's log entries from there on are later. */
+  teller_intent: { teller: string; number: bigint; kind: string; peer: string; account: string; sequence: bigint };
+}
+
+const STEPS: readonly Migration[] = [
+  async (transaction) => {
+    await transaction.schema
+      .createTable("teller_intent")
+      .addColumn("teller", "text", (column) => column.notNull())
+      .addColumn("number", "bigint", (column) => column.notNull())
+      .addColumn("kind", "text", (column) => column.notNull())
+      .addColumn("peer", "text", (column) => column.notNull())
+      .addColumn("account", "text", (column) => column.notNull())
+      .addColumn("sequence", "bigint", (column) => column.notNull())
+      .addPrimaryKeyConstraint("teller_intent_key", ["teller", "number"])
+      .execute();
+  },
+];
+
+/** Values of fresh notes: as banknotes are, one, two and five of each power of ten. */
+const NOTE_VALUE_STEPS = [5n, 2n, 1n];
+/** A generator makes at most this many notes for one request: what one payment carries. */
+const NOTES_MAX = 8;
+
+export interface TellerParts {
+  readonly books: BankBooks;
+  readonly database: Kysely<TellerTables>;
+  /** Devices with a money module of role teller, and of role generator. */
+  readonly teller: Device;
+  readonly generator: Device;
+  /** Told of what the counter does, without account numbers. */
+  readonly onEvent?: (event: {
+    readonly kind: "withdrawal" | "deposit" | "issue" | "redeem";
+    readonly money: Money;
+  }) => void;
+}
+
+export class TellerService implements BankConnection {
+  readonly #parts: TellerParts;
+  /** The customers after one another: a module is in one transaction at a time. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  private constructor(parts: TellerParts) {
+    this.#parts = parts;
+  }
+
+  static async open(parts: TellerParts): Promise<TellerService> {
+    await migrate(parts.database, "teller", STEPS);
+    const service = new TellerService(parts);
+    await service.recover();
+    return service;
+  }
+
+  get teller(): Device {
+    return this.#parts.teller;
+  }
+
+  /** A connection to the counter; it is served as soon as the ones before are done. */
+  async connect(expected?: Money): Promise<PeerLink> {
+    const [theirs, ours] = inProcessLink();
+    await this.#inTurn(() => this.#prepare(expected));
+    // A customer that goes away or is refused is told so by its own module; the counter serves the next.
+    void this.#inTurn(() => this.serve(ours)).catch(() => undefined);
+    return theirs;
+  }
+
+  /** A connection for settling what an earlier one left open. */
+  connectForResume(): PeerLink {
+    const [theirs, ours] = inProcessLink();
+    void this.#inTurn(() => this.answerResume(ours)).catch(() => undefined);
+    return theirs;
+  }
+
+  /** Resolves when nobody is being served. */
+  async idle(): Promise<void> {
+    await this.#queue.catch(() => undefined);
+  }
+
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const turn = this.#queue.catch(() => undefined).then(work);
+    this.#queue = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Has the notes ready before the customer is at the counter, because then the teller's module is busy with it. */
+  async #prepare(expected: Money | undefined): Promise<void> {
+    if (expected === undefined) return;
+    const spendable = await this.spendable(expected.unit);
+    if (spendable < expected.amount) await this.#restock({ ...expected, amount: expected.amount - spendable });
+  }
+
+  async spendable(unit: Unit): Promise<bigint> {
+    const balances = await this.#parts.teller.module.balances();
+    return balances.find((balance) => sameUnit(balance.unit, unit))?.spendable ?? 0n;
+  }
+
+  /** Serves one customer: a withdrawal, a deposit. */
+  async serve(link: PeerLink): Promise<Transfer> {
+    const { teller } = this.#parts;
+    try {
+      const transfer = await teller.converse(link, "module", async (conversation) => {
+        await conversation.prepare(command.listen());
+        return this.#serve(conversation);
+      });
+      await this.redeemDeposited();
+      return transfer;
+    } catch (error) {
+      await this.recover();
+      throw error;
+    }
+  }
+
+  async #serve(conversation: Conversation): Promise<Transfer> {
+    const { teller } = this.#parts;
+    let intent: Intent | undefined;
+    const agree = async (kind: Intent["kind"], prompt: Prompt): Promise<Decision> => {
+      intent = await this.#intend(kind, prompt);
+      return kind === "withdrawal" ? this.#agreeToWithdrawal(intent, prompt) : this.#agreeToDeposit(intent);
+    };
+    return runTransfer(teller, conversation, {
+      requested: (prompt) => agree("withdrawal", prompt),
+      verify: (prompt) => agree("deposit", prompt),
+      committed: async (moved) => {
+        if (intent === undefined) throw new Error("the teller's module moved money that nobody agreed to");
+        if (moved.name === "sent") await this.#withdrawn(intent.id, moved.money);
+        else await this.#deposited(moved.payId, intent.account, moved.money);
+      },
+    });
+  }
+
+  async answerResume(link: PeerLink): Promise<void> {
+    await answerResume(this.#parts.teller, link);
+    await this.recover();
+  }
+
+  async #intend(kind: Intent["kind"], prompt: Prompt): Promise<Intent> {
+    const teller = this.#parts.teller.module.idHex;
+    const account = memoText(prompt.memo);
+    const peer = toHex(prompt.peer);
+    const sequence = BigInt(await this.#parts.teller.module.nextLogSequence());
+    const number = await this.#parts.database.transaction().execute(async (transaction) => {
+      const last = await transaction
+        .selectFrom("teller_intent")
+        .select("number")
+        .where("teller", "=", teller)
+        .orderBy("number", "desc")
+        .limit(1)
+        .executeTakeFirst();
+      const next = (last?.number ?? 0n) + 1n;
+      await transaction
+        .insertInto("teller_intent")
+        .values({ teller, number: next, kind, peer, account, sequence })
+        .execute();
+      return next;
+    });
+    return { id: `${teller}/${number}`, kind, account };
+  }
+
+  async #agreeToWithdrawal(intent: Intent, prompt: Prompt): Promise<Decision> {
+    const { amount, unit } = prompt.money;
+    if ((await this.spendable(unit)) < amount) return REASON_INSUFFICIENT_FUNDS;
+    const subjectId = toHex(prompt.peer);
+    try {
+      await this.#parts.books.withdrawReserve({ id: intent.id, account: intent.account, subjectId, amount, unit });
+      return true;
+    } catch (error) {
+      return refusalOf(error);
+    }
+  }
+
+  async #withdrawn(id: string, money: Money): Promise<void> {
+    await this.#parts.books.withdrawSettle(id);
+    this.#parts.onEvent?.({ kind: "withdrawal", money });
+  }
+
+  /** Any account may be paid into, by anyone who knows its number. */
+  async #agreeToDeposit(intent: Intent): Promise<Decision> {
+    try {
+      await this.#parts.books.depositBalance(intent.account);
+      return true;
+    } catch {
+      return REASON_DECLINED;
+    }
+  }
+
+  async #deposited(payId: Uint8Array, account: string, money: Money): Promise<void> {
+    await this.#parts.books.depositSettle({ id: toHex(payId), account, amount: money.amount, unit: money.unit });
+    this.#parts.onEvent?.({ kind: "deposit", money });
+  }
+
+  /** Notes that came in are taken out of circulation: the books first, then the teller's module destroys them. */
+  async redeemDeposited(): Promise<void> {
+    const { teller, books } = this.#parts;
+    const foreign = (await teller.module.notes()).filter((note) => note.spendable && note.hops > 1);
+    for (const { place } of foreign) {
+      await teller.converse(undefined, "module", async (conversation) => {
+        await conversation.command(command.redeem(place));
+        const note = await conversation.expect("redeemable");
+        const id = `note/${toHex(sha256(note.note))}`;
+        await books.redeem({ id, amount: note.money.amount, unit: note.money.unit });
+        await conversation.command(command.redeemed(place, note.noteId));
+        await conversation.expect("redeemed");
+        this.#parts.onEvent?.({ kind: "redeem", money: note.money });
+      });
+    }
+  }
+
+  // Fresh notes.
+
+  /** Has the generator make notes of at least this amount for the teller. */
+  async #restock(short: Money): Promise<void> {
+    const { teller, generator } = this.#parts;
+    let left = short.amount;
+    while (left > 0n) {
+      const values = noteValues(left);
+      const amount = values.reduce((sum, value) => sum + value, 0n);
+      const [toTeller, toGenerator] = inProcessLink();
+      const making = generator.converse(toGenerator, "module", async (conversation) => {
+        await conversation.prepare(command.listen());
+        return runTransfer(generator, conversation, {
+          answerRequest: ({ money }) =>
+            money.amount === amount ? command.yesWithNotes(values) : command.no(REASON_DECLINED),
+          committed: (moved) => this.#issued(moved.payId, moved.money),
+        });
+      });
+      const taking = teller.converse(toTeller, "module", async (conversation) => {
+        await conversation.command(command.withdraw({ ...short, amount }, null));
+        return runTransfer(teller, conversation, { verify: () => true });
+      });
+      const [made, taken] = await Promise.allSettled([making, taking]);
+      if (taken.status === "rejected") throw taken.reason;
+      if (made.status === "rejected") throw made.reason;
+      left -= amount;
+    }
+  }
+
+  async #issued(payId: Uint8Array, money: Money): Promise<void> {
+    await this.#parts.books.issue({ id: toHex(payId), amount: money.amount, unit: money.unit });
+    this.#parts.onEvent?.({ kind: "issue", money });
+  }
+
+  // After a crash, and after every transaction that did not end well.
+
+  /** Makes the postings that the modules' logs call for, and reverses what they say never happened. */
+  async recover(): Promise<void> {
+    const { teller, generator, books } = this.#parts;
+    for (const entry of await generator.module.log()) {
+      if (isCommitted(entry, LOG_SENT)) await this.#issued(entry.payId, entry.money);
+    }
+    const entries = await teller.module.log();
+    await this.#recoverDeposits(entries);
+    for (const open of await books.openWithdrawals()) {
+      const intent = await this.#intentOf(open.id);
+      const sent = entries.some(
+        (entry) =>
+          isCommitted(entry, LOG_SENT) &&
+          intent !== undefined &&
+          BigInt(entry.sequence) >= intent.sequence &&
+          toHex(entry.peer) === intent.peer,
+      );
+      if (sent) await books.withdrawSettle(open.id);
+      else await books.withdrawReverse(open.id);
+    }
+    await forgetSettled(generator);
+    await forgetSettled(teller);
+    await this.redeemDeposited();
+  }
+
+  async #recoverDeposits(entries: readonly LogEntry[]): Promise<void> {
+    for (const entry of entries) {
+      if (!isCommitted(entry, LOG_RECEIVED)) continue;
+      if ((await this.#parts.books.operation(toHex(entry.payId))) !== undefined) continue;
+      const intent = await this.#parts.database
+        .selectFrom("teller_intent")
+        .select("account")
+        .where("teller", "=", this.#parts.teller.module.idHex)
+        .where("kind", "=", "deposit")
+        .where("peer", "=", toHex(entry.peer))
+        .orderBy("number", "desc")
+        .limit(1)
+        .executeTakeFirst();
+      // Notes from the generator come without an intent: they are nobody's deposit.
+      if (intent !== undefined) await this.#deposited(entry.payId, intent.account, entry.money);
+    }
+  }
+
+  #intentOf(id: string): Promise<TellerTables["teller_intent"] | undefined> {
+    const [teller = "", number = "0"] = id.split("/");
+    return this.#parts.database
+      .selectFrom("teller_intent")
+      .selectAll()
+      .where("teller", "=", teller)
+      .where("number", "=", BigInt(number))
+      .executeTakeFirst();
+  }
+}
+
+interface Intent {
+  readonly id: string;
+  readonly kind: "withdrawal" | "deposit";
+  readonly account: string;
+}
+
+function isCommitted(entry: LogEntry, kind: number): boolean {
+  return entry.kind === kind && entry.outcome === OUTCOME_COMMITTED;
+}
+
+function refusalOf(error: unknown): number {
+  if (!(error instanceof BankError)) throw error;
+  if (error.code === "wrong-unit") return REASON_UNKNOWN_UNIT;
+  return REASON_DECLINED;
+}
+
+/** Few notes that make exactly this amount, or as much of it as one payment carries. */
+export function noteValues(amount: bigint): bigint[] {
+  const values: bigint[] = [];
+  let left = amount;
+  for (let power = 10n ** 18n; power > 0n && values.length < NOTES_MAX; power /= 10n) {
+    for (const step of NOTE_VALUE_STEPS) {
+      while (left >= step * power && values.length < NOTES_MAX) {
+        values.push(step * power);
+        left -= step * power;
+      }
+    }
+  }
+  return values;
+}
