@@ -6,7 +6,6 @@
  * image which the first had when it was made, and serves the chip that it is lent to.
  */
 
-import { readFileSync } from "node:fs";
 import { exposeGlobals, GLOBAL_PREFIX } from "./applet-globals.js";
 import { bindPlatform, PLATFORM_MODULE, type Platform } from "./platform.generated.js";
 
@@ -99,7 +98,6 @@ function checkedExports(instance: WebAssembly.Instance): AppletExports {
 }
 
 export class Applet {
-  private static readonly byPath = new Map<string, Applet>();
   private readonly module: WebAssembly.Module;
   private readonly idle: AppletInstance[] = [];
   private readonly initialImage: Uint8Array;
@@ -109,16 +107,6 @@ export class Applet {
     const first = new AppletInstance(this.module);
     this.initialImage = first.image();
     this.idle.push(first);
-  }
-
-  /** The applet in a file, compiled once in a process and shared. */
-  static load(path: string): Applet {
-    let applet = Applet.byPath.get(path);
-    if (applet === undefined) {
-      applet = new Applet(readFileSync(path));
-      Applet.byPath.set(path, applet);
-    }
-    return applet;
   }
 
   /** An instance in the state `image`, by default that of a new one. */

@@ -28,6 +28,8 @@ const COUNTER_BYTES = 4;
 /** The counter, then the slots: what is kept without power comes first. */
 export const REGISTER_BYTES_PERSISTENT = COUNTER_BYTES + SLOTS_PERSISTENT * SLOT_BYTES;
 const REGISTER_BYTES = COUNTER_BYTES + SLOTS * SLOT_BYTES;
+/** When power came, in a snapshot. */
+const CLOCK_BYTES = 8;
 /** Results are i32, so the counter ends here. */
 const COUNTER_MAX = 0x7fffffff;
 const NOTHING = new Uint8Array(0);
@@ -252,25 +254,39 @@ export class Chip implements Platform {
 
   // The chip as a value.
 
+  get snapshotBytes(): number {
+    return this.flash.snapshotBytes + REGISTER_BYTES + CLOCK_BYTES + this.parts.randomness.state().length;
+  }
+
   /** Flash, wear, keys, counter, clock and a seeded random source. */
   snapshot(): Uint8Array {
-    const flash = this.flash.snapshot();
-    const randomness = this.parts.randomness.state();
-    const bytes = new Uint8Array(flash.length + REGISTER_BYTES + 8 + randomness.length);
-    bytes.set(flash);
-    bytes.set(this.registers, flash.length);
-    new DataView(bytes.buffer).setFloat64(flash.length + REGISTER_BYTES, this.poweredOnAtMs, true);
-    bytes.set(randomness, flash.length + REGISTER_BYTES + 8);
+    const bytes = new Uint8Array(this.snapshotBytes);
+    this.snapshotInto(bytes);
     return bytes;
   }
 
+  /** Writes the snapshot into `snapshotBytes` bytes of another, which saves a copy of the flash. */
+  snapshotInto(destination: Uint8Array): void {
+    const flashEnd = this.flash.snapshotBytes;
+    const registersEnd = flashEnd + REGISTER_BYTES;
+    this.flash.snapshotInto(destination.subarray(0, flashEnd));
+    destination.set(this.registers, flashEnd);
+    const clock = new DataView(destination.buffer, destination.byteOffset + registersEnd, CLOCK_BYTES);
+    clock.setFloat64(0, this.poweredOnAtMs, true);
+    destination.set(this.parts.randomness.state(), registersEnd + CLOCK_BYTES);
+  }
+
   restore(snapshot: Uint8Array): void {
+    if (snapshot.length !== this.snapshotBytes) throw new RangeError("snapshot: of another kind of chip");
     const flashEnd = this.flash.snapshotBytes;
     const registersEnd = flashEnd + REGISTER_BYTES;
     this.flash.restore(snapshot.subarray(0, flashEnd));
     this.registers.set(snapshot.subarray(flashEnd, registersEnd));
-    this.poweredOnAtMs = new DataView(snapshot.buffer, snapshot.byteOffset + registersEnd, 8).getFloat64(0, true);
-    this.parts.randomness.setState(snapshot.subarray(registersEnd + 8));
+    this.poweredOnAtMs = new DataView(snapshot.buffer, snapshot.byteOffset + registersEnd, CLOCK_BYTES).getFloat64(
+      0,
+      true,
+    );
+    this.parts.randomness.setState(snapshot.subarray(registersEnd + CLOCK_BYTES));
     this.forgetDerived();
     this.saveRegisters();
   }

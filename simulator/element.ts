@@ -104,13 +104,12 @@ export class Element {
   /** Everything that the element is: power, memory, flash, keys, counter, clock. */
   snapshot(): Uint8Array {
     const image = this.instance?.image() ?? this.parkedImage ?? new Uint8Array(0);
-    const chip = this.chip.snapshot();
-    const bytes = new Uint8Array(HEADER_BYTES + image.length + chip.length);
+    const bytes = new Uint8Array(HEADER_BYTES + image.length + this.chip.snapshotBytes);
     const view = new DataView(bytes.buffer);
     view.setUint8(0, this.isOn ? 1 : 0);
     view.setUint32(1, image.length, true);
     bytes.set(image, HEADER_BYTES);
-    bytes.set(chip, HEADER_BYTES + image.length);
+    this.chip.snapshotInto(bytes.subarray(HEADER_BYTES + image.length));
     return bytes;
   }
 

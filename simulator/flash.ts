@@ -128,6 +128,10 @@ export class Flash {
   }
 
   /** Region and wear, as bytes. */
+  snapshotInto(destination: Uint8Array): void {
+    destination.set(this.storage.bytes);
+  }
+
   snapshot(): Uint8Array {
     return this.storage.bytes.slice();
   }

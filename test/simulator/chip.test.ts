@@ -148,14 +148,27 @@ describe("the chip as a value", () => {
     expect(Buffer.compare(a.snapshot(), c.snapshot())).not.toBe(0);
   });
 
+  test("a snapshot of another kind of chip, or a part of one, is refused and changes nothing", () => {
+    const chip = testChip();
+    act(chip);
+    const state = chip.snapshot();
+    const other = testChip("other", { geometry: { pageSizeBytes: 4096, pageCount: 1, wordSizeBytes: 4 } });
+    expect(() => chip.restore(other.snapshot())).toThrow(RangeError);
+    expect(() => chip.restore(state.subarray(1))).toThrow(RangeError);
+    expect(Buffer.compare(chip.snapshot(), state)).toBe(0);
+  });
+
   test("a chip that is put back goes on as it did before", () => {
     const chip = testChip();
     act(chip);
     const before = chip.snapshot();
+    const publicBefore = new Uint8Array(32);
+    chip.slotPublic(0, publicBefore);
     const first = new Uint8Array(16);
     chip.randomBytes(first);
     chip.flashErase(0);
-    chip.slotErase(0);
+    chip.slotGenerate(0, KeyKind.Ed25519);
+    chip.slotPublic(0, new Uint8Array(32));
     expect(Buffer.compare(chip.snapshot(), before)).not.toBe(0);
     chip.restore(before);
     expect(Buffer.compare(chip.snapshot(), before)).toBe(0);
@@ -166,6 +179,7 @@ describe("the chip as a value", () => {
     const publicKey = new Uint8Array(32);
     expect(chip.ed25519Sign(0, KEY, signature)).toBe(0);
     expect(chip.slotPublic(0, publicKey)).toBe(0);
+    expect(publicKey).toEqual(publicBefore);
     expect(chip.ed25519Verify(publicKey, KEY, signature)).toBe(0);
   });
 });

@@ -41,6 +41,7 @@ describe("an element in a folder", () => {
     const first = open();
     const [before, after] = [new Uint8Array(32), new Uint8Array(32)];
     first.chip.flashProgram(8, WORD);
+    first.chip.flashProgram(4096, WORD);
     first.chip.flashErase(1);
     first.chip.slotGenerate(2, KeyKind.Ed25519);
     first.chip.slotGenerate(16, KeyKind.Secret);
@@ -49,6 +50,7 @@ describe("an element in a folder", () => {
     first.folder.close();
     const second = open();
     expect(wordAt(second.chip, 8)).toEqual(WORD);
+    expect(wordAt(second.chip, 4096)).toEqual(Uint8Array.of(0xff, 0xff, 0xff, 0xff));
     expect(second.chip.flash.erasures(1)).toBe(1);
     expect(second.chip.slotPublic(2, after)).toBe(0);
     expect(after).toEqual(before);

@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { compileIfStale } from "../../scripts/firmware/compile.js";
 import { Applet } from "../../simulator/applet.js";
+import { shippedApplet, shippedAppletPath } from "../../simulator/applet-files.js";
 import { AppletFault, AppletTrap, BootFailure, Element, ElementOff } from "../../simulator/element.js";
 import { PowerCut } from "../../simulator/faults.js";
 import { KeyKind } from "../../simulator/platform.generated.js";
 import { VirtualClock } from "../../simulator/time.js";
-import { root, testChip } from "../support/firmware.js";
+import { root, testApplet, testChip } from "../support/firmware.js";
 
 const COUNT_COMMANDS = 1;
 const COUNT_BYTES = 2;
@@ -188,5 +189,18 @@ describe("the element as a value", () => {
       expect(ask(element, KEEP, 0)).toBe(i & 0xff);
       element.park();
     });
+  });
+});
+
+describe("the applets that ship", () => {
+  test.each(["money-module", "trusted-agent"] as const)("%s starts on a new chip, and again", async (name) => {
+    const element = new Element(await testApplet(name), testChip(name));
+    element.powerOn();
+    element.powerOn();
+    expect(element.isOn).toBe(true);
+    expect(element.transmit(Uint8Array.of(0x00, 0xfe, 0x00, 0x00)).length).toBe(2);
+    expect(element.chip.flash.violations).toBe(0);
+    expect(shippedAppletPath(name)).toBe(join(root, `build/firmware/${name}.wasm`));
+    expect(shippedApplet(name)).toBe(await testApplet(name));
   });
 });

@@ -5,12 +5,17 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { appletRequest } from "../../scripts/firmware/applets.js";
 import { compileIfStale, type FirmwareTarget } from "../../scripts/firmware/compile.js";
+import { type Applet, FirmwareAssertion, readText } from "../../simulator/applet.js";
+import { type AppletName, loadApplet } from "../../simulator/applet-files.js";
 import { Chip, type ChipParts } from "../../simulator/chip.js";
 import { bindPlatform, PLATFORM_MODULE, type Platform } from "../../simulator/platform.generated.js";
 import { SeededRandomness } from "../../simulator/randomness.js";
 import { sodiumCryptography } from "../../simulator/sodium.js";
 import { VirtualClock } from "../../simulator/time.js";
+
+export { FirmwareAssertion };
 
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -24,9 +29,11 @@ export function testChip(seed = "chip", parts: Partial<ChipParts> = {}): Chip {
   });
 }
 
-/** An assertion of the firmware failed; debug modules say where. */
-export class FirmwareAssertion extends Error {
-  override readonly name = "FirmwareAssertion";
+/** A shipping applet for `new Element(applet, chip)`, compiled from the sources as they are now. */
+export async function testApplet(name: AppletName, target: FirmwareTarget = "release"): Promise<Applet> {
+  const request = appletRequest(root, name, target);
+  await compileIfStale(request);
+  return loadApplet(join(root, request.outputPath));
 }
 
 /** An exported function; i64 parameters and results are bigint. */
@@ -54,13 +61,6 @@ async function compileOnce(name: string, target: FirmwareTarget): Promise<WebAss
   const outputPath = `build/test-firmware/${name}${suffix}`;
   await compileIfStale({ root, entryPath: `test/firmware/${name}.module.ts`, outputPath, target });
   return WebAssembly.compile(readFileSync(join(root, outputPath)));
-}
-
-/** A string of AssemblyScript: its length in bytes lies before it. */
-function readText(memory: WebAssembly.Memory, address: number): string {
-  if (address < 4) return "";
-  const lengthBytes = new DataView(memory.buffer).getUint32(address - 4, true);
-  return new TextDecoder("utf-16le").decode(new Uint8Array(memory.buffer, address, lengthBytes));
 }
 
 function exportedFunction(instance: WebAssembly.Instance, name: string): ExportedFunction {
