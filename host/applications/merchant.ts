@@ -1,0 +1,226 @@
+/**
+ * Sells and buys electronic money against bank cards (WO 96/41315 fig. 7): the merchant's host. It sets the terms, finds
+ * money when its module is short (728-748), asks the card network (796-815) and tells it how it ended. It decides nothing
+ * that the agents do not check.
+ */
+
+import { OUTCOME_COMMITTED, TYPE_PURCHASE } from "../../firmware/protocol/messages.js";
+import { REASON_DECLINED } from "../../firmware/protocol/reasons.js";
+import { equalBytes, toHex } from "../codec/bytes.js";
+import { encode } from "../codec/cbor.js";
+import { payloadOf } from "../codec/cose.js";
+import { Fields } from "../codec/read.js";
+import { command } from "../commands.js";
+import { inProcessLink, type PeerLink } from "../communications.js";
+import { sha256 } from "../crypto.js";
+import type { Conversation, Device, SourcedNotice } from "../device.js";
+import type { NoticeOf } from "../notices.js";
+import type { SettlementAccount } from "../services/iso8583/messages.js";
+import type { Outbox, OutboxEntry } from "../services/outbox.js";
+import { type Money, sameUnit, type Unit } from "../units.js";
+import { pay } from "./pay.js";
+import { receive } from "./receive.js";
+import { type BankConnection, withdraw } from "./withdraw.js";
+
+/** What the receipt will say: the fee in the account's unit, the rate as account units for one of electronic money. */
+export interface Terms {
+  readonly fee: bigint;
+  readonly accountUnit: Unit;
+  readonly rateNumerator: bigint;
+  readonly rateDenominator: bigint;
+}
+
+export interface MerchantParts {
+  readonly name: string;
+  /** Transaction devices of this merchant; any of them can serve, and the others can refill it. */
+  readonly devices: readonly Device[];
+  /** Undefined: not with this card or currency. */
+  terms(asked: NoticeOf<"terms">): Terms | undefined | Promise<Terms | undefined>;
+  readonly outbox: Outbox;
+  /** How the card network knows this merchant. The account is the one that pays or is paid, by its unit. */
+  readonly terminal: string;
+  readonly merchantNumber: string;
+  readonly settlement: SettlementAccount;
+  /** Where it withdraws electronic money when no device has enough. */
+  readonly bank?: BankConnection;
+  readonly bankAccount?: (unit: Unit) => string | undefined;
+  readonly onEvent?: (event: MerchantEvent) => void;
+}
+
+export type MerchantEvent =
+  | { readonly kind: "refilled"; readonly from: "device" | "bank"; readonly money: Money }
+  | { readonly kind: "authorization"; readonly entry: OutboxEntry }
+  | { readonly kind: "settlement"; readonly entry: OutboxEntry };
+
+export interface ServeResult {
+  readonly outcome: "done" | "aborted" | "provisional";
+  readonly reason: number | undefined;
+  readonly payId: Uint8Array | undefined;
+}
+
+export class Merchant {
+  readonly #parts: MerchantParts;
+
+  constructor(parts: MerchantParts) {
+    if (parts.devices.length === 0) throw new RangeError("devices: a merchant has at least one");
+    this.#parts = parts;
+  }
+
+  get name(): string {
+    return this.#parts.name;
+  }
+
+  /** Serves the customer at the other end of the link with one of the merchant's devices. */
+  serve(link: PeerLink, device: Device = this.#parts.devices[0] as Device): Promise<ServeResult> {
+    return device.converse(link, "agent", async (conversation) => {
+      await conversation.prepare(command.serve());
+      for (;;) {
+        const next = await conversation.next();
+        const end = await this.#react(device, conversation, next);
+        if (end === undefined) continue;
+        // The last message may still be on its way, and the agent's word for the card network with it.
+        await conversation.quiet();
+        for (const { notice } of conversation.drain()) if (notice.name === "outcome") await this.settle(notice);
+        return end;
+      }
+    });
+  }
+
+  async #react(
+    device: Device,
+    conversation: Conversation,
+    { source, notice }: SourcedNotice,
+  ): Promise<ServeResult | undefined> {
+    switch (notice.name) {
+      case "terms":
+        await this.#terms(conversation, notice);
+        return undefined;
+      case "funds":
+        await this.#funds(device, conversation, notice.money);
+        return undefined;
+      case "authorize":
+        await this.#authorize(conversation, notice);
+        return undefined;
+      case "outcome":
+        await this.settle(notice);
+        return undefined;
+      case "provisional":
+        return { outcome: "provisional", reason: undefined, payId: notice.payId };
+      case "done":
+        return source === "agent"
+          ? { outcome: "done", reason: undefined, payId: notice.payId ?? undefined }
+          : undefined;
+      case "aborted":
+        return source === "agent" ? { outcome: "aborted", reason: notice.reason, payId: undefined } : undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  async #terms(conversation: Conversation, asked: NoticeOf<"terms">): Promise<void> {
+    const terms = await this.#parts.terms(asked);
+    if (terms === undefined) return conversation.command(command.no(REASON_DECLINED));
+    const { fee, accountUnit, rateNumerator, rateDenominator } = terms;
+    return conversation.command(command.terms(fee, accountUnit, rateNumerator, rateDenominator));
+  }
+
+  // Funding (728-748).
+
+  async #funds(device: Device, conversation: Conversation, money: Money): Promise<void> {
+    const funded = await this.#refill(device, money);
+    return conversation.command(funded ? command.funded() : command.cancel());
+  }
+
+  /** Another device pays (732-738), else the bank (740-748); false when neither can. */
+  async #refill(device: Device, money: Money): Promise<boolean> {
+    const short = { ...money, amount: money.amount - (await spendable(device, money.unit)) };
+    if (short.amount <= 0n) return true;
+    for (const other of this.#parts.devices) {
+      if (other === device || (await spendable(other, money.unit)) < short.amount) continue;
+      if (await refillFrom(other, device, short)) {
+        this.#parts.onEvent?.({ kind: "refilled", from: "device", money: short });
+        return true;
+      }
+    }
+    return this.#refillFromBank(device, short);
+  }
+
+  async #refillFromBank(device: Device, short: Money): Promise<boolean> {
+    const { bank } = this.#parts;
+    const account = this.#parts.bankAccount?.(short.unit);
+    if (bank === undefined || account === undefined) return false;
+    try {
+      await withdraw(device, bank, account, short);
+      this.#parts.onEvent?.({ kind: "refilled", from: "bank", money: short });
+      return true;
+    } catch {
+      // Whatever kept the bank from paying, the customer is told that there is no money, and nothing else is touched.
+      return false;
+    }
+  }
+
+  // The card network (796-815).
+
+  async #authorize(conversation: Conversation, asked: NoticeOf<"authorize">): Promise<void> {
+    const { terminal, merchantNumber, settlement, outbox, name } = this.#parts;
+    const entry = await outbox.request(toHex(asked.receiptHash), {
+      type: asked.type === TYPE_PURCHASE ? "purchase" : "sale",
+      cardNumber: asked.account,
+      expiry: isoExpiry(asked.cardExpiry_seconds),
+      amount: asked.authorization.amount,
+      currency: asked.authorization.unit.currency,
+      terminal,
+      merchant: merchantNumber,
+      merchantName: name,
+      receiptHash: asked.receiptHash,
+      merchantAgent: asked.merchant,
+      customerAgent: asked.customer,
+      settlement,
+    });
+    this.#parts.onEvent?.({ kind: "authorization", entry });
+    if (entry.approval !== undefined && entry.chain !== undefined) {
+      return conversation.command(command.authorized(entry.approval, entry.chain));
+    }
+    return conversation.command(command.declined(entry.code ?? ""));
+  }
+
+  /** Hands an agent's signed outcome to the network: completion or reversal, as the agent says. */
+  async settle(notice: NoticeOf<"outcome">): Promise<void> {
+    const { outbox } = this.#parts;
+    const open = await outbox.unfinished();
+    const entry = open.find(
+      ({ approval }) => approval !== undefined && equalBytes(sha256(approval), notice.approvalHash),
+    );
+    // What is not open any more was settled before: agents repeat their word as often as they are asked.
+    if (entry === undefined) return;
+    const evidence = encode([notice.outcome, notice.chain]);
+    if (outcomeOf(notice.outcome) === OUTCOME_COMMITTED) await outbox.complete(entry.id, evidence);
+    else await outbox.reverse(entry.id, evidence);
+    this.#parts.onEvent?.({ kind: "settlement", entry: await outbox.settled(entry.id) });
+  }
+}
+
+async function spendable(device: Device, unit: Unit): Promise<bigint> {
+  const balances = await device.module.balances();
+  return balances.find((balance) => sameUnit(balance.unit, unit))?.spendable ?? 0n;
+}
+
+/** One device of the merchant pays another; their modules are free while the agent waits. */
+async function refillFrom(from: Device, to: Device, money: Money): Promise<boolean> {
+  const [near, far] = inProcessLink();
+  const [paid, received] = await Promise.allSettled([pay(from, near, money), receive(to, far)]);
+  return paid.status === "fulfilled" && received.status === "fulfilled";
+}
+
+/** The last item of a signed outcome: committed or aborted. */
+function outcomeOf(signed: Uint8Array): number {
+  const fields = Fields.decode(payloadOf(signed), "outcome", 5);
+  for (const name of ["version", "approval hash", "reference", "reference kind"]) fields.value(name);
+  return fields.uint("outcome", 255);
+}
+
+/** YYMM of the last month in which the card is good; `expiry_seconds` is the first second after it. */
+export function isoExpiry(expiry_seconds: number): string {
+  const date = new Date((expiry_seconds - 1) * 1000);
+  return `${String(date.getUTCFullYear() % 100).padStart(2, "0")}${String(date.getUTCMonth() + 1).padStart(2, "0")}`;
+}
