@@ -82,6 +82,27 @@ describe.each(GEOMETRIES)("with words of $wordSizeBytes", (geometry) => {
   });
 });
 
+/** The check of page headers and entries: it has no key, so that an attacker can compute it. */
+function mix(seed: number, words: Uint32Array): number {
+  let hash = seed;
+  for (const word of words) {
+    hash = Math.imul(hash ^ word, 0x9e3779b1);
+    hash = (hash << 15) | (hash >>> 17);
+  }
+  return hash;
+}
+
+/** Puts another number into a page header (words of 4 bytes), with the check that belongs to it. */
+function forgeNumber(target: Uint8Array, number: number, pages: number): void {
+  const header = new Uint32Array(target.slice(0, 48).buffer);
+  const check = () => mix(mix(pages, header.subarray(0, 3)) ^ (PAGE + 2), header.subarray(4)) >>> 0;
+  if (header[0] === 0xffffffff) return;
+  expect(header[3]).toBe(check());
+  header[2] = number;
+  header[3] = check();
+  target.set(new Uint8Array(header.buffer));
+}
+
 describe("an attacker who writes flash", () => {
   let made: Image;
   const geometry = { pageSizeBytes: PAGE, pageCount: 6, wordSizeBytes: 4 };
@@ -122,6 +143,29 @@ describe("an attacker who writes flash", () => {
     expect(refused).toBeGreaterThan(60);
   });
 
+  it("cannot drop transactions from the end of a page, even with a next page that pretends to follow", () => {
+    let refused = 0;
+    for (let index = 0; index < geometry.pageCount; index++) {
+      const next = (index + 1) % geometry.pageCount;
+      const flash = made.snapshot.subarray(0, geometry.pageCount * PAGE);
+      const numberAfter = new DataView(flash.buffer, next * PAGE).getUint32(8, true);
+      for (let at = 48; at < PAGE; at += 4) {
+        // Behind a commit entry, or behind the header.
+        if (at > 48 && (page(flash, index)[at - 32 + 6] !== 0xa6 || at < 80)) continue;
+        for (let dropped = 1; dropped < 8; dropped++) {
+          const seen = mountChanged(made, (changed) => {
+            page(changed, index).fill(0xff, at);
+            forgeNumber(page(changed, next), numberAfter - dropped, geometry.pageCount);
+          });
+          if (typeof seen === "number") refused++;
+          if (typeof seen === "number") expect(refusals).toContain(seen);
+          else expect(seen).toBe(made.last);
+        }
+      }
+    }
+    expect(refused).toBeGreaterThan(50);
+  });
+
   it("cannot move or exchange records within a page", () => {
     for (let at = 48; at + 64 <= PAGE; at += 4) {
       for (let index = 0; index < geometry.pageCount; index++) {
@@ -130,6 +174,20 @@ describe("an attacker who writes flash", () => {
         else expect(seen).toBe(made.last);
       }
     }
+  });
+
+  it("cannot slide a transaction over an aborted one before it", async () => {
+    const { driver, snapshot } = await image(GEOMETRIES[0] as FlashGeometry, true);
+    const slid = { driver, snapshot, previous: "", last: "" };
+    // The aborted put of key 9: 12 bytes and 100.
+    const aborted = Buffer.from(snapshot).indexOf(Buffer.from([9, 0, 0, 0, 100, 0, 0x35, 1]));
+    expect(aborted).toBeGreaterThan(0);
+    const pageEnd = (Math.floor(aborted / PAGE) + 1) * PAGE;
+    const seen = mountChanged(slid, (flash) => {
+      flash.copyWithin(aborted, aborted + 112, pageEnd);
+      flash.fill(0xff, pageEnd - 112, pageEnd);
+    });
+    expect(seen).toBe(-REASON_ROLLED_BACK);
   });
 
   it("cannot bring back an older image, as a whole or in pages", () => {

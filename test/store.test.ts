@@ -14,6 +14,7 @@ import {
   REASON_STORE_FULL,
   REASON_TOO_LONG,
 } from "../firmware/protocol/reasons.js";
+import { PowerCut } from "../simulator/faults.js";
 import type { FlashGeometry } from "../simulator/flash.js";
 import { PlatformError } from "../simulator/platform.generated.js";
 import {
@@ -25,6 +26,8 @@ import {
   STORE_MOUNTED,
   StoreDriver,
   StoreError,
+  TEARS,
+  tornFate,
   valueBytes,
 } from "./support/store-driver.js";
 
@@ -164,6 +167,48 @@ describe.each(GEOMETRIES)("with $pageCount pages of $pageSizeBytes, words of $wo
   });
 });
 
+describe("flash that fails half-way", () => {
+  it("leaves the state before or after, and the store knows which", async () => {
+    const next = generator(21);
+    let failsIn = Number.POSITIVE_INFINITY;
+    // What failed has changed some of the bits, all of them, or none.
+    const halfway = (run: () => number): number => {
+      try {
+        return run();
+      } catch (error) {
+        if (!(error instanceof PowerCut)) throw error;
+        return PlatformError.FlashFailure;
+      }
+    };
+    const driver = await StoreDriver.create("halfway", { geometry: GEOMETRIES[1] as FlashGeometry }, (chip) => {
+      chip.flashProgram = (address, source) => halfway(() => chip.flash.program(address, source));
+      chip.flashErase = (page) => halfway(() => chip.flash.erase(page));
+      return chip;
+    });
+    driver.format();
+    let failures = 0;
+    for (let i = 0; i < 1500; i++) {
+      failsIn = next() % 10;
+      driver.chip.onOperation = (operation) => {
+        if (operation.kind === "counter-increment" || failsIn-- !== 0) return undefined;
+        return tornFate(TEARS[next() % TEARS.length] ?? "after", operation, next, 4);
+      };
+      try {
+        driver.transaction(affordable(driver, next, 30));
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        failures++;
+      }
+      driver.chip.onOperation = undefined;
+      expect(driver.digest()).toBe(digestOf(driver.contents));
+      if (i % 2 === 0) driver.step({ kind: "reboot" });
+      expect(driver.digest()).toBe(digestOf(driver.contents));
+    }
+    expect(failures).toBeGreaterThan(300);
+    expect(driver.chip.flash.violations).toBe(0);
+  });
+});
+
 describe("the store's interface", () => {
   const geometry = GEOMETRIES[1] as FlashGeometry;
 
@@ -265,6 +310,57 @@ describe("the store's interface", () => {
     expect(driver.digest()).toBe(digestOf(driver.contents));
     driver.transaction([{ key: 5 }]);
     expect(driver.store.storeFreeRecords()).toBe(1);
+  });
+
+  it("commits with one program and one hash a record, one program and one MAC, and never erases if housekeeping ran", async () => {
+    const calls = { program: 0, erase: 0, hash: 0, mac: 0, count: 0 };
+    const driver = await StoreDriver.create("cost", { geometry: { ...geometry, pageCount: 64 } }, (chip) => {
+      const { flash } = chip;
+      chip.flashProgram = (address, source) => {
+        calls.program++;
+        return flash.program(address, source);
+      };
+      chip.flashErase = (page) => {
+        calls.erase++;
+        return flash.erase(page);
+      };
+      const { sha256, hmacSha256, counterIncrement } = chip;
+      chip.sha256 = (message, destination) => {
+        calls.hash++;
+        return sha256.call(chip, message, destination);
+      };
+      chip.hmacSha256 = (key, message, destination) => {
+        calls.mac++;
+        return hmacSha256.call(chip, key, message, destination);
+      };
+      chip.counterIncrement = () => {
+        calls.count++;
+        return counterIncrement.call(chip);
+      };
+      return chip;
+    });
+    driver.format();
+    const costs = { program: 0, erase: 0, hash: 0, mac: 0, count: 0 };
+    const commits = 1500;
+    for (let i = 0; i < commits; i++) {
+      while (driver.store.storeHousekeeping() === 1);
+      Object.assign(calls, { program: 0, erase: 0, hash: 0, mac: 0, count: 0 });
+      driver.transaction([0, 1, 2].map((j) => ({ key: 1 + ((3 * i + j) % 300), length: 100, fill: i })));
+      for (const name of Object.keys(costs) as (keyof typeof costs)[]) costs[name] += calls[name];
+    }
+    expect(driver.wear().minimum).toBeGreaterThan(1);
+    expect(costs.erase).toBe(0);
+    expect(costs.hash).toBe(3 * commits);
+    expect(costs.mac).toBe(commits);
+    expect(costs.count).toBe(commits);
+    // One more program for each page that is opened: eleven commits fill one.
+    expect(costs.program).toBeLessThan(4.1 * commits);
+  });
+
+  it("takes less than 9 KB of RAM", async () => {
+    const driver = await StoreDriver.create("ram", { geometry });
+    driver.module.release();
+    expect(driver.module.allocate(0)).toBeLessThan(9 * 1024);
   });
 
   it("refuses a geometry that breaks its preconditions", async () => {

@@ -1,10 +1,88 @@
+/**
+ * A record store with transactions in raw NOR flash.
+ *
+ * SPECIFICATION. The store is a map from keys (u32 > 0, which callers form as type << 24 | index) to values of at most
+ * STORE_VALUE_BYTES_MAX bytes. A transaction (storeBegin, then storePut and storeDelete, then storeCommit or
+ * storeAbort) replaces the map by another one in one step: whenever power goes, the next storeMount finds the map
+ * before the transaction or, once the commit entry is whole in flash, the one after it. All that reads sees the map
+ * before the open transaction. storeBegin reserves, so that no later call of the transaction fails for want of space;
+ * a store that is full refuses there, and still takes STORE_RESERVE_RECORDS deletions at a time. If an operation of
+ * the flash fails, the transaction has not happened (storeCommit reads back what it could not program before it says
+ * so), the rest of that page is given up, and the next transaction tries another page; what was committed stays
+ * readable.
+ *
+ * PRECONDITIONS on the flash. Pages of one size (a power of two, 4096 to 131,072 bytes), two of them at least; words
+ * of 1 to 32 bytes; a word is programmed once between two erasures; programming clears bits, a power cut leaves any
+ * subset of them cleared; erasing sets bits, a power cut leaves any subset of the cleared ones set. What reads as
+ * erased can be programmed, and a word reads the same every time: cells that a cut left half-way are not modelled.
+ *
+ * FORMAT. Flash is a ring of pages. The page that is opened as number s (its sequence) is page s % pages; the log is
+ * what lies in the pages from `tail` to `head`. Everything is little-endian and aligned to a unit: the flash word, at
+ * least 4 bytes. Entries do not span pages, and behind every entry of a record there is room for a commit entry.
+ *
+ *     page header   48 bytes  [ magic u32 | sequence u32 | number u32 | check u32 | chain 32 | padding ]
+ *         number: of the next transaction to commit
+ *         chain: of a transaction that goes on from the page before, or zeros
+ *     put, delete   12 bytes  [ key u32 | length u16 | kind u8 | first u8 | check u32 ] [ value | padding ]
+ *     commit        32 bytes  [ number u32 | repeats u16 | kind u8 | first u8 | tail u32 | first number u32 | MAC 16 ]
+ *
+ * `first` marks the first entry of a transaction. chain = SHA-256(chain, sequence, offset, entry) over its entries
+ * from 32 zero bytes on; MAC = HMAC-SHA256(key, chain, sequence, offset, the 16 bytes before it), cut to 16 bytes,
+ * under a key derived from a key slot. So a MAC covers every key, value, order and position of its transaction, and a
+ * page is verified from its own header on. Numbers count commits; with `tail` and `first number` the last MAC says
+ * which pages and how many transactions make up the log. `check` is for bit rot only. On a chip with a monotonic
+ * counter the number is the counter's next value, and the counter follows right after the commit entry.
+ *
+ * COLLECTING. A transaction of its own copies the live records of page `tail` to the head and commits tail + 1, after
+ * which that page is garbage whatever it holds; it is erased later, ahead of need (storeHousekeeping) or when its turn
+ * comes. A deletion is never copied: when its page is collected, everything older than it is gone.
+ *
+ * WHY IT HOLDS.
+ * - Atomic: entries count only through an authentic commit entry, which is one program call in words of their own.
+ *   Torn, it does not authenticate, and no other entry is affected by it. Nothing that was committed is changed by a
+ *   transaction.
+ * - Torn words are never programmed again: a mount that finds anything programmed behind the last commit entry gives
+ *   up the rest of that page, and a page is opened only after it was read and found erased. A page that a cut left
+ *   half erased is outside the log, which the last commit entry says, so its contents are never looked at.
+ * - Recovery writes nothing before the first transaction, and is a function of flash: cut again, it finds the same.
+ * - Collecting never stops: one page outside the log is left by every transaction. The records of one page and the
+ *   commit entry fit into one page, because behind each of them there was room for a commit entry.
+ * - A torn end is told from corruption: behind what is taken for torn, no authentic transaction may follow.
+ *
+ * CAPACITY. N pages of P bytes, U = P - header, c = 32, E = the largest entry, e(n) = 12 + n rounded up to units: the
+ * sum of e over all records is at most (N - 1)(U - c) - (N - 2)(E + c), less the reserve of 16 e(0) + c. Proof: after
+ * one turn of collecting the log holds the live entries and at most N - 1 commit entries, packed; each page that was
+ * left for the next wastes less than E + c at its end. 64 pages of 4096 and words of 4: 186 KB of entries. Index:
+ * STORE_RECORDS_MAX.
+ *
+ * LIFETIME. Pages are erased in turn, cold data moves along, so that erase counts never differ by more than one (but
+ * for erasures repeated after a cut): wear is levelled by construction, needs no table, and is known from `tail` after
+ * any cut. One turn takes at least capacity - live bytes of new entries: at C cycles a page the store takes C
+ * (capacity - live) bytes. Half full, in the flash above, at 10,000 cycles: 2.5 million commits of three records of
+ * 100 bytes. What storeWear reports counts every erasure once it is due; `repeats` (in its maximum and total) those of
+ * pages that were opened but held nothing committed. An erasure that is cut short again and again is not counted.
+ *
+ * WHAT IS NOTICED WHEN. At mount: any change of any committed byte of the log, by MAC; a missing, old, moved or
+ * foreign page; and, by the counter, an older image (REASON_ROLLED_BACK). At each read and each copy: bit rot of that
+ * record, by its check. Not claimed: without a counter, older images or what can be put together from several;
+ * also there, corruption of the last transaction is taken for a torn one. With it, who writes flash and cuts power
+ * between a commit and its count can choose between these two states. Flash that is changed on purpose between mount
+ * and read (flash is inside the tamper boundary). Secrecy: values lie there in clear.
+ *
+ * COST. A commit is one program and one SHA-256 for each record, one program and one HMAC for the commit entry. RAM:
+ * 8.3 KB, all in linear memory, none in globals.
+ *
+ * TESTED in test/store*.test.ts against a map: power cuts before, after and within (prefixes, suffixes, random subsets
+ * of bits) each operation of a scenario, pairs of cuts, random transactions under many cuts, failing and half-failing
+ * flash, full stores, every byte of an image changed, pages exchanged and rolled back; page sizes from 4096 to 131,072
+ * and words from 1 to 32 bytes.
+ *
+ * Files: store/layout.ts (format), state.ts (RAM), table.ts (index), entries.ts (reading and hashing), log.ts
+ * (writing), collect.ts (space), mount.ts (recovery).
+ */
+
 import { slotDerive, sha256 } from "../platform/imports";
-import {
-  STORE_RECORDS_MAX,
-  STORE_RESERVE_RECORDS,
-  STORE_TRANSACTION_RECORDS_MAX,
-  STORE_VALUE_BYTES_MAX,
-} from "../protocol/limits";
+import { STORE_RECORDS_MAX, STORE_TRANSACTION_RECORDS_MAX, STORE_VALUE_BYTES_MAX } from "../protocol/limits";
 import { REASON_NOT_FOUND, REASON_STORE_FAILURE, REASON_STORE_FULL, REASON_TOO_LONG } from "../protocol/reasons";
 import { wipe } from "./memory";
 import {
@@ -12,14 +90,12 @@ import {
   makeSpace,
   NUMBER_MAX,
   overheadBytes,
-  reserveBytes,
   spareBytes,
   transactionBytes,
   workAhead,
 } from "./store/collect";
-import { loadGeometry, readRecord } from "./store/entries";
+import { addressOf, loadGeometry, readRecord } from "./store/entries";
 import { COMMIT_BYTES, KIND_DELETE, KIND_PUT } from "./store/layout";
-import { addressOf } from "./store/entries";
 import { append, appendCommit, rewind, settleCounter } from "./store/log";
 import { BLANK, formatLog, MOUNTED, mountLog } from "./store/mount";
 import {
@@ -31,7 +107,6 @@ import {
   PHASE_OPEN,
   PHASE_READY,
   PLACE_NONE,
-  STAGE,
   state,
   VALUE,
 } from "./store/state";
@@ -189,7 +264,7 @@ export function storeAbort(): void {
   state.phase = PHASE_READY;
 }
 
-/** Length of a record's value, or -REASON_NOT_FOUND. Like all that reads, it sees the state before an open transaction. */
+/** Length of a record's value, or -REASON_NOT_FOUND. */
 export function storeLength(key: u32): i32 {
   if (state.phase == PHASE_CLOSED) return -REASON_STORE_FAILURE;
   const place = indexFind(key);
