@@ -6,8 +6,8 @@
  *   3  of those, the fewest monetary-unit days (sum of part x days to expiry), so that what expires first goes first.
  *
  * 1 and 2 are always exact. 3 is exact whenever the search ends within SEARCH_STEPS_MAX: always up to
- * CHOICE_EXACT_NOTES_MAX notes, and in larger wallets for every amount that one or two notes pay. Beyond that the best
- * choice met is improved by exchanging single notes.
+ * CHOICE_EXACT_NOTES_MAX notes, for every amount that one or two notes pay, and in most larger wallets. Otherwise the
+ * best choice met is improved by exchanging single notes.
  *
  * Let k be the fewest notes. Then any k - 1 notes are worth less than the amount, from which follows:
  *
@@ -46,6 +46,8 @@ export const CANDIDATES: usize = memory.data(CANDIDATE_BYTES * WALLET_NOTES_MAX,
 
 /** The candidates that are worth something, as u8 indices, by falling residual: a position is a place in this table. */
 const positions: usize = memory.data(WALLET_NOTES_MAX);
+/** For each position, the set of those before it with no more hops and no more days. */
+const preferred: usize = memory.data(WALLET_NOTES_MAX * 8, 8);
 /** largest(hops, n): what the n largest notes of a class of equal hops are worth. */
 const CLASSES: u32 = HOPS_MAX + 1;
 const SUMS_PER_CLASS: u32 = PACKET_NOTES_MAX + 1;
@@ -107,7 +109,7 @@ function daysOf(note: Candidate): u32 {
   return min(note.days, DAYS_MAX);
 }
 
-/** Fills `positions`: larger residuals first, equal notes side by side. Negative when a residual is too large. */
+/** Fills `positions`: larger residuals first, then fewer hops, then fewer days. Negative when a residual is too large. */
 function sort(count: u32): i32 {
   noteCount = 0;
   hopsLowest = HOPS_MAX;
@@ -197,6 +199,7 @@ function spread(hops: u32, left: u32, sum: u64, total: u32, counts: u64): void {
 function fewestDays(notes: u32): void {
   bestSet = largestSet();
   assert(<u32>popcnt(bestSet) == notes);
+  fillPreferred();
   value(bestSet);
   bestHigh = costHigh;
   bestLow = costLow;
@@ -222,7 +225,22 @@ function largestSet(): u64 {
   return set;
 }
 
-/** Tries all sets that add `left` notes from position `from` on. Depth: one a note, so PACKET_NOTES_MAX. */
+function fillPreferred(): void {
+  for (let i: u32 = 0; i < noteCount; i++) {
+    const note = at(i);
+    let set: u64 = 0;
+    for (let j: u32 = 0; j < i; j++) {
+      if (at(j).hops <= note.hops && daysOf(at(j)) <= daysOf(note)) set |= (<u64>1) << j;
+    }
+    store<u64>(preferred + (i << 3), set);
+  }
+}
+
+/**
+ * Tries the sets that add `left` notes from position `from` on. A note is left out while one preferred to it is not in
+ * the set: that one in its place pays as much for no more transfers and no more days, so nothing better is missed.
+ * Depth: one a note, so PACKET_NOTES_MAX.
+ */
 function search(from: u32, left: u32, sum: u64, hops: u32, set: u64): void {
   if (left == 0) {
     assert(hops == hopsFewest);
@@ -233,7 +251,7 @@ function search(from: u32, left: u32, sum: u64, hops: u32, set: u64): void {
     // Positions farther on are worth no more: when the next notes do not suffice, none do.
     if (sum + nextNotes(i, left) < amountWanted) return;
     const note = at(i);
-    if (i > from && !comesBefore(at(i - 1), note)) continue; // The same as the one tried before it.
+    if ((load<u64>(preferred + (i << 3)) & ~set) != 0) continue;
     const total = hops + note.hops;
     if (total + (left - 1) * hopsLowest > hopsFewest) continue;
     search(i + 1, left - 1, sum + note.residual, total, set | ((<u64>1) << i));
