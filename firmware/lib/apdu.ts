@@ -107,7 +107,7 @@ function parseBody(length: u32): i32 {
 
 /** Adds the data of this command to its chain; all but the last link are answered at once. */
 function collect(dataAt: u32, more: bool): i32 {
-  const header = (<u32>apduClass << 24) | (<u32>apduInstruction << 16) | (<u32>apduP1 << 8) | <u32>apduP2;
+  const header = ((<u32>apduClass) << 24) | ((<u32>apduInstruction) << 16) | ((<u32>apduP1) << 8) | (<u32>apduP2);
   if (chaining && header != chainHeader) {
     const wasLast = !more;
     chaining = false;

@@ -12,7 +12,17 @@ import { apduClass, apduInstruction, apduLength, apduP1, apduP2, apduReset } fro
 import { badIdsLoad, badIdsTake, badIdsVersion } from "./bad-ids";
 import { clockFloor, clockLoad, clockNow, clockOpen } from "./clock";
 import { outboxClear, outboxFetch, outboxRewind, outboxWaiting } from "./envelope";
-import { elementChain, elementChainLength, elementId, elementRole, identityLoad, isBlank, isTerminated, keysWipe, lifeState } from "./identity";
+import {
+  elementChain,
+  elementChainLength,
+  elementId,
+  elementRole,
+  identityLoad,
+  isBlank,
+  isTerminated,
+  keysWipe,
+  lifeState,
+} from "./identity";
 import { INBOUND, IO, load64 } from "./io";
 import { logLoad } from "./log";
 import { partnerId, partnerLoad, partnerPresent } from "./partner";
@@ -161,7 +171,8 @@ function noParameters(): bool {
 /** SELECT by AID; also the moment to erase ahead, because nobody is in a transaction now. */
 function select(applet: i32): i32 {
   if (apduP1 != 4 || apduP2 != 0) return A.SW_WRONG_P1P2;
-  if (apduLength != <u32>A.AID_PREFIX_BYTES + 1 || memory.compare(INBOUND, AID, A.AID_PREFIX_BYTES) != 0) return A.SW_NOT_FOUND;
+  if (apduLength != <u32>A.AID_PREFIX_BYTES + 1 || memory.compare(INBOUND, AID, A.AID_PREFIX_BYTES) != 0)
+    return A.SW_NOT_FOUND;
   if (load<u8>(INBOUND, A.AID_PREFIX_BYTES) != applet) return A.SW_NOT_FOUND;
   pinForget();
   if (storeHousekeeping() < 0) return A.SW_MEMORY_FAILURE;
@@ -281,7 +292,7 @@ function fetch(): i32 {
 export function statusWaiting(): i32 {
   const waiting = outboxWaiting();
   if (waiting == 0) return A.SW_OK;
-  return A.SW_FETCH | <i32>(waiting < 255 ? waiting : 255);
+  return A.SW_FETCH | (<i32>(waiting < 255 ? waiting : 255));
 }
 
 /** VERIFY, CHANGE REFERENCE DATA, RESET RETRY COUNTER. */

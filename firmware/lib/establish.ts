@@ -13,7 +13,12 @@
  */
 
 import { KEY_BYTES } from "../platform/constants";
-import { CLOCK_SKEW_SECONDS_MAX, HANDSHAKE_PAYLOAD_BYTES_MAX, CHAIN_BYTES_MAX, ENVELOPE_BYTES_MAX } from "../protocol/limits";
+import {
+  CLOCK_SKEW_SECONDS_MAX,
+  HANDSHAKE_PAYLOAD_BYTES_MAX,
+  CHAIN_BYTES_MAX,
+  ENVELOPE_BYTES_MAX,
+} from "../protocol/limits";
 import { PURPOSE_OUTCOME, PURPOSE_PAIRING, PURPOSE_TRANSACTION, TREE_AGENTS, TREE_MODULES } from "../protocol/kinds";
 import {
   REASON_CLOCK_SKEW,
@@ -70,12 +75,20 @@ let hasOwnR: bool = false;
 let hasPeerR: bool = false;
 let peerVersion: u64 = 0;
 
-export function sessionPurpose(): i32 { return purpose; }
-export function isInitiator(): bool { return peer.initiator != 0; }
+export function sessionPurpose(): i32 {
+  return purpose;
+}
+export function isInitiator(): bool {
+  return peer.initiator != 0;
+}
 /** R of the peer's agent, 32 bytes, or 0. */
-export function peerAgentR(): usize { return hasPeerR ? peerR : 0; }
+export function peerAgentR(): usize {
+  return hasPeerR ? peerR : 0;
+}
 /** Version of the bad-id list that the peer has. */
-export function peerListVersion(): u64 { return peerVersion; }
+export function peerListVersion(): u64 {
+  return peerVersion;
+}
 
 /** Ends the session and forgets the peer. */
 export function establishEnd(): void {
@@ -206,5 +219,5 @@ function check(length: u32, last: bool): i32 {
   const listed = badIdsCheck(peerCertificate.id);
   if (listed < 0) return listed;
   const apart = date > now ? date - now : now - date;
-  return apart > CLOCK_SKEW_SECONDS_MAX ? -REASON_CLOCK_SKEW : 0;
+  return apart > <u64>CLOCK_SKEW_SECONDS_MAX ? -REASON_CLOCK_SKEW : 0;
 }

@@ -51,14 +51,26 @@ function readRecord(key: u32, to: usize, length: u32): i32 {
   return 0;
 }
 
-export function lifeState(): i32 { return load<u8>(life, 1); }
-export function elementRole(): i32 { return load<u8>(identity, 1); }
+export function lifeState(): i32 {
+  return load<u8>(life, 1);
+}
+export function elementRole(): i32 {
+  return load<u8>(identity, 1);
+}
 /** Address of the 16 bytes of the subject id. */
-export function elementId(): usize { return identity + 2; }
+export function elementId(): usize {
+  return identity + 2;
+}
 /** Address of the CBOR chain, without version. */
-export function elementChain(): usize { return chain + 1; }
-export function elementChainLength(): u32 { return chainLength; }
-export function elementTree(): i32 { return elementRole() >> 4; }
+export function elementChain(): usize {
+  return chain + 1;
+}
+export function elementChainLength(): u32 {
+  return chainLength;
+}
+export function elementTree(): i32 {
+  return elementRole() >> 4;
+}
 
 export function rootId(tree: i32): usize {
   assert(tree == TREE_AGENTS || tree == TREE_MODULES);
@@ -119,5 +131,9 @@ export function keysWipe(): i32 {
   return worst;
 }
 
-export function isTerminated(): bool { return lifeState() == LIFE_TERMINATED; }
-export function isBlank(): bool { return lifeState() == LIFE_BLANK; }
+export function isTerminated(): bool {
+  return lifeState() == LIFE_TERMINATED;
+}
+export function isBlank(): bool {
+  return lifeState() == LIFE_BLANK;
+}

@@ -35,8 +35,12 @@ const key = memory.data(32, 8);
 let epoch: u32 = 0;
 let isAgent: bool = false;
 
-export function linkIsOpen(): bool { return link.state == SESSION_OPEN; }
-export function linkEpoch(): u32 { return epoch; }
+export function linkIsOpen(): bool {
+  return link.state == SESSION_OPEN;
+}
+export function linkEpoch(): u32 {
+  return epoch;
+}
 
 export function linkEnd(): void {
   channelEnd(link);

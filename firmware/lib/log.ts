@@ -56,7 +56,7 @@ export function logDetail(detail: u32): void {
 
 /** Writes the entry; inside a store transaction that reserved for it. */
 export function logPut(): i32 {
-  const status = storePut(RECORD_LOG + next % LOG_ENTRIES_MAX, entry, LOG_ENTRY_BYTES);
+  const status = storePut(RECORD_LOG + (next % LOG_ENTRIES_MAX), entry, LOG_ENTRY_BYTES);
   if (status < 0) return status;
   store<u8>(head, RECORD_VERSION);
   store<u32>(head, next + 1, 1);
@@ -72,7 +72,7 @@ export function logCommitted(): void {
 export function logRead(number: u32, w: Writer): bool {
   if (number == 0 || number > next || number > <u32>LOG_ENTRIES_MAX) return false;
   const sequence = next - number;
-  if (storeRead(RECORD_LOG + sequence % LOG_ENTRIES_MAX, 0, entry, LOG_ENTRY_BYTES) != LOG_ENTRY_BYTES) return false;
+  if (storeRead(RECORD_LOG + (sequence % LOG_ENTRIES_MAX), 0, entry, LOG_ENTRY_BYTES) != LOG_ENTRY_BYTES) return false;
   w.array(10);
   w.uint(load<u32>(entry, 2));
   w.uint(load<u8>(entry, 1));

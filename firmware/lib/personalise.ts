@@ -6,7 +6,15 @@
  */
 
 import { HASH_BYTES, KEY_BYTES, KEY_KIND_ED25519, KEY_KIND_SECRET, KEY_KIND_X25519 } from "../platform/constants";
-import { hmacSha256, randomBytes, slotDerive, slotGenerate, slotPublic, slotPut, x25519Agree } from "../platform/imports";
+import {
+  hmacSha256,
+  randomBytes,
+  slotDerive,
+  slotGenerate,
+  slotPublic,
+  slotPut,
+  x25519Agree,
+} from "../platform/imports";
 import {
   LIFE_BLANK,
   LIFE_INITIALISED,

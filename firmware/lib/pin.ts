@@ -7,7 +7,14 @@
 
 import { slotDerive } from "../platform/imports";
 import { PIN_DIGITS_MAX, PIN_DIGITS_MIN, PIN_TRIES, PUK_TRIES } from "../protocol/limits";
-import { SW_BLOCKED, SW_MEMORY_FAILURE, SW_OK, SW_REFERENCE_DATA_UNUSABLE, SW_WARNING_TRIES, SW_WRONG_DATA } from "../protocol/apdu";
+import {
+  SW_BLOCKED,
+  SW_MEMORY_FAILURE,
+  SW_OK,
+  SW_REFERENCE_DATA_UNUSABLE,
+  SW_WARNING_TRIES,
+  SW_WRONG_DATA,
+} from "../protocol/apdu";
 import { equalConstantTime, wipe } from "./memory";
 import { RECORD_PIN, RECORD_PUK, RECORD_VERSION } from "./records";
 import { SLOT_STORE } from "./slots";

@@ -1,9 +1,56 @@
-/** The applet's entry: the host writes a command APDU to the buffer and reads the response from it. */
+/**
+ * The money module: tamper-proof element that holds and moves electronic notes. Its role, transaction, teller or generator,
+ * is in its certificate.
+ *
+ * What enters: a command in the I/O buffer. What leaves: the response. Read transaction.ts first, then module.ts; a payment
+ * from its first message to its last is payment.ts and commit.ts.
+ */
 
+import {
+  AID_MONEY_MODULE,
+  INS_ENVELOPE,
+  INS_GET_DATA,
+  INS_READ_RECORD,
+  INS_STORE_DATA,
+  LIFE_INITIALISED,
+  SW_CONDITIONS,
+  SW_INS_UNSUPPORTED,
+  SW_MEMORY_FAILURE,
+  SW_OK,
+  SW_SECURITY_STATUS,
+  SW_WRONG_DATA,
+  SW_WRONG_P1P2,
+} from "../protocol/apdu";
 import { IO_BYTES } from "../protocol/limits";
+import { ROLE_GENERATOR, TREE_MODULES } from "../protocol/kinds";
+import {
+  APDU_ANSWERED,
+  APDU_COMPLETE,
+  apduAnswered,
+  apduInstruction,
+  apduLength,
+  apduP1,
+  apduP2,
+  apduReceive,
+  apduRespond,
+} from "../lib/apdu";
+import { commonBoot, commonCommand, NOT_COMMON } from "../lib/dispatcher";
+import { elementRole, lifeState, writeRecord } from "../lib/identity";
+import { INBOUND, IO } from "../lib/io";
+import { personalisationOpen, responseLength } from "../lib/personalise";
+import { RECORD_PARAMETERS, RECORD_VERSION } from "../lib/records";
+import { storeAbort } from "../lib/store";
+import { envelope, moduleBoot } from "./module";
+import { getData, readRecord } from "./inquiries";
+import { directoryLoad } from "./note-directory";
+import { parametersRead } from "./note-issue";
+import { trailLoad } from "./note-tree";
+import { counterLoad } from "./pending";
 
-const IO: usize = memory.data(7609, 8);
+const PARAMETERS_BYTES_MAX: u32 = 63;
+const parameters = memory.data(64, 8);
 
+/** Address of the I/O buffer. */
 export function buffer(): usize {
   return IO;
 }
@@ -12,13 +59,54 @@ export function bufferSize(): i32 {
   return IO_BYTES;
 }
 
+/** After power-up, before the first command. What cannot be read makes every command answer 6581. */
 export function boot(): i32 {
-  return 0;
+  const status = commonBoot();
+  if (status < 0) return status;
+  counterLoad();
+  trailLoad();
+  const loaded = directoryLoad();
+  return loaded < 0 ? loaded : moduleBoot();
 }
 
-/** No instruction is known yet: status word 6D00. */
+/** The command of `length` bytes in the I/O buffer; the length of the response that is there afterwards. */
 export function command(length: i32): i32 {
-  assert(length >= 0 && length <= IO_BYTES);
-  store<u16>(IO, 0x006d);
-  return 2;
+  const received = apduReceive(length);
+  if (received == APDU_ANSWERED) return apduAnswered;
+  if (received != APDU_COMPLETE) return apduRespond(0, received);
+  // What a failed command may have left open is over.
+  storeAbort();
+  let status = commonCommand(AID_MONEY_MODULE, TREE_MODULES);
+  if (status == NOT_COMMON) status = ownCommand();
+  return apduRespond(responseLength, status);
+}
+
+function ownCommand(): i32 {
+  switch (apduInstruction) {
+    case INS_ENVELOPE:
+      return apduP1 == 0 && apduP2 == 0 ? envelope(INBOUND, apduLength) : SW_WRONG_P1P2;
+    case INS_GET_DATA:
+      return getData((apduP1 << 8) | apduP2);
+    case INS_READ_RECORD:
+      return readRecord(apduP1, apduP2);
+    case INS_STORE_DATA:
+      return storeParameters();
+    default:
+      return SW_INS_UNSUPPORTED;
+  }
+}
+
+/** STORE DATA, parameters: a generator's issuer and validities, nothing for the others. */
+function storeParameters(): i32 {
+  if (!personalisationOpen()) return SW_SECURITY_STATUS;
+  if (lifeState() != LIFE_INITIALISED || elementRole() == 0) return SW_CONDITIONS;
+  if (apduLength > PARAMETERS_BYTES_MAX) return SW_WRONG_DATA;
+  if (elementRole() == ROLE_GENERATOR) {
+    if (parametersRead(INBOUND, apduLength) < 0) return SW_WRONG_DATA;
+  } else if (apduLength != 1 || load<u8>(INBOUND) != 0x80) {
+    return SW_WRONG_DATA;
+  }
+  store<u8>(parameters, RECORD_VERSION);
+  memory.copy(parameters + 1, INBOUND, apduLength);
+  return writeRecord(RECORD_PARAMETERS, parameters, apduLength + 1) < 0 ? SW_MEMORY_FAILURE : SW_OK;
 }

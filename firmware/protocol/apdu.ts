@@ -42,6 +42,7 @@ export const SW_WRONG_LENGTH: i32 = 0x6700;
 export const SW_CHAINING_UNSUPPORTED: i32 = 0x6884;
 export const SW_LAST_CHAIN_EXPECTED: i32 = 0x6883;
 export const SW_NOT_ALLOWED: i32 = 0x6986; // command not allowed, no current state for it
+export const SW_BAD_SEAL: i32 = 0x6988; // a sealed message that does not open
 export const SW_SECURITY_STATUS: i32 = 0x6982;
 export const SW_BLOCKED: i32 = 0x6983; // authentication method blocked
 export const SW_REFERENCE_DATA_UNUSABLE: i32 = 0x6984;

@@ -37,6 +37,14 @@ export const CHOICE_EXACT_NOTES_MAX: i32 = 16;
 /** Payments of a module that are offered, committed but unconfirmed, or in doubt. */
 export const PENDING_MAX: i32 = 8;
 
+/** What a payment says beside its amount: the account at a bank. */
+export const MEMO_BYTES_MAX: i32 = 32;
+
+/** Units in one module: balances, totals of a generator. */
+export const UNITS_MAX: i32 = 8;
+/** Received transfers that a module remembers beside the notes it holds. */
+export const TRAIL_MAX: i32 = 64;
+
 /** Nesting of CBOR items. */
 export const CBOR_DEPTH_MAX: i32 = 8;
 /** Names, account numbers and other text in tickets. */

@@ -27,12 +27,12 @@ export const COMMAND_OUTCOME: i32 = 4; // initiator (bool): settle what is open 
 export const COMMAND_LISTEN: i32 = 5; // -: answer the next handshake
 export const COMMAND_PAIR: i32 = 6; // initiator (bool)
 // ... to a money module.
-export const COMMAND_PAY: i32 = 10; // amount, unit, memo bytes or null: pay as initiator; amount 0: pay what the payee states
+export const COMMAND_PAY: i32 = 10; // amount, unit, memo bytes or null: pay as initiator; nothing: pay what the payee states
 export const COMMAND_REQUEST: i32 = 11; // amount, unit, memo: as responder state the amount first (POS), as payee
 export const COMMAND_WITHDRAW: i32 = 12; // amount, unit, memo: as initiator ask the peer for money (teller, generator)
 export const COMMAND_AMOUNT: i32 = 13; // amount, unit: a new amount after the payee refused the first (fig. 12, 618-622)
-export const COMMAND_REDEEM: i32 = 14; // note index: teller exports the note, NOTICE_REDEEMABLE
-export const COMMAND_REDEEMED: i32 = 15; // note id: the books have it; the teller destroys the note
+export const COMMAND_REDEEM: i32 = 14; // place: teller exports the note, NOTICE_REDEEMABLE
+export const COMMAND_REDEEMED: i32 = 15; // place, note id: the books have it; the teller destroys the note
 export const COMMAND_FORGET: i32 = 16; // pay-id: the host of a module without agent has recorded the outcome
 // ... to a trusted agent.
 export const COMMAND_BUY: i32 = 30; // -: customer: buy money from the merchant that is connected (fig. 7, 706)
@@ -43,7 +43,7 @@ export const COMMAND_CHOOSE: i32 = 34; // ticket index of the card (fig. 7, 756)
 export const COMMAND_TERMS: i32 = 35; // fee, account unit, rate numerator, rate denominator: merchant's host, for the receipt
 export const COMMAND_FUNDED: i32 = 36; // -: merchant's host has money for its module now
 export const COMMAND_AUTHORIZED: i32 = 37; // approval bytes, network chain bytes
-export const COMMAND_DECLINED: i32 = 38; // response code of the card network (text)
+export const COMMAND_DECLINED: i32 = 38; // response code of the card network (text), receipt hash
 export const COMMAND_ACQUIRE: i32 = 39; // ticket type: ask the authority that is connected for a credential
 export const COMMAND_ISSUE: i32 = 40; // -: authority: serve a requester
 export const COMMAND_GRANT: i32 = 41; // receiver expiry, components...: authority's host decided on the owner
@@ -58,14 +58,15 @@ export const NOTICE_DOUBT: i32 = 3; // pay-id, peer id, amount, unit: there may 
 export const NOTICE_SETTLED: i32 = 4; // number settled as committed, as aborted, left open: end of an outcome session
 export const NOTICE_PAIRED: i32 = 5; // partner id
 export const NOTICE_SESSION: i32 = 6; // peer id, role: a session is open (for the screen)
+export const NOTICE_VOID: i32 = 7; // pay-id: the payer proved that it aborted; the notes in doubt were void and are gone
 // ... from a money module.
 export const NOTICE_VERIFY: i32 = 10; // peer id, amount, unit, memo: shall this be received? YES, NO (fig. 12, 604-606)
 export const NOTICE_REQUESTED: i32 = 11; // peer id, amount, unit, memo: the peer asks to be paid this: YES, NO
 export const NOTICE_NEW_AMOUNT: i32 = 12; // -: the payee refused the amount: AMOUNT or CANCEL
 export const NOTICE_SENT: i32 = 13; // pay-id, peer id, amount, unit, memo: committed as payer (teller: To Bank)
 export const NOTICE_RECEIVED: i32 = 14; // pay-id, peer id, amount, unit, memo: committed as payee
-export const NOTICE_REDEEMABLE: i32 = 15; // note id, amount, unit, note bytes
-export const NOTICE_REDEEMED: i32 = 16; // note id
+export const NOTICE_REDEEMABLE: i32 = 15; // place, note id, amount, unit, note bytes, key of its last record
+export const NOTICE_REDEEMED: i32 = 16; // place, note id
 // ... from a trusted agent.
 export const NOTICE_CONFIRM_MERCHANT: i32 = 30; // merchant name, credential expiry: YES, NO (fig. 10, 460-462)
 export const NOTICE_AMOUNT: i32 = 31; // -: which amount, which unit? AMOUNT_WANTED (fig. 7, 714)
@@ -73,7 +74,7 @@ export const NOTICE_FUNDS: i32 = 32; // amount, unit: the module is short: FUNDE
 export const NOTICE_CARDS: i32 = 33; // array of [index, type, bank id, masked account, expiry]: CHOOSE (fig. 7, 754)
 export const NOTICE_TERMS: i32 = 34; // type, amount, unit, bank id, masked account: TERMS, or NO
 export const NOTICE_CONFIRM_RECEIPT: i32 = 35; // array of receipt fields: YES, NO (fig. 7, 780-782)
-export const NOTICE_AUTHORIZE: i32 = 36; // type, bank id, account, authorization amount, unit, receipt hash, customer id, merchant id (fig. 7, 796, 810)
+export const NOTICE_AUTHORIZE: i32 = 36; // type, bank id, account, authorization amount, unit, receipt hash, customer id, merchant id, card expiry (fig. 7, 796, 810)
 export const NOTICE_OUTCOME: i32 = 37; // approval hash, signed outcome, agent's chain: for the network
 export const NOTICE_GRANT: i32 = 38; // requester id, role, ticket type: authority's host: GRANT, NO
 export const NOTICE_ACQUIRED: i32 = 39; // ticket index, type
@@ -144,6 +145,11 @@ export const OUTCOME_COMMITTED: i32 = 1;
 export const OUTCOME_ABORTED: i32 = 2;
 export const OUTCOME_DOUBT: i32 = 3;
 
+// Kinds of entry in a module's transaction log.
+export const LOG_SENT: i32 = 1;
+export const LOG_RECEIVED: i32 = 2;
+export const LOG_REDEEMED: i32 = 3;
+
 // What the reference of a signed outcome is.
 export const REFERENCE_PAYMENT: i32 = 1; // pay-id
 export const REFERENCE_SESSION: i32 = 2; // hash of the agents' session
@@ -158,3 +164,7 @@ export const TICKET_MERCHANT_CREDENTIAL: i32 = 2;
 export const TICKET_CREDIT_CARD: i32 = 3;
 export const TICKET_DEBIT_CARD: i32 = 4;
 export const TICKET_RECEIPT: i32 = 5;
+
+// Kinds of entries in an agent's transaction log, beside the types of transaction above.
+export const LOG_ACQUIRED: i32 = 3; // detail: ticket type
+export const LOG_ISSUED: i32 = 4; // detail: ticket type; pay-id: ticket hash

@@ -1,0 +1,175 @@
+/**
+ * Verify (WO 96/41315 fig. 20, steps 1578-1604): everything that a payee looks at before it takes a note.
+ *
+ * The cheap checks come first, so that nonsense costs no public-key operation. A teller takes expired notes, notes at
+ * the hop limit and notes with a listed ancestor (1584-1592 exempt it), because it redeems or reissues them.
+ */
+
+import { HASH_BYTES } from "../platform/constants";
+import { sha256 } from "../platform/imports";
+import {
+  ROLE_GENERATOR,
+  ROLE_TELLER,
+  ROLE_TRANSACTION,
+  SIGNED_NOTE_BODY,
+  SIGNED_TRANSFER,
+  TREE_MODULES,
+} from "../protocol/kinds";
+import { HOPS_MAX, ID_BYTES } from "../protocol/limits";
+import {
+  REASON_HOP_LIMIT,
+  REASON_NOTE_EXPIRED,
+  REASON_NOTE_INVALID,
+  REASON_UNKNOWN_UNIT,
+  REASON_WRONG_ROLE,
+} from "../protocol/reasons";
+import { badIdsCheck } from "../lib/bad-ids";
+import { Certificate, certificateRead, certificateVerify } from "../lib/certificate";
+import { clockNow } from "../lib/clock";
+import { coseVerify } from "../lib/cose";
+import { elementId, elementRole, rootId, rootKey } from "../lib/identity";
+import { equal } from "../lib/memory";
+import {
+  issuerCertificate,
+  issuerCertificateLength,
+  lastTransfer,
+  NoteView,
+  transfer,
+  transferor,
+  TransferView,
+} from "./note";
+
+const certificate = changetype<Certificate>(memory.data(offsetof<Certificate>(), 8));
+const issuer = changetype<Certificate>(memory.data(offsetof<Certificate>(), 8));
+const hash = memory.data(32, 8);
+
+/**
+ * Everything but the transfer tree: 0, or the reason. `peer`: subject id of the other end of the session.
+ * A record passed once costs one public-key verification, and one more when its certificate was not met before.
+ */
+export function noteVerify(view: NoteView, peer: usize, currency: u32, exponent: u32): i32 {
+  if (view.currency != currency || view.exponent != exponent) return -REASON_UNKNOWN_UNIT;
+  let status = verifyHistory(view);
+  if (status == 0) status = verifyEnds(view, peer);
+  if (status == 0 && elementRole() != ROLE_TELLER) status = verifyTimely(view);
+  if (status == 0) status = verifyBody(view);
+  for (let i: u32 = 0; i < view.hops && status == 0; i++) status = verifyTransfer(view, i);
+  return status;
+}
+
+/** Steps 1578-1580 without signatures: hash chain, locks, amounts. */
+function verifyHistory(view: NoteView): i32 {
+  let amount = view.value;
+  let before = view.body;
+  let beforeLength = view.bodyLength;
+  for (let i: u32 = 0; i < view.hops; i++) {
+    const t = transfer(view, i);
+    if (t.amount > amount) return -REASON_NOTE_INVALID;
+    amount = t.amount;
+    const hashed = sha256(before, beforeLength, hash, HASH_BYTES);
+    if (hashed < 0) return hashed;
+    if (!equal(hash, t.before, HASH_BYTES)) return -REASON_NOTE_INVALID;
+    const status = verifyLock(t, i + 1 == view.hops);
+    if (status < 0) return status;
+    before = t.record;
+    beforeLength = t.recordLength;
+  }
+  return 0;
+}
+
+/** The last record is on offer and has no key yet; every other one must have been opened, or it is void. */
+function verifyLock(t: TransferView, last: bool): i32 {
+  if (last) return t.key == 0 ? 0 : -REASON_NOTE_INVALID;
+  if (t.key == 0) return -REASON_NOTE_INVALID;
+  const hashed = sha256(t.key, HASH_BYTES, hash, HASH_BYTES);
+  if (hashed < 0) return hashed;
+  return equal(hash, t.lock, HASH_BYTES) ? 0 : -REASON_NOTE_INVALID;
+}
+
+/** From the peer of this session, to this module. */
+function verifyEnds(view: NoteView, peer: usize): i32 {
+  if (!equal(transferor(view, view.hops - 1), peer, ID_BYTES)) return -REASON_NOTE_INVALID;
+  return equal(lastTransfer(view).transferee, elementId(), ID_BYTES) ? 0 : -REASON_NOTE_INVALID;
+}
+
+/** Steps 1584-1592: expiry, hop limit, bad ids. */
+function verifyTimely(view: NoteView): i32 {
+  const now = clockNow();
+  if (now >= view.expiry) return -REASON_NOTE_EXPIRED;
+  // At the limit only a teller takes it; a module must be able to pass on what it takes.
+  if (view.hops >= <u32>HOPS_MAX) return -REASON_HOP_LIMIT;
+  const status = badIdsCheck(view.generatorId);
+  if (status < 0) return status;
+  for (let i: u32 = 0; i < view.hops; i++) {
+    const listed = badIdsCheck(transferor(view, i));
+    if (listed < 0) return listed;
+  }
+  return 0;
+}
+
+/** Step 1594: the generator's certificate and its signature on the body. */
+function verifyBody(view: NoteView): i32 {
+  const status = certify(view, view.generatorCertificate, view.generatorCertificateLength, view.issued);
+  if (status < 0) return status;
+  if (certificate.role != ROLE_GENERATOR) return -REASON_WRONG_ROLE;
+  if (!equal(certificate.id, view.generatorId, ID_BYTES)) return -REASON_NOTE_INVALID;
+  return coseVerify(SIGNED_NOTE_BODY, view.body, view.bodyLength, certificate.signatureKey);
+}
+
+/** The same for one record and its transferor. */
+function verifyTransfer(view: NoteView, i: u32): i32 {
+  const t = transfer(view, i);
+  const who = transferor(view, i);
+  let bytes = t.certificate;
+  let length = t.certificateLength;
+  if (bytes == 0) {
+    const owner = earlierCertificate(view, i, who);
+    if (owner < 0) return -REASON_NOTE_INVALID;
+    bytes = owner == 0 ? view.generatorCertificate : transfer(view, owner - 1).certificate;
+    length = owner == 0 ? view.generatorCertificateLength : transfer(view, owner - 1).certificateLength;
+  }
+  const status = certify(view, bytes, length, t.date);
+  if (status < 0) return status;
+  if (!equal(certificate.id, who, ID_BYTES)) return -REASON_NOTE_INVALID;
+  // The generator moves its own notes once, to a teller; after that only tellers and subscribers do.
+  const fits =
+    i == 0
+      ? certificate.role == ROLE_GENERATOR
+      : certificate.role == ROLE_TELLER || certificate.role == ROLE_TRANSACTION;
+  if (!fits) return -REASON_WRONG_ROLE;
+  return coseVerify(SIGNED_TRANSFER, t.record, t.recordLength, certificate.signatureKey);
+}
+
+/** Where a subject's certificate stands before entry `i`: 0 the generator's, n that of entry n - 1, -1 nowhere. */
+export function earlierCertificate(view: NoteView, i: u32, who: usize): i32 {
+  if (equal(view.generatorId, who, ID_BYTES)) return 0;
+  for (let earlier: u32 = 0; earlier < i; earlier++) {
+    if (transfer(view, earlier).certificate != 0 && equal(transferor(view, earlier), who, ID_BYTES)) return earlier + 1;
+  }
+  return -1;
+}
+
+/** Verifies a certificate of this note under one of its security servers, as of a date; leaves it in `certificate`. */
+function certify(view: NoteView, bytes: usize, length: u32, date: u64): i32 {
+  const status = certificateRead(bytes, length, certificate);
+  if (status < 0) return status;
+  for (let i: u32 = 0; i < view.issuers; i++) {
+    const server = issuerCertificate(view, i);
+    const serverLength = issuerCertificateLength(view, i);
+    if (certificateRead(server, serverLength, issuer) < 0) return -REASON_NOTE_INVALID;
+    if (!equal(issuer.id, certificate.issuer, ID_BYTES)) continue;
+    const key = rootKey(TREE_MODULES);
+    return certificateVerify(
+      bytes,
+      length,
+      server,
+      serverLength,
+      rootId(TREE_MODULES),
+      key,
+      TREE_MODULES,
+      date,
+      certificate,
+    );
+  }
+  return -REASON_NOTE_INVALID;
+}

@@ -1,0 +1,33 @@
+/**
+ * Space in the store that is spoken for. What is offered or in doubt must be able to end: a commit or a settlement never
+ * meets a full store, because nothing new starts on the space they will need.
+ */
+
+import { PACKET_NOTES_MAX, PENDING_MAX } from "../protocol/limits";
+import { REASON_STORE_FULL } from "../protocol/reasons";
+import { LOG_RESERVE_BYTES, LOG_RESERVE_RECORDS } from "../lib/log";
+import { storeBegin, storeFreeBytes, storeFreeRecords } from "../lib/store";
+import { entryBytes } from "./note-directory";
+import { TRAIL_BYTES, TRAIL_HEAD_BYTES } from "./note-tree";
+import { PENDING_BYTES_MAX, pendingCount } from "./pending";
+
+/** What one open payment may still write: directory and trail of each note, pending record, log. */
+function endBytes(): u32 {
+  return PACKET_NOTES_MAX * (entryBytes() + TRAIL_BYTES + TRAIL_HEAD_BYTES) + PENDING_BYTES_MAX + LOG_RESERVE_BYTES;
+}
+
+const END_RECORDS: u32 = PACKET_NOTES_MAX * 3 + 1 + LOG_RESERVE_RECORDS;
+
+/** Starts a store transaction that begins or goes on with something: it leaves room for the end of all that is open. */
+export function reserve(bytes: u32, records: u32): i32 {
+  const open = pendingCount() + 1;
+  assert(open <= <u32>PENDING_MAX + 1);
+  if (storeFreeBytes() < bytes + open * endBytes()) return -REASON_STORE_FULL;
+  if (storeFreeRecords() < records + END_RECORDS) return -REASON_STORE_FULL;
+  return storeBegin(bytes, records);
+}
+
+/** Starts a store transaction that ends something: the room was left for it. */
+export function reserveEnd(deletions: u32): i32 {
+  return storeBegin(endBytes(), END_RECORDS + deletions);
+}
