@@ -156,6 +156,7 @@ async function compile(request: CompileRequest): Promise<void> {
     ],
     options,
   );
+  if (error === null && diagnostics !== "") console.error(`${request.entryPath}:\n${diagnostics}`);
   if (error !== null) throw new FirmwareCompileError(`${request.entryPath}: ${error.message}\n${diagnostics}`);
   writeOutputs(request, outputs, Object.fromEntries(files));
 }
