@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ROLE_MERCHANT, SIGNED_APPROVAL } from "../../firmware/protocol/kinds.js";
-import { encode } from "../../host/codec/cbor.js";
+import { ROLE_MERCHANT, SIGNED_APPROVAL, TREE_MODULES } from "../../firmware/protocol/kinds.js";
+import { decode, encode } from "../../host/codec/cbor.js";
 import { verifyChain } from "../../host/codec/certificate.js";
-import { sign1 } from "../../host/codec/cose.js";
-import { readApproval } from "../../host/services/approval.js";
+import { payloadOf, sign1 } from "../../host/codec/cose.js";
+import { readApproval, verifyOutcome } from "../../host/services/approval.js";
 import { encodeMessage, IsoMessage } from "../../host/services/iso8583/codec.js";
 import {
   type AuthorizationRequest,
@@ -31,6 +31,7 @@ import {
   network,
   outcomeOf,
   request,
+  SETUP,
   STOLEN_CARD,
   STRANGER,
   TREE,
@@ -221,7 +222,8 @@ describe("completion and reversal", () => {
     const tampered = good.slice();
     const position = tampered.length - 100;
     tampered[position] = (tampered[position] as number) ^ 1;
-    const wrongKind = encode([sign1(SIGNED_APPROVAL, new Uint8Array(70), MERCHANT.signer), MERCHANT.chain]);
+    const payload = payloadOf((decode(good) as readonly Uint8Array[])[0] as Uint8Array);
+    const wrongKind = encode([sign1(SIGNED_APPROVAL, payload, MERCHANT.signer), MERCHANT.chain]);
     const impostor = outcomeOf(approval, true, { ...STRANGER, chain: MERCHANT.chain });
     const refused: [string, IsoMessage][] = [
       ["63", advice("0220", outcomeOf(approval, true, STRANGER))],
@@ -241,6 +243,12 @@ describe("completion and reversal", () => {
     expect(await balances(world)).toEqual({ ...UNTOUCHED, customer: 90_000n, customerHeld: 10_000n });
     expect(await codeOf(world, advice("0220", good))).toBe("00");
     await expectSoundBooks(world);
+  });
+
+  it("takes outcomes from the agents' tree only", async () => {
+    const evidence = outcomeOf(await approve(await network()), true);
+    expect(verifyOutcome(evidence, TREE.root).agent.id).toEqual(MERCHANT.id);
+    expect(() => verifyOutcome(evidence, { ...TREE.root, tree: TREE_MODULES })).toThrow(RangeError);
   });
 
   it("takes an outcome whose agent's certificate has run out meanwhile", async () => {
@@ -348,6 +356,17 @@ describe("foreign currency", () => {
       { id: "network/exchange/978.2", balance: 0n },
     ]);
     await expectSoundBooks(world);
+  });
+
+  it("refuses an account that is kept in other fractions of the currency", async () => {
+    const world = await network();
+    const [card] = SETUP.cards;
+    await world.service.setUp({
+      ...SETUP,
+      accounts: [{ bank: "alpen", number: "FINE", unit: { currency: 978, exponent: 4 }, opening: 1_000_000n }],
+      cards: [{ ...(card as (typeof SETUP.cards)[number]), number: "4000010000000041", account: "FINE" }],
+    });
+    expect(await codeOf(world, authorization({ cardNumber: "4000010000000041", amount: 100n }))).toBe("12");
   });
 
   it("refuses a sale so small that nothing would be credited", async () => {

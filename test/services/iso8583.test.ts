@@ -153,6 +153,19 @@ describe("ISO 8583 codec", () => {
     expect(() => encodeMessage(new IsoMessage("0100", { 2: "" }))).toThrow("field 2");
   });
 
+  it("refuses variable fields of no length, of too much, and of a length that is no number", () => {
+    const digits = "0".repeat(30);
+    for (const [length, rest] of [
+      ["00", ""],
+      ["20", digits.slice(0, 20)],
+      ["+3", "000"],
+      [" 3", "000"],
+    ] as const) {
+      const head = Buffer.concat([Buffer.from("0100"), Buffer.from([0x40, 0, 0, 0, 0, 0, 0, 0])]);
+      expect(() => decodeMessage(Buffer.concat([head, Buffer.from(length + rest)]))).toThrow("the length of field 2");
+    }
+  });
+
   it("masks account numbers however a message is printed", () => {
     const message = new IsoMessage("0100", { 2: PAN, 14: "2812", 48: new Uint8Array(3) });
     for (const shown of [
