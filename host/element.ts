@@ -196,10 +196,31 @@ export class Element {
 
   // Envelopes.
 
-  /** Delivers an envelope and fetches everything the element has to say to it. Repeats what was lost on the way. */
+  /**
+   * Delivers an envelope and fetches everything the element has to say to it. What was lost on the way is repeated: the
+   * element knows a repeated message of its peer or partner, and a command that it has already carried out it refuses,
+   * and then offers its answer again.
+   */
   async deliver(envelope: Uint8Array): Promise<Uint8Array[]> {
-    const response = await this.#repeating(() => this.#envelope(envelope));
-    return this.#fetchAll(response.status);
+    try {
+      return await this.#fetchAll((await this.#envelope(envelope)).status);
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      return this.#deliverAgain(envelope);
+    }
+  }
+
+  async #deliverAgain(envelope: Uint8Array): Promise<Uint8Array[]> {
+    let status: number | undefined;
+    try {
+      status = (await this.#repeating(() => this.#envelope(envelope))).status;
+    } catch (error) {
+      if (!(error instanceof StatusWordError)) throw error;
+      return this.#fetchAll(undefined).catch(() => {
+        throw error;
+      });
+    }
+    return this.#fetchAll(status);
   }
 
   /** Fetches the last answer again from its first envelope. */

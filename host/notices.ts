@@ -47,6 +47,8 @@ export type Notice =
   | { readonly name: "aborted"; readonly reason: number; readonly byPeer: boolean; readonly session: Uint8Array | null }
   | { readonly name: "doubt"; readonly payId: Uint8Array; readonly peer: Uint8Array; readonly money: Money }
   | { readonly name: "settled"; readonly committed: number; readonly aborted: number; readonly open: number }
+  /** The payer proved that it aborted; the notes in doubt were void and are gone. */
+  | { readonly name: "void"; readonly payId: Uint8Array }
   | { readonly name: "paired"; readonly partner: Uint8Array }
   | { readonly name: "session"; readonly peer: Uint8Array; readonly role: number }
   | {
@@ -238,6 +240,7 @@ const READERS: ReadonlyMap<number, (fields: Fields) => Notice> = new Map<number,
   [m.NOTICE_SETTLED, readSettled],
   [m.NOTICE_PAIRED, (f) => ({ name: "paired", partner: f.id("partner id") })],
   [m.NOTICE_SESSION, (f) => ({ name: "session", peer: f.id("peer id"), role: f.uint("role", 255) })],
+  [m.NOTICE_VOID, (f) => ({ name: "void", payId: readHash(f, "pay-id") })],
   [m.NOTICE_VERIFY, (f) => ({ name: "verify", ...readPrompt(f) })],
   [m.NOTICE_REQUESTED, (f) => ({ name: "requested", ...readPrompt(f) })],
   [m.NOTICE_NEW_AMOUNT, () => ({ name: "new-amount" })],

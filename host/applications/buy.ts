@@ -101,7 +101,9 @@ class CustomerSide {
         return this.conversation.command(command.amountWanted(this.money));
       case "cards": {
         const card = await this.prompts.chooseCard(notice.cards);
-        return this.conversation.command(card === undefined ? command.cancel() : command.choose(card.index));
+        return this.conversation.command(
+          card === undefined ? command.no(REASON_NOT_CONFIRMED) : command.choose(card.index),
+        );
       }
       case "confirm-receipt":
         this.#receipt = notice.receipt;

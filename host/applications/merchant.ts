@@ -5,7 +5,7 @@
  */
 
 import { OUTCOME_COMMITTED, TYPE_PURCHASE } from "../../firmware/protocol/messages.js";
-import { REASON_DECLINED } from "../../firmware/protocol/reasons.js";
+import { REASON_DECLINED, REASON_NO_FUNDING } from "../../firmware/protocol/reasons.js";
 import { equalBytes, toHex } from "../codec/bytes.js";
 import { encode } from "../codec/cbor.js";
 import { payloadOf } from "../codec/cose.js";
@@ -17,6 +17,7 @@ import type { Conversation, Device, SourcedNotice } from "../device.js";
 import type { NoticeOf } from "../notices.js";
 import type { SettlementAccount } from "../services/iso8583/messages.js";
 import type { Outbox, OutboxEntry } from "../services/outbox.js";
+import { StatusWordError } from "../status-words.js";
 import { type Money, sameUnit, type Unit } from "../units.js";
 import { pay } from "./pay.js";
 import { receive } from "./receive.js";
@@ -128,7 +129,7 @@ export class Merchant {
 
   async #funds(device: Device, conversation: Conversation, money: Money): Promise<void> {
     const funded = await this.#refill(device, money);
-    return conversation.command(funded ? command.funded() : command.cancel());
+    return conversation.command(funded ? command.funded() : command.no(REASON_NO_FUNDING));
   }
 
   /** Another device pays (732-738), else the bank (740-748); false when neither can. */
@@ -184,6 +185,34 @@ export class Merchant {
     return conversation.command(command.declined(entry.code ?? ""));
   }
 
+  /**
+   * After a crash of this host: asks the agents again how it ended with every authorization that is still open, and goes
+   * on from there. An agent that has concluded repeats its signed word; one that was waiting for the network's answer is
+   * told the answer.
+   */
+  async recover(): Promise<void> {
+    const { outbox, devices } = this.#parts;
+    await outbox.resume();
+    for (const { id } of await outbox.unfinished()) {
+      const entry = await outbox.answered(id);
+      if (entry.state === "approved") for (const device of devices) await this.#askAgent(device, entry);
+    }
+  }
+
+  async #askAgent(device: Device, entry: OutboxEntry): Promise<void> {
+    const { approval, chain } = entry;
+    if (approval === undefined || chain === undefined) return;
+    for (const question of [command.report(sha256(approval)), command.authorized(approval, chain)]) {
+      const told = await device.converse(undefined, "agent", async (conversation) => {
+        await conversation.command(question).catch(ignoreRefusal);
+        await conversation.quiet();
+        return conversation.drain().map(({ notice }) => notice);
+      });
+      for (const notice of told) if (notice.name === "outcome") await this.settle(notice);
+      if (told.some((notice) => notice.name === "outcome")) return;
+    }
+  }
+
   /** Hands an agent's signed outcome to the network: completion or reversal, as the agent says. */
   async settle(notice: NoticeOf<"outcome">): Promise<void> {
     const { outbox } = this.#parts;
@@ -203,6 +232,11 @@ export class Merchant {
 async function spendable(device: Device, unit: Unit): Promise<bigint> {
   const balances = await device.module.balances();
   return balances.find((balance) => sameUnit(balance.unit, unit))?.spendable ?? 0n;
+}
+
+/** An agent that knows nothing of it refuses; another device of the merchant may know. */
+function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof StatusWordError)) throw error;
 }
 
 /** One device of the merchant pays another; their modules are free while the agent waits. */

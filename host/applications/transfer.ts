@@ -1,10 +1,12 @@
 /** What every application of a money module alone has in common: how a conversation of a payer or payee runs. */
 
 import { REASON_DECLINED } from "../../firmware/protocol/reasons.js";
+import { equalBytes } from "../codec/bytes.js";
 import { command } from "../commands.js";
-import { type Conversation, type Device, LinkClosedError } from "../device.js";
+import type { Conversation, Device } from "../device.js";
 import type { Notice, NoticeOf } from "../notices.js";
 import { ReasonError } from "../reasons.js";
+import { StatusWordError } from "../status-words.js";
 import { formatMoney, type Money } from "../units.js";
 
 export interface Transfer {
@@ -64,31 +66,28 @@ export async function runTransfer(
   conversation: Conversation,
   handlers: TransferHandlers,
 ): Promise<Transfer> {
-  let moved: NoticeOf<"sent" | "received"> | undefined;
   for (;;) {
-    const notice = await nextOrBroken(conversation, moved);
-    if (notice === undefined) break;
-    if (notice.name === "sent" || notice.name === "received") {
-      moved = notice;
-      await handlers.committed?.(notice);
-    } else if (notice.name === "done") break;
-    else await react(conversation, notice, handlers);
+    const { notice } = await conversation.next();
+    if (notice.name !== "sent" && notice.name !== "received") {
+      await react(conversation, notice, handlers);
+      continue;
+    }
+    await handlers.committed?.(notice);
+    // The payer's module still waits for the confirmation; without it the payment stands all the same.
+    if (notice.name === "sent") await conversation.quiet();
+    await forget(device, notice.payId);
+    const open = await device.module.pending();
+    const mine = open.find((pending) => equalBytes(pending.payId, notice.payId));
+    return { ...notice, confirmed: mine === undefined || mine.confirmed };
   }
-  if (moved === undefined) throw new Error("the module reported an end without a transfer");
-  if (moved.name === "sent") await conversation.quiet();
-  await conversation.command(command.forget(moved.payId), "module").catch(() => undefined);
-  const open = await device.module.pending();
-  const mine = open.find((pending) => Buffer.compare(pending.payId, (moved as { payId: Uint8Array }).payId) === 0);
-  return { ...moved, confirmed: mine === undefined || mine.confirmed };
 }
 
-/** The next notice; undefined when the link broke after the transfer was stored here: it stands. */
-async function nextOrBroken(conversation: Conversation, moved: unknown): Promise<Notice | undefined> {
+/** The module may forget a payment whose outcome its host has recorded; one that already has says that it is not there. */
+async function forget(device: Device, payId: Uint8Array): Promise<void> {
   try {
-    return (await conversation.next()).notice;
+    await device.manager.command("module", command.forget(payId));
   } catch (error) {
-    if (error instanceof LinkClosedError && moved !== undefined) return undefined;
-    throw error;
+    if (!(error instanceof StatusWordError)) throw error;
   }
 }
 

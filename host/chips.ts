@@ -1,0 +1,79 @@
+/** Simulated chips for whoever has no real ones: the shipping firmware on the software platform, in memory or in a folder. */
+
+import { join } from "node:path";
+import { AID_MONEY_MODULE, AID_TRUSTED_AGENT } from "../firmware/protocol/apdu.js";
+import type { Applet } from "../simulator/applet.js";
+import { type AppletName, loadApplet, shippedApplet, shippedAppletPath } from "../simulator/applet-files.js";
+import { Chip } from "../simulator/chip.js";
+import type { Cryptography } from "../simulator/crypto.js";
+import { Element as SimulatedElement } from "../simulator/element.js";
+import { ElementFolder } from "../simulator/element-folder.js";
+import { DEFAULT_GEOMETRY } from "../simulator/flash.js";
+import { MachineRandomness, type Randomness } from "../simulator/randomness.js";
+import { sodiumCryptography } from "../simulator/sodium.js";
+import { MachineClock, type Clock as SimulatedClock } from "../simulator/time.js";
+import { Element } from "./element.js";
+import type { ElementSort } from "./message-manager.js";
+import { SimulatorTransport } from "./transports/simulator.js";
+
+export interface ChipParts {
+  readonly cryptography?: Cryptography;
+  readonly clock?: SimulatedClock;
+  /** A source of random bytes for the chip of this name; by default the machine's. */
+  readonly randomness?: (chipName: string) => Randomness;
+  /** Where chips keep their flash and keys, a folder each; without it they live in memory. */
+  readonly folder?: string;
+  /** Firmware with names and messages in its assertions, beside the release binary. */
+  readonly debugFirmware?: boolean;
+}
+
+const FIRMWARE: Record<ElementSort, AppletName> = { agent: "trusted-agent", module: "money-module" };
+const APPLETS: Record<ElementSort, number> = { agent: AID_TRUSTED_AGENT, module: AID_MONEY_MODULE };
+
+function appletOf(sort: ElementSort, debug: boolean): Applet {
+  const name = FIRMWARE[sort];
+  return debug ? loadApplet(shippedAppletPath(name).replace(/\.wasm$/, ".debug.wasm")) : shippedApplet(name);
+}
+
+/** A simulated chip with the client that talks to it. */
+export interface SimulatedChip {
+  readonly element: Element;
+  readonly simulated: SimulatedElement;
+  readonly transport: SimulatorTransport;
+}
+
+/** Makes chips, or finds those of earlier times in their folder. */
+export class ChipFactory {
+  readonly #parts: ChipParts;
+  readonly #folders: ElementFolder[] = [];
+
+  constructor(parts: ChipParts = {}) {
+    this.#parts = parts;
+  }
+
+  /** The chip of this name, powered on and selected. */
+  async chip(name: string, sort: ElementSort): Promise<SimulatedChip> {
+    const { folder, debugFirmware } = this.#parts;
+    const cryptography = this.#parts.cryptography ?? sodiumCryptography;
+    const storage = folder === undefined ? {} : this.#storage(join(folder, name));
+    const chip = new Chip({
+      cryptography,
+      randomness: this.#parts.randomness?.(name) ?? new MachineRandomness(cryptography),
+      clock: this.#parts.clock ?? new MachineClock(),
+      ...storage,
+    });
+    const simulated = new SimulatedElement(appletOf(sort, debugFirmware === true), chip);
+    const transport = new SimulatorTransport(simulated, name);
+    return { element: await Element.select(transport, APPLETS[sort]), simulated, transport };
+  }
+
+  #storage(path: string) {
+    const folder = new ElementFolder(path, DEFAULT_GEOMETRY);
+    this.#folders.push(folder);
+    return { flashStorage: folder.flashStorage, registerStorage: folder.registerStorage };
+  }
+
+  close(): void {
+    for (const folder of this.#folders.splice(0)) folder.close();
+  }
+}

@@ -1,0 +1,126 @@
+import { describe, expect, test } from "vitest";
+import { LIFE_BLANK, LIFE_OPERATIONAL, LIFE_PERSONALISED } from "../../firmware/protocol/apdu.js";
+import { ROLE_CUSTOMER, ROLE_MERCHANT, ROLE_TRANSACTION } from "../../firmware/protocol/kinds.js";
+import { Agency, newAgencies, RequestRefusedError } from "../../host/agencies.js";
+import { ChipFactory } from "../../host/chips.js";
+import { fromHex } from "../../host/codec/bytes.js";
+import { verifyChain } from "../../host/codec/certificate.js";
+import { Device } from "../../host/device.js";
+import { authenticate, finishPersonalisation, pair, personalise } from "../../host/provision.js";
+import { systemRandom } from "../../host/randomness.js";
+import { StatusWordError } from "../../host/status-words.js";
+import { START_SECONDS, VirtualTime } from "../support/virtual-time.js";
+
+const order = { role: ROLE_TRANSACTION, pin: "1234", puk: "12345678" };
+
+function newWorld() {
+  const secrets = newAgencies(systemRandom, Number(START_SECONDS));
+  const agencies = { agents: new Agency(secrets.agents), modules: new Agency(secrets.modules) };
+  const time = new VirtualTime();
+  const chips = new ChipFactory({ clock: time.clock, debugFirmware: true });
+  return { agencies, time, chips };
+}
+
+describe("personalisation", () => {
+  test("a blank chip becomes an element whose chain ends at the agency's root", async () => {
+    const { agencies, chips } = newWorld();
+    const { element } = await chips.chip("module", "module");
+    expect(element.known).toMatchObject({ life: LIFE_BLANK, role: 0, id: undefined });
+    const record = await personalise(element, agencies, order, systemRandom, START_SECONDS);
+    expect(element.known).toMatchObject({ life: LIFE_PERSONALISED, role: ROLE_TRANSACTION });
+    expect(element.idHex).toBe(record.id);
+    const { device } = verifyChain(await element.chain(), agencies.modules.root, Number(START_SECONDS));
+    expect(device.role).toBe(ROLE_TRANSACTION);
+    await finishPersonalisation(element);
+    expect(element.known.life).toBe(LIFE_OPERATIONAL);
+    const closed = authenticate(element, fromHex(record.personalisationKey));
+    await expect(closed).rejects.toThrow(StatusWordError);
+  });
+
+  test("behind a reader for short APDUs just as well", async () => {
+    const { agencies, chips } = newWorld();
+    const { element, transport } = await chips.chip("module", "module");
+    Object.defineProperty(transport, "extendedLength", { value: false });
+    await personalise(element, agencies, order, systemRandom, START_SECONDS);
+    expect(element.known.life).toBe(LIFE_PERSONALISED);
+  });
+
+  test("the wrong personalisation key opens nothing, and a challenge is good for one try", async () => {
+    const { agencies, chips } = newWorld();
+    const { element } = await chips.chip("module", "module");
+    await element.putKey(crypto.getRandomValues(new Uint8Array(32)));
+    await expect(authenticate(element, new Uint8Array(32).fill(3))).rejects.toThrow(/PIN|6982/);
+    await expect(
+      element.generateKeyPair(new Uint8Array(16).fill(1), 17, agencies.modules.agreementKey),
+    ).rejects.toThrow(StatusWordError);
+    await expect(element.putKey(new Uint8Array(32).fill(9))).rejects.toThrow(StatusWordError);
+  });
+
+  test("a default key is refused", async () => {
+    const { chips } = newWorld();
+    const { element } = await chips.chip("module", "module");
+    const rising = Uint8Array.from({ length: 32 }, (_, i) => 0x40 + (i % 16));
+    for (const key of [new Uint8Array(32), new Uint8Array(32).fill(0xff), rising]) {
+      await expect(element.putKey(key)).rejects.toThrow(StatusWordError);
+    }
+  });
+
+  test("PIN and PUK: wrong tries are counted, the PUK unblocks", async () => {
+    const { agencies, chips } = newWorld();
+    const { element } = await chips.chip("module", "module");
+    await personalise(element, agencies, order, systemRandom, START_SECONDS);
+    await finishPersonalisation(element);
+    expect(await element.pinTriesLeft()).toBe(3);
+    await expect(element.verifyPin("9999")).rejects.toMatchObject({ triesLeft: 2 });
+    await expect(element.balances()).rejects.toThrow(/PIN first/);
+    await element.verifyPin("1234");
+    expect(await element.balances()).toEqual([]);
+    for (let i = 0; i < 3; i += 1) await expect(element.verifyPin("0000")).rejects.toThrow(StatusWordError);
+    await expect(element.verifyPin("1234")).rejects.toThrow(/blocked/);
+    await element.unblockPin("12345678", "4321");
+    await element.verifyPin("4321");
+    await element.changePin("4321", "5555");
+    await element.verifyPin("5555");
+  });
+
+  test("a request that another key signed, for another subject or another issuer is refused", async () => {
+    const { agencies, chips } = newWorld();
+    const { element } = await chips.chip("module", "module");
+    const key = crypto.getRandomValues(new Uint8Array(32));
+    await element.putKey(key);
+    await authenticate(element, key);
+    const id = new Uint8Array(16).fill(5);
+    const request = await element.generateKeyPair(id, ROLE_TRANSACTION, agencies.modules.agreementKey);
+    const now = Number(START_SECONDS);
+    expect(agencies.modules.readRequest(request).id).toEqual(id);
+    const other = { id: new Uint8Array(16).fill(6), role: ROLE_TRANSACTION };
+    expect(() => agencies.modules.certify(request, other, now)).toThrow(RequestRefusedError);
+    expect(() => agencies.agents.readRequest(request)).toThrow(RequestRefusedError);
+    for (let at = 0; at < request.length; at += 7) {
+      const broken = request.slice();
+      broken[at] = (broken[at] ?? 0) ^ 1;
+      expect(() => agencies.modules.readRequest(broken), `byte ${at}`).toThrow();
+    }
+  });
+});
+
+describe("pairing", () => {
+  test("agent and module of one device know each other afterwards, and only then become operational", async () => {
+    const { agencies, chips, time } = newWorld();
+    for (const role of [ROLE_CUSTOMER, ROLE_MERCHANT]) {
+      const agent = (await chips.chip(`agent ${role}`, "agent")).element;
+      const module = (await chips.chip(`module ${role}`, "module")).element;
+      await personalise(agent, agencies, { ...order, role }, systemRandom, START_SECONDS);
+      await personalise(module, agencies, order, systemRandom, START_SECONDS);
+      const device = new Device({ name: "device", agent, module, clock: time, timers: time });
+      await time.run(pair(device));
+      expect(agent.known.partner).toEqual(module.id);
+      expect(module.known.partner).toEqual(agent.id);
+      await finishPersonalisation(agent);
+      await finishPersonalisation(module);
+      await device.unlock("1234");
+      expect(device.isOperational).toBe(true);
+      expect((await module.counters()).now_seconds).toBe(START_SECONDS);
+    }
+  });
+});
