@@ -230,7 +230,7 @@ function fillPreferred(): void {
     const note = at(i);
     let set: u64 = 0;
     for (let j: u32 = 0; j < i; j++) {
-      if (at(j).hops <= note.hops) set |= (<u64>1) << j;
+      if (at(j).hops <= note.hops && daysOf(at(j)) <= daysOf(note)) set |= (<u64>1) << j;
     }
     store<u64>(preferred + (i << 3), set);
   }
