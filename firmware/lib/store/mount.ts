@@ -22,7 +22,7 @@ import {
 } from "./layout";
 import { NUMBER_MAX } from "./collect";
 import { abandonRest, appendCommit, applyEntries, prepareAhead, settleCounter } from "./log";
-import { CHAIN, ENTRY, PHASE_CLOSED, PHASE_READY, state } from "./state";
+import { CHAIN, ENTRY, PHASE_CLOSED, PHASE_READY, State, state, STATE_BYTES } from "./state";
 
 export const MOUNTED: i32 = 0;
 export const BLANK: i32 = 1;
@@ -250,6 +250,7 @@ function isFlashBlank(): i32 {
 }
 
 export function mountLog(): i32 {
+  assert(offsetof<Walk>() <= <usize>WALK_BYTES && offsetof<State>() <= <usize>STATE_BYTES);
   const found = findHead();
   if (found == -REASON_STORE_FAILURE) {
     const blank = isFlashBlank();

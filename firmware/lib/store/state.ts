@@ -61,7 +61,7 @@ export class State {
   headAtBegin: u32;
 }
 
-const STATE_BYTES: i32 = 128;
+export const STATE_BYTES: i32 = 96;
 export const state = changetype<State>(memory.data(STATE_BYTES, 4));
 
 /** Index: records in the order of their keys, (key u32, place u32) each. */
