@@ -149,6 +149,10 @@ export const OUTCOME_DOUBT: i32 = 3;
 export const LOG_SENT: i32 = 1;
 export const LOG_RECEIVED: i32 = 2;
 export const LOG_REDEEMED: i32 = 3;
+// ... of a trusted agent's. A purchase and a sale are LOG_AUTHORIZED and their type.
+export const LOG_AUTHORIZED: i32 = 16; // peer, amount, unit; pay-id: reference of the outcome; detail: ticket number
+export const LOG_ACQUIRED: i32 = 19; // peer; detail: ticket type
+export const LOG_ISSUED: i32 = 20; // peer; pay-id: ticket hash; detail: ticket type
 
 // What the reference of a signed outcome is.
 export const REFERENCE_PAYMENT: i32 = 1; // pay-id
@@ -164,7 +168,3 @@ export const TICKET_MERCHANT_CREDENTIAL: i32 = 2;
 export const TICKET_CREDIT_CARD: i32 = 3;
 export const TICKET_DEBIT_CARD: i32 = 4;
 export const TICKET_RECEIPT: i32 = 5;
-
-// Kinds of entries in an agent's transaction log, beside the types of transaction above.
-export const LOG_ACQUIRED: i32 = 3; // detail: ticket type
-export const LOG_ISSUED: i32 = 4; // detail: ticket type; pay-id: ticket hash

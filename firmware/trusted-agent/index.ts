@@ -1,8 +1,46 @@
-/** The applet's entry: the host writes a command APDU to the buffer and reads the response from it. */
+/**
+ * Trusted agent: holds tickets and runs purchases (WO 96/41315 fig. 4A). One applet for customer, merchant and authority;
+ * which of them it is its certificate says. Read states.ts first, then purchase-customer.ts and purchase-merchant.ts beside
+ * figure 7, then payment.ts beside figure 12.
+ */
 
+import {
+  APDU_ANSWERED,
+  APDU_COMPLETE,
+  apduAnswered,
+  apduInstruction,
+  apduLength,
+  apduP1,
+  apduP2,
+  apduReceive,
+  apduRespond,
+} from "../lib/apdu";
+import { commonBoot, commonCommand, NOT_COMMON } from "../lib/dispatcher";
+import { IO } from "../lib/io";
+import { personalisationOpen, responseLength } from "../lib/personalise";
+import { INBOUND } from "../lib/io";
+import {
+  AID_TRUSTED_AGENT,
+  INS_ENVELOPE,
+  INS_READ_RECORD,
+  INS_STORE_DATA,
+  SW_OK,
+  SW_REFERENCED_DATA_NOT_FOUND,
+  SW_SECURITY_STATUS,
+  SW_WRONG_DATA,
+  SW_WRONG_P1P2,
+} from "../protocol/apdu";
+import { TREE_AGENTS } from "../protocol/kinds";
 import { IO_BYTES } from "../protocol/limits";
+import { acknowledgeReset } from "./acknowledge";
+import { envelope } from "./dispatch";
+import { outcomeLogLoad } from "./outcome-log";
+import { pendingForget } from "./pending";
+import { readRecord } from "./read-record";
+import { transactionEnd } from "./transaction";
 
-const IO: usize = memory.data(7609, 8);
+/** An empty CBOR array: agents have no parameters. */
+const NO_PARAMETERS: u8 = 0x80;
 
 export function buffer(): usize {
   return IO;
@@ -13,12 +51,38 @@ export function bufferSize(): i32 {
 }
 
 export function boot(): i32 {
-  return 0;
+  transactionEnd();
+  pendingForget();
+  acknowledgeReset();
+  const status = commonBoot();
+  if (status >= 0) outcomeLogLoad();
+  return status;
 }
 
-/** No instruction is known yet: status word 6D00. */
+/** One command APDU of `length` bytes in the buffer; the length of the response that replaces it. */
 export function command(length: i32): i32 {
-  assert(length >= 0 && length <= IO_BYTES);
-  store<u16>(IO, 0x006d);
-  return 2;
+  const received = apduReceive(length);
+  if (received == APDU_ANSWERED) return apduAnswered;
+  if (received != APDU_COMPLETE) return apduRespond(0, received);
+  let status = commonCommand(AID_TRUSTED_AGENT, TREE_AGENTS);
+  if (status == NOT_COMMON) status = ownCommand();
+  return apduRespond(responseLength, status);
+}
+
+function ownCommand(): i32 {
+  switch (apduInstruction) {
+    case INS_ENVELOPE:
+      return apduP1 == 0 && apduP2 == 0 ? envelope(apduLength) : SW_WRONG_P1P2;
+    case INS_READ_RECORD:
+      return readRecord(apduP1, apduP2, apduLength);
+    case INS_STORE_DATA:
+      return noParameters();
+    default:
+      return SW_REFERENCED_DATA_NOT_FOUND;
+  }
+}
+
+function noParameters(): i32 {
+  if (!personalisationOpen()) return SW_SECURITY_STATUS;
+  return apduLength == 1 && load<u8>(INBOUND) == NO_PARAMETERS ? SW_OK : SW_WRONG_DATA;
 }
