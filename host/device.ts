@@ -112,10 +112,13 @@ export class Device {
     if (this.#conversations.has(sort)) throw new DeviceBusyError(this.name);
     const conversation = new Conversation(this.manager, sort, link);
     this.#conversations.set(sort, conversation);
+    this.manager.disconnect(sort);
     try {
       return await work(conversation);
     } catch (error) {
       await this.manager.command(sort, command.cancel()).catch(() => undefined);
+      // Whoever is at the other end need not wait for somebody who has left.
+      this.manager.disconnect(sort);
       throw error;
     } finally {
       this.#conversations.delete(sort);
@@ -144,6 +147,8 @@ export class Conversation {
   }
 
   take(event: ManagerEvent): void {
+    // The end of an earlier conversation's link may be noticed only now.
+    if (event.kind === "link-closed" && event.link !== this.#link) return;
     this.#events.push(event);
     this.#wake?.();
     this.#wake = undefined;

@@ -32,7 +32,7 @@ export interface CarriedEnvelope {
 /** What a conversation is told: a notice, or that there is nothing more to expect of the element that `source` names. */
 export type ManagerEvent =
   | { readonly kind: "notice"; readonly source: ElementSort; readonly notice: Notice }
-  | { readonly kind: "link-closed"; readonly source: ElementSort }
+  | { readonly kind: "link-closed"; readonly source: ElementSort; readonly link: PeerLink }
   | { readonly kind: "fault"; readonly source: ElementSort; readonly error: Error };
 
 export interface MessageManagerParts {
@@ -157,7 +157,7 @@ export class MessageManager {
     }
     this.#answered(station);
     this.#wakeIdle();
-    this.onEvent?.({ kind: "link-closed", source: sort });
+    this.onEvent?.({ kind: "link-closed", source: sort, link });
   }
 
   async #drained(): Promise<void> {

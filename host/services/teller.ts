@@ -9,6 +9,7 @@
  */
 
 import type { Kysely } from "kysely";
+import { PACKET_NOTES_MAX } from "../../firmware/protocol/limits.js";
 import { LOG_RECEIVED, LOG_SENT, OUTCOME_COMMITTED } from "../../firmware/protocol/messages.js";
 import { REASON_DECLINED, REASON_INSUFFICIENT_FUNDS, REASON_UNKNOWN_UNIT } from "../../firmware/protocol/reasons.js";
 import { answerResume, forgetSettled } from "../applications/resume.js";
@@ -46,8 +47,8 @@ const STEPS: readonly Migration[] = [
 
 /** Values of fresh notes: as banknotes are, one, two and five of each power of ten. */
 const NOTE_VALUE_STEPS = [5n, 2n, 1n];
-/** A generator makes at most this many notes for one request: what one payment carries. */
-const NOTES_MAX = 8;
+/** Fresh notes of these values for one request; beside them at most one of another value. */
+const BANKNOTES_MAX = 5;
 
 export interface TellerParts {
   readonly books: BankBooks;
@@ -109,11 +110,18 @@ export class TellerService implements BankConnection {
     return turn;
   }
 
-  /** Has the notes ready before the customer is at the counter, because then the teller's module is busy with it. */
+  /**
+   * Has the notes ready before the customer is at the counter, because then the teller's module is busy with it: as few as
+   * one payment carries.
+   */
   async #prepare(expected: Money | undefined): Promise<void> {
     if (expected === undefined) return;
-    const spendable = await this.spendable(expected.unit);
-    if (spendable < expected.amount) await this.#restock({ ...expected, amount: expected.amount - spendable });
+    const notes = (await this.#parts.teller.module.notes()).filter(
+      (note) => note.spendable && sameUnit(note.money.unit, expected.unit),
+    );
+    const amounts = notes.map((note) => note.money.amount).sort((a, b) => (a < b ? 1 : a > b ? -1 : 0));
+    const reach = amounts.slice(0, PACKET_NOTES_MAX).reduce((sum, amount) => sum + amount, 0n);
+    if (reach < expected.amount) await this.#restock(expected);
   }
 
   async spendable(unit: Unit): Promise<bigint> {
@@ -234,31 +242,27 @@ export class TellerService implements BankConnection {
 
   // Fresh notes.
 
-  /** Has the generator make notes of at least this amount for the teller. */
-  async #restock(short: Money): Promise<void> {
+  /** Has the generator make notes for the teller. */
+  async #restock(money: Money): Promise<void> {
     const { teller, generator } = this.#parts;
-    let left = short.amount;
-    while (left > 0n) {
-      const values = noteValues(left);
-      const amount = values.reduce((sum, value) => sum + value, 0n);
-      const [toTeller, toGenerator] = inProcessLink();
-      const making = generator.converse(toGenerator, "module", async (conversation) => {
-        await conversation.prepare(command.listen());
-        return runTransfer(generator, conversation, {
-          answerRequest: ({ money }) =>
-            money.amount === amount ? command.yesWithNotes(values) : command.no(REASON_DECLINED),
-          committed: (moved) => this.#issued(moved.payId, moved.money),
-        });
+    const [toTeller, toGenerator] = inProcessLink();
+    const making = generator.converse(toGenerator, "module", async (conversation) => {
+      await conversation.prepare(command.listen());
+      return runTransfer(generator, conversation, {
+        answerRequest: (asked) =>
+          asked.money.amount === money.amount
+            ? command.yesWithNotes(noteValues(money.amount))
+            : command.no(REASON_DECLINED),
+        committed: (moved) => this.#issued(moved.payId, moved.money),
       });
-      const taking = teller.converse(toTeller, "module", async (conversation) => {
-        await conversation.command(command.withdraw({ ...short, amount }, null));
-        return runTransfer(teller, conversation, { verify: () => true });
-      });
-      const [made, taken] = await Promise.allSettled([making, taking]);
-      if (taken.status === "rejected") throw taken.reason;
-      if (made.status === "rejected") throw made.reason;
-      left -= amount;
-    }
+    });
+    const taking = teller.converse(toTeller, "module", async (conversation) => {
+      await conversation.command(command.withdraw(money, null));
+      return runTransfer(teller, conversation, { verify: () => true });
+    });
+    const [made, taken] = await Promise.allSettled([making, taking]);
+    if (made.status === "rejected") throw made.reason;
+    if (taken.status === "rejected") throw taken.reason;
   }
 
   async #issued(payId: Uint8Array, money: Money): Promise<void> {
@@ -338,17 +342,17 @@ function refusalOf(error: unknown): number {
   return REASON_DECLINED;
 }
 
-/** Few notes that make exactly this amount, or as much of it as one payment carries. */
+/** Few notes that make exactly this amount: some as banknotes are, and one of whatever is left. */
 export function noteValues(amount: bigint): bigint[] {
   const values: bigint[] = [];
   let left = amount;
-  for (let power = 10n ** 18n; power > 0n && values.length < NOTES_MAX; power /= 10n) {
+  for (let power = 10n ** 18n; power > 0n; power /= 10n) {
     for (const step of NOTE_VALUE_STEPS) {
-      while (left >= step * power && values.length < NOTES_MAX) {
+      while (left >= step * power && values.length < BANKNOTES_MAX) {
         values.push(step * power);
         left -= step * power;
       }
     }
   }
-  return values;
+  return left > 0n ? [...values, left] : values;
 }

@@ -204,7 +204,8 @@ describe("an honest note", () => {
   it("stays valid when its security server's certificate was renewed", () => {
     const before = new ModuleAgency(0xe0, 0xe1, NOW - 100 * DAY, NOW - 5 * DAY);
     const early = before.module({ fill: 3, expiry: NOW - 5 * DAY });
-    const note = buildNote(DRAFT, generator, transfersAlong([generator, teller, early, bob, carol]));
+    const moves = transfersAlong([generator, teller, early, bob, carol]);
+    const note = buildNote(DRAFT, generator, moves.with(3, { ...(moves[3] as TransferDraft), date: NOW }));
     expect(readNote(note).servers.length).toBe(2);
     expect(verify(note).holder).toEqual(carol.id);
     const reversed = altered((parts) => ({ ...parts, servers: [...parts.servers].reverse() }), note);
@@ -399,6 +400,17 @@ describe("certificates", () => {
     expect(reason(agency.generator(0x11))).toBe(REASON_WRONG_ROLE);
     const back = buildNote(DRAFT, generator, transfersAlong([generator, teller, generator, alice]));
     expect(reasonOf(() => verify(back))).toBe(REASON_WRONG_ROLE);
+  });
+
+  it("looks at the generator's certificate even when the first transfer brings another", () => {
+    const first = path[0] as TransferDraft;
+    const alsoTeller = agency.module({ fill: 1, role: ROLE_TELLER });
+    const made = addTransfer({ ...mintNote(DRAFT, generator), generatorCertificate: alsoTeller.certificate }, first);
+    expect(made.entries[0]?.certificate).toEqual(generator.certificate);
+    expect(reasonOf(() => verify(encodeNote(made)))).toBe(REASON_WRONG_ROLE);
+    // A generator that signs in the name of another.
+    const framed = addTransfer(mintNote({ ...DRAFT, generator: generator.id }, agency.generator(0x11)), first);
+    expect(reasonOf(() => verify(encodeNote(framed)))).toBe(REASON_NOTE_INVALID);
   });
 
   it("knows only the modules' root", () => {
