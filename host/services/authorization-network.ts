@@ -30,7 +30,7 @@ import {
   TYPE_SALE,
   verifyOutcome,
 } from "./approval.js";
-import { CardIssuer, type CardStatus } from "./card-issuer.js";
+import { CardIssuer, type CardStatus, type CheckedHold } from "./card-issuer.js";
 import type { Clock } from "./clock.js";
 import { answerTo, echoed, referenceNumber } from "./iso8583/answers.js";
 import { decodeMessage, encodeMessage, IsoFormatError, IsoMessage, maskPan } from "./iso8583/codec.js";
@@ -300,11 +300,13 @@ export class AuthorizationNetwork {
     const billing = await billingOf(transaction, request, this.#issuer(cardBank), unit);
     if (typeof billing === "string") return { code: billing };
     const decision = { billing, cardBank, unit };
+    const checked: CheckedHold[] = [];
     for (const [bank, hold] of holdsOf(request, decision, "")) {
-      const code = await this.#issuer(bank).check(transaction, hold);
-      if (code !== RESPONSE.approved) return { code };
+      const found = await this.#issuer(bank).check(transaction, hold);
+      if (typeof found === "string") return { code: found };
+      checked.push(found);
     }
-    return { code: RESPONSE.approved, ...decision };
+    return { code: RESPONSE.approved, ...decision, checked };
   }
 
   /** Holds the funds, makes the answer and stores both. */
@@ -315,7 +317,7 @@ export class AuthorizationNetwork {
     digest: string,
     decision: Decision,
   ): Promise<IsoMessage> {
-    const { billing, cardBank, unit } = decision;
+    const { billing, cardBank, unit, checked } = decision;
     const approved = decision.code === RESPONSE.approved;
     const lastDay = this.#lastDay(request.time_seconds);
     let approval = `${request.acquirer}/${request.stan}/${request.time_seconds / SECONDS_PER_DAY}`;
@@ -323,8 +325,8 @@ export class AuthorizationNetwork {
     if (approved && cardBank !== undefined && unit !== undefined && billing !== undefined) {
       const signed = this.#approve(request, cardBank, unit, lastDay);
       approval = toHex(approvalHash(signed));
-      for (const [bank, hold] of holdsOf(request, { billing, cardBank, unit }, approval)) {
-        await this.#issuer(bank).hold(transaction, hold);
+      for (const [index, [bank, hold]] of holdsOf(request, { billing, cardBank, unit }, approval).entries()) {
+        await this.#issuer(bank).hold(transaction, hold, checked?.[index] as CheckedHold);
       }
       answer = this.#approvalAnswer(answer, request, billing, signed, approval);
     }

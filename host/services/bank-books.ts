@@ -280,7 +280,7 @@ export class BankBooks {
   /** Balance of one of the bank's own accounts, zero if it has never been used. */
   async balance(account: BankAccount, unit: Unit): Promise<bigint> {
     const id = `${account}/${unitOf(unit)}`;
-    return (await this.#ledger.hasAccount(this.#database, id)) ? this.#ledger.balance(this.#database, id) : 0n;
+    return (await this.#ledger.find(this.#database, id))?.balance ?? 0n;
   }
 
   audit(): Promise<string[]> {

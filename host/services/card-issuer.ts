@@ -14,10 +14,11 @@
  *   BANK/cash/UNIT       asset      what was paid in
  */
 
+import { sql } from "kysely";
 import { type Books, type Migration, migrate, narrowed } from "./database.js";
 import { maskPan } from "./iso8583/codec.js";
 import { RESPONSE, type ResponseCode } from "./iso8583/messages.js";
-import { type AccountKind, Ledger, type LedgerTables, type Posting, type Unit } from "./ledger.js";
+import { type Account, Ledger, type LedgerTables, type Posting, type Unit } from "./ledger.js";
 
 const SECONDS_PER_DAY = 86_400n;
 
@@ -45,6 +46,14 @@ export interface HoldRequest {
   readonly source: { readonly cardNumber: string; readonly expiry: string } | { readonly account: string };
 }
 
+export type Refusal = Exclude<ResponseCode, "00">;
+
+/** Account and card (empty if none) that a hold is for. */
+export interface CheckedHold {
+  readonly account: string;
+  readonly card: string;
+}
+
 export interface IssuerTables extends LedgerTables {
   issuer_card: {
     number: string;
@@ -62,6 +71,8 @@ export interface IssuerTables extends LedgerTables {
     card: string;
     direction: string;
     amount: bigint;
+    currency: bigint;
+    exponent: bigint;
     day: bigint;
     state: string;
   };
@@ -90,6 +101,8 @@ const STEPS: readonly Migration[] = [
       .addColumn("card", "text", (column) => column.notNull())
       .addColumn("direction", "text", (column) => column.notNull())
       .addColumn("amount", "bigint", (column) => column.notNull())
+      .addColumn("currency", "bigint", (column) => column.notNull())
+      .addColumn("exponent", "bigint", (column) => column.notNull())
       .addColumn("day", "bigint", (column) => column.notNull())
       .addColumn("state", "text", (column) => column.notNull())
       .execute();
@@ -122,7 +135,7 @@ export class CardIssuer {
   /** Pays money into an account, once for each id. */
   async fund(transaction: Books, id: string, number: string, amount: bigint): Promise<void> {
     const { unit } = await this.#ledger.account(transaction, this.#deposit(number));
-    const cash = await this.#bankAccount(transaction, "cash", unit);
+    const cash = this.#bankAccount("cash", unit);
     await this.#post(transaction, `${this.bankId}/fund/${id}`, 0n, amount, cash, this.#deposit(number));
   }
 
@@ -159,57 +172,56 @@ export class CardIssuer {
     return (await this.#ledger.account(transaction, this.#deposit(card.account))).unit;
   }
 
-  /** Why this hold would be refused, or `approved`. Writes nothing. */
-  async check(transaction: Books, request: HoldRequest): Promise<ResponseCode> {
+  /** What a hold would be placed on, or why it is refused. Writes nothing. */
+  async check(transaction: Books, request: HoldRequest): Promise<CheckedHold | Refusal> {
     const source = await this.#source(transaction, request);
     if (typeof source === "string") return source;
-    const deposit = this.#deposit(source.account);
-    if (!(await this.#ledger.hasAccount(transaction, deposit))) return RESPONSE.invalidMerchant;
-    const { unit, balance } = await this.#ledger.account(transaction, deposit);
+    const account = await this.#ledger.find(transaction, this.#deposit(source.account));
+    if (account === undefined) return RESPONSE.invalidMerchant;
+    const { unit, balance } = account;
     if (unit.currency !== request.unit.currency || unit.exponent !== request.unit.exponent) {
       return RESPONSE.invalidTransaction;
     }
-    if (request.direction === "credit") return RESPONSE.approved;
+    const checked = { account: source.account, card: source.card?.number ?? "" };
+    if (request.direction === "credit") return checked;
     if (source.card !== undefined) {
       const spent = await this.#spentOn(transaction, source.card.number, dayOf(request.time_seconds));
       if (spent + request.amount > source.card.daily_limit) return RESPONSE.exceedsLimit;
     }
-    return request.amount > balance ? RESPONSE.insufficientFunds : RESPONSE.approved;
+    return request.amount > balance ? RESPONSE.insufficientFunds : checked;
   }
 
-  /** Holds the amount. Call it when `check` has approved, in the same transaction. */
-  async hold(transaction: Books, request: HoldRequest): Promise<void> {
-    const source = await this.#source(transaction, request);
-    if (typeof source === "string") throw new Error("a hold that was not checked");
+  /** Holds the amount, on what `check` has found in the same transaction. */
+  async hold(transaction: Books, request: HoldRequest, checked: CheckedHold): Promise<void> {
     const row: HoldRow = {
       id: request.id,
       bank: this.bankId,
-      account: source.account,
-      card: source.card?.number ?? "",
+      account: checked.account,
+      card: checked.card,
       direction: request.direction,
       amount: request.amount,
+      currency: BigInt(request.unit.currency),
+      exponent: BigInt(request.unit.exponent),
       day: dayOf(request.time_seconds),
       state: "held",
     };
     await narrowed<IssuerTables>(transaction).insertInto("issuer_hold").values(row).execute();
-    if (request.direction === "debit") {
-      const held = `${this.bankId}/held/${source.account}`;
-      const entry = `${this.bankId}/hold/${request.id}`;
-      await this.#post(transaction, entry, request.time_seconds, request.amount, this.#deposit(source.account), held);
-    }
+    if (request.direction === "credit") return;
+    const held = `${this.bankId}/held/${checked.account}`;
+    const entry = `${this.bankId}/hold/${request.id}`;
+    await this.#post(transaction, entry, request.time_seconds, request.amount, this.#deposit(checked.account), held);
   }
 
   /** The held amount goes to clearing, or for a credit comes from there. */
   async capture(transaction: Books, id: string, time_seconds: bigint): Promise<void> {
     const hold = await this.#openHold(transaction, id, "captured");
     if (hold === undefined) return;
-    const { unit } = await this.#ledger.account(transaction, this.#deposit(hold.account));
-    const clearing = await this.#bankAccount(transaction, "clearing", unit);
+    const clearing = this.#bankAccount("clearing", unitOf(hold));
     const entry = `${this.bankId}/capture/${id}`;
     if (hold.direction === "credit") {
       await this.#post(transaction, entry, time_seconds, hold.amount, clearing, this.#deposit(hold.account));
     } else {
-      const from = await this.#whereHeld(transaction, hold, unit);
+      const from = this.#whereHeld(hold);
       await this.#post(transaction, entry, time_seconds, hold.amount, from, clearing);
     }
     await this.#setState(transaction, id, "captured");
@@ -220,8 +232,7 @@ export class CardIssuer {
     const hold = await this.#openHold(transaction, id, "released");
     if (hold === undefined) return;
     if (hold.direction === "debit") {
-      const { unit } = await this.#ledger.account(transaction, this.#deposit(hold.account));
-      const from = await this.#whereHeld(transaction, hold, unit);
+      const from = this.#whereHeld(hold);
       const entry = `${this.bankId}/release/${id}`;
       await this.#post(transaction, entry, time_seconds, hold.amount, from, this.#deposit(hold.account));
     }
@@ -233,8 +244,7 @@ export class CardIssuer {
     const hold = await this.#openHold(transaction, id, "suspense");
     if (hold === undefined || hold.state === "suspense") return;
     if (hold.direction === "debit") {
-      const { unit } = await this.#ledger.account(transaction, this.#deposit(hold.account));
-      const suspense = await this.#bankAccount(transaction, "suspense", unit);
+      const suspense = this.#bankAccount("suspense", unitOf(hold));
       const held = `${this.bankId}/held/${hold.account}`;
       await this.#post(transaction, `${this.bankId}/suspend/${id}`, time_seconds, hold.amount, held, suspense);
     }
@@ -248,7 +258,7 @@ export class CardIssuer {
   async #source(
     transaction: Books,
     request: HoldRequest,
-  ): Promise<ResponseCode | { account: string; card?: IssuerTables["issuer_card"] }> {
+  ): Promise<Refusal | { account: string; card?: IssuerTables["issuer_card"] }> {
     if ("account" in request.source) return { account: request.source.account };
     const card = await this.#card(transaction, request.source.cardNumber);
     if (card === undefined) return RESPONSE.invalidCard;
@@ -269,17 +279,17 @@ export class CardIssuer {
       .executeTakeFirst();
   }
 
-  /** What the card was debited, or may still be, on one day. */
+  /** What the card was debited, or may still be, on one day: never above its limit, so that the sum stays in range. */
   async #spentOn(transaction: Books, card: string, day: bigint): Promise<bigint> {
-    const holds = await narrowed<IssuerTables>(transaction)
+    const row = await narrowed<IssuerTables>(transaction)
       .selectFrom("issuer_hold")
-      .select("amount")
+      .select(sql<bigint>`cast(coalesce(sum(amount), 0) as bigint)`.as("spent"))
       .where("card", "=", card)
       .where("day", "=", day)
       .where("direction", "=", "debit")
       .where("state", "!=", "released")
-      .execute();
-    return holds.reduce((sum, hold) => sum + hold.amount, 0n);
+      .executeTakeFirstOrThrow();
+    return row.spent;
   }
 
   /** The hold if it can still go to `state`; undefined if it is already there. */
@@ -296,36 +306,45 @@ export class CardIssuer {
     return hold;
   }
 
-  #whereHeld(transaction: Books, hold: HoldRow, unit: Unit): Promise<string> | string {
-    if (hold.state === "suspense") return this.#bankAccount(transaction, "suspense", unit);
-    return `${this.bankId}/held/${hold.account}`;
+  #whereHeld(hold: HoldRow): Account | string {
+    return hold.state === "suspense"
+      ? this.#bankAccount("suspense", unitOf(hold))
+      : `${this.bankId}/held/${hold.account}`;
   }
 
   async #setState(transaction: Books, id: string, state: HoldState): Promise<void> {
     await narrowed<IssuerTables>(transaction).updateTable("issuer_hold").set({ state }).where("id", "=", id).execute();
   }
 
-  async #bankAccount(transaction: Books, name: string, unit: Unit): Promise<string> {
-    const id = `${this.bankId}/${name}/${unit.currency}.${unit.exponent}`;
-    const kind: AccountKind = name === "cash" ? "asset" : "liability";
-    await this.#ledger.openAccount(transaction, { id, kind, unit, mayGoNegative: name === "clearing" });
-    return id;
+  #bankAccount(name: "cash" | "clearing" | "suspense", unit: Unit): Account {
+    return {
+      id: `${this.bankId}/${name}/${unit.currency}.${unit.exponent}`,
+      kind: name === "cash" ? "asset" : "liability",
+      unit,
+      mayGoNegative: name === "clearing",
+    };
   }
 
+  /** Accounts of the bank's own, given as such, are opened when they are first used. */
   async #post(
     transaction: Books,
     id: string,
     time_seconds: bigint,
     amount: bigint,
-    debit: string,
-    credit: string,
+    debit: Account | string,
+    credit: Account | string,
   ): Promise<void> {
     const postings: Posting[] = [
-      { account: debit, side: "debit", amount },
-      { account: credit, side: "credit", amount },
+      { account: typeof debit === "string" ? debit : debit.id, side: "debit", amount },
+      { account: typeof credit === "string" ? credit : credit.id, side: "credit", amount },
     ];
-    await this.#ledger.post(transaction, { id, memo: "", time_seconds, postings });
+    const own = [debit, credit].filter((account) => typeof account !== "string");
+    await this.#ledger.postOpening(transaction, { id, memo: "", time_seconds, postings }, own);
   }
+}
+
+function unitOf(hold: HoldRow): Unit {
+  return { currency: Number(hold.currency), exponent: Number(hold.exponent) };
 }
 
 function dayOf(time_seconds: bigint): bigint {

@@ -180,8 +180,21 @@ export class Ledger {
     return { ...accountOf(row), balance: row.balance };
   }
 
-  async hasAccount(books: Books, id: string): Promise<boolean> {
-    return (await accountRow(narrowed<LedgerTables>(books), id)) !== undefined;
+  /** The account, or undefined if there is none. */
+  async find(books: Books, id: string): Promise<(Account & { readonly balance: bigint }) | undefined> {
+    const row = await accountRow(narrowed<LedgerTables>(books), id);
+    return row === undefined ? undefined : { ...accountOf(row), balance: row.balance };
+  }
+
+  /** Posts an entry to accounts of which some may not be open yet. In the common case they are, and nothing is asked. */
+  async postOpening(books: Books, entry: Entry, accounts: readonly Account[]): Promise<{ readonly replayed: boolean }> {
+    try {
+      return await this.post(books, entry);
+    } catch (error) {
+      if (!(error instanceof LedgerError) || error.code !== "unknown-account") throw error;
+      for (const account of accounts) await this.openAccount(books, account);
+      return this.post(books, entry);
+    }
   }
 
   async hasEntry(books: Books, id: string): Promise<boolean> {

@@ -5,7 +5,7 @@
  */
 
 import type { Transaction } from "kysely";
-import type { Ledger, Posting, Unit } from "./ledger.js";
+import type { Account, Ledger, Posting, Unit } from "./ledger.js";
 import type { AuthorizationRow, NetworkTables } from "./network-tables.js";
 
 export async function settleBetweenBanks(
@@ -18,27 +18,21 @@ export async function settleBetweenBanks(
   const merchantUnit = { currency: Number(row.currency), exponent: Number(row.exponent) };
   const [cardSide, merchantSide] =
     row.type === "purchase" ? (["debit", "credit"] as const) : (["credit", "debit"] as const);
-  const card = await networkAccount(transaction, ledger, `due/${row.card_bank}`, cardUnit);
-  const merchant = await networkAccount(transaction, ledger, `due/${row.merchant_bank}`, merchantUnit);
-  const cardExchange = await networkAccount(transaction, ledger, "exchange", cardUnit);
-  const merchantExchange = await networkAccount(transaction, ledger, "exchange", merchantUnit);
+  const card = networkAccount(`due/${row.card_bank}`, cardUnit);
+  const merchant = networkAccount(`due/${row.merchant_bank}`, merchantUnit);
+  const cardExchange = networkAccount("exchange", cardUnit);
+  const merchantExchange = networkAccount("exchange", merchantUnit);
   const postings: Posting[] = [
-    { account: card, side: cardSide, amount: row.billing_amount },
-    { account: cardExchange, side: merchantSide, amount: row.billing_amount },
-    { account: merchantExchange, side: cardSide, amount: row.amount },
-    { account: merchant, side: merchantSide, amount: row.amount },
+    { account: card.id, side: cardSide, amount: row.billing_amount },
+    { account: cardExchange.id, side: merchantSide, amount: row.billing_amount },
+    { account: merchantExchange.id, side: cardSide, amount: row.amount },
+    { account: merchant.id, side: merchantSide, amount: row.amount },
   ];
-  await ledger.post(transaction, { id: `network/clear/${row.approval}`, memo: "", time_seconds, postings });
+  const entry = { id: `network/clear/${row.approval}`, memo: "", time_seconds, postings };
+  await ledger.postOpening(transaction, entry, [card, merchant, cardExchange, merchantExchange]);
 }
 
 /** `due/BANK`: what that bank owes the network; `exchange`: the network's position in a currency. Both go either way. */
-async function networkAccount(
-  transaction: Transaction<NetworkTables>,
-  ledger: Ledger,
-  name: string,
-  unit: Unit,
-): Promise<string> {
-  const id = `network/${name}/${unit.currency}.${unit.exponent}`;
-  await ledger.openAccount(transaction, { id, kind: "asset", unit, mayGoNegative: true });
-  return id;
+function networkAccount(name: string, unit: Unit): Account {
+  return { id: `network/${name}/${unit.currency}.${unit.exponent}`, kind: "asset", unit, mayGoNegative: true };
 }

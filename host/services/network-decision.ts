@@ -2,7 +2,7 @@
 
 import type { Transaction } from "kysely";
 import { toHex } from "../codec/bytes.js";
-import type { CardIssuer, HoldRequest } from "./card-issuer.js";
+import type { CardIssuer, CheckedHold, HoldRequest } from "./card-issuer.js";
 import { type AuthorizationRequest, RESPONSE, type ResponseCode } from "./iso8583/messages.js";
 import type { Unit } from "./ledger.js";
 import type { NetworkRate, NetworkTables } from "./network-tables.js";
@@ -13,6 +13,8 @@ export interface Decision {
   readonly billing?: Billing;
   readonly cardBank?: string;
   readonly unit?: Unit;
+  /** What the banks found when they were asked, in the order of `holdsOf`. */
+  readonly checked?: readonly CheckedHold[];
 }
 
 export interface Billing {
@@ -91,18 +93,14 @@ export async function merchantFits(
   request: AuthorizationRequest,
 ): Promise<boolean> {
   const merchant = await transaction
-    .selectFrom("network_merchant")
-    .selectAll()
-    .where("acquirer", "=", request.acquirer)
-    .where("merchant", "=", request.merchant)
+    .selectFrom("network_merchant as m")
+    .innerJoin("network_merchant_agent as a", (join) =>
+      join.onRef("a.acquirer", "=", "m.acquirer").onRef("a.merchant", "=", "m.merchant"),
+    )
+    .select(["m.bank", "m.account"])
+    .where("m.acquirer", "=", request.acquirer)
+    .where("m.merchant", "=", request.merchant)
+    .where("a.agent", "=", toHex(request.merchantAgent))
     .executeTakeFirst();
-  if (merchant?.bank !== request.settlement.bank || merchant.account !== request.settlement.number) return false;
-  const agent = await transaction
-    .selectFrom("network_merchant_agent")
-    .select("agent")
-    .where("acquirer", "=", request.acquirer)
-    .where("merchant", "=", request.merchant)
-    .where("agent", "=", toHex(request.merchantAgent))
-    .executeTakeFirst();
-  return agent !== undefined;
+  return merchant?.bank === request.settlement.bank && merchant.account === request.settlement.number;
 }

@@ -31,9 +31,10 @@ async function issuer() {
         source: { cardNumber: CARD, expiry: "2812" },
         ...changes,
       };
-      const code = await bank.check(transaction, request);
-      if (code === "00") await bank.hold(transaction, request);
-      return code;
+      const checked = await bank.check(transaction, request);
+      if (typeof checked === "string") return checked;
+      await bank.hold(transaction, request, checked);
+      return "00";
     });
   const each = (step: "capture" | "release" | "suspend", id: string) =>
     database.transaction().execute((transaction) => bank[step](transaction, id, NOW));
