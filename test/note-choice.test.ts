@@ -155,6 +155,16 @@ function expectBest(wallet: readonly WalletNote[], amount: bigint, best: Score |
   else expect(score(wallet, amount, parts)).toEqual(best);
 }
 
+/** The best of all notes of a wallet together. */
+function bestOfWhole(wallet: readonly WalletNote[], amount: bigint): Score {
+  const excess = total(wallet) - amount;
+  const whole = wallet.reduce((days, note) => days + note.residual * cappedDays(note), 0n);
+  const days = wallet.filter((note) => note.residual > excess).map(cappedDays);
+  const most = days.reduce((a, b) => (a > b ? a : b));
+  const hops = wallet.reduce((sum, note) => sum + note.hops, 0);
+  return { notes: wallet.length, hops, unitDays: whole - excess * most };
+}
+
 function notes(residual: fc.Arbitrary<bigint>, hops: number, days: number): fc.Arbitrary<WalletNote> {
   return fc.record({ residual, hops: fc.nat(hops), days: fc.nat(days) });
 }
@@ -360,17 +370,46 @@ describe("large wallets", () => {
     );
   });
 
-  /** The best of all notes of a wallet together. */
-  function bestOfWhole(wallet: readonly WalletNote[], amount: bigint): Score {
-    const excess = total(wallet) - amount;
-    const whole = wallet.reduce((days, note) => days + note.residual * cappedDays(note), 0n);
-    const days = wallet.filter((note) => note.residual > excess).map(cappedDays);
-    const most = days.reduce((a, b) => (a > b ? a : b));
-    const hops = wallet.reduce((sum, note) => sum + note.hops, 0);
-    return { notes: wallet.length, hops, unitDays: whole - excess * most };
+  /** The best choice of `count` notes out of kinds of like notes, of which there are some each. */
+  function bestOfKinds(kinds: readonly (WalletNote & { available: number })[], amount: bigint, count: number) {
+    let best: Score | undefined;
+    const visit = (k: number, left: number, chosen: readonly WalletNote[]) => {
+      const kind = kinds[k];
+      if (left === 0 && total(chosen) >= amount) {
+        const found = bestOfWhole(chosen, amount);
+        if (best === undefined || better(found, best)) best = found;
+      }
+      if (left === 0 || kind === undefined) return;
+      for (let taken = 0; taken <= Math.min(left, kind.available); taken++) {
+        visit(k + 1, left - taken, [...chosen, ...new Array<WalletNote>(taken).fill(kind)]);
+      }
+    };
+    visit(0, count, []);
+    return best;
   }
 
-  it("is exact in days too in wallets of like notes, however large", () => {
+  it("is exact in days too where notes come in few sorts, however many they are", () => {
+    const note = fc.record({
+      residual: fc.constantFrom(1000n, 700n),
+      hops: fc.nat(2),
+      days: fc.constantFrom(10, 20, 90),
+    });
+    const wallets = fc.array(note, { minLength: WALLET_NOTES_MAX, maxLength: WALLET_NOTES_MAX });
+    fc.assert(
+      fc.property(wallets, fc.bigInt(3_100n, 4_000n), (wallet, amount) => {
+        const best = fewest(wallet, amount);
+        const sorts = new Map<string, WalletNote & { available: number }>();
+        for (const member of wallet) {
+          const name = `${member.residual} ${member.hops} ${member.days}`;
+          sorts.set(name, { ...member, available: (sorts.get(name)?.available ?? 0) + 1 });
+        }
+        expectBest(wallet, amount, bestOfKinds([...sorts.values()], amount, best?.notes ?? 0));
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it("takes what expires first of equal notes, however many they are", () => {
     // Withdrawn at a few dates in two denominations: of each sort those that expire first, by hand.
     const wallet = Array.from({ length: WALLET_NOTES_MAX }, (_value, i) => ({
       residual: i % 2 === 0 ? 1000n : 500n,
