@@ -51,7 +51,7 @@ import {
   storeMount,
   storeWear,
 } from "./store";
-import { tlv16, tlv32, tlv64, tlv8, tlvBegin, tlvBytes, tlvClose, tlvLength, tlvOpen, tlvRaw } from "./tlv";
+import { tlv16, tlv32, tlv32Pair, tlv64, tlv8, tlvBegin, tlvBytes, tlvClose, tlvLength, tlvOpen, tlvRaw } from "./tlv";
 
 /** `commonCommand`: the applet itself carries this command out. */
 export const NOT_COMMON: i32 = -1;
@@ -241,10 +241,8 @@ function writeStore(): i32 {
   const template = tlvOpen(A.TAG_STORE);
   tlv32(0x80, storeFreeBytes());
   tlv32(0x81, storeFreeRecords());
-  tlv32(0x82, load<u32>(scratch));
-  tlv32(0x83, load<u32>(scratch, 4));
-  tlv32(0x84, load<u32>(scratch, 8));
-  tlv32(0x85, load<u32>(scratch, 12));
+  tlv32Pair(0x82, load<u32>(scratch), load<u32>(scratch, 4));
+  tlv32(0x83, load<u32>(scratch, 12));
   tlvClose(template);
   return A.SW_OK;
 }

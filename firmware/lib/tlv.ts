@@ -77,3 +77,12 @@ export function tlv64(tag: u32, value: u64): void {
   store64(IO + at + 1, value);
   at += 9;
 }
+
+/** Two numbers in one value. */
+export function tlv32Pair(tag: u32, first: u32, second: u32): void {
+  tagOf(tag);
+  store<u8>(IO + at, 8);
+  store32(IO + at + 1, first);
+  store32(IO + at + 5, second);
+  at += 9;
+}
