@@ -11,6 +11,7 @@ interface ChoiceModule {
   part(i: number): bigint;
   index(i: number): number;
   chooseNotes(count: number, amount: bigint): number;
+  daysAreFewest(): number;
 }
 
 interface WalletNote {
@@ -341,15 +342,18 @@ describe("large wallets", () => {
   }
 
   it("keeps them the fewest where the search cannot end", () => {
+    let ended = 0;
     fc.assert(
       fc.property(hardWallet(HOPS_MAX), fc.bigInt(5_000n, 8_500n), (wallet, amount) => {
         const best = fewest(wallet, amount);
         const { parts } = choose(wallet, amount);
         const { notes, hops } = score(wallet, amount, parts);
         expect({ notes, hops }).toEqual(best);
+        ended += chip.daysAreFewest();
       }),
       { numRuns: 40 },
     );
+    expect(ended).toBeLessThan(40);
   });
 
   it("leaves no exchange of single notes that would lessen the days, where the search cannot end", () => {
@@ -403,6 +407,7 @@ describe("large wallets", () => {
           const name = `${member.residual} ${member.hops} ${member.days}`;
           sorts.set(name, { ...member, available: (sorts.get(name)?.available ?? 0) + 1 });
         }
+        expect(best?.notes).toBeGreaterThan(2);
         expectBest(wallet, amount, bestOfKinds([...sorts.values()], amount, best?.notes ?? 0));
       }),
       { numRuns: 30 },
@@ -418,6 +423,7 @@ describe("large wallets", () => {
     }));
     const { status, parts } = choose(wallet, 6_700n);
     expect(status).toBe(7);
+    expect(chip.daysAreFewest()).toBe(1);
     // Six at 1000 and one at 500 are 200 short, so it takes seven at 1000, of which the last goes in part.
     expect(score(wallet, 6_700n, parts).unitDays).toBe(BigInt(1000 * (338 + 340 + 342 + 344 + 346 + 348) + 700 * 350));
   });

@@ -86,6 +86,7 @@ export function chooseNotes(count: u32, amount: u64): i32 {
   assert(PACKET_NOTES_MAX <= 15 && CLASSES <= 16);
   for (let i: u32 = 0; i < count; i++) candidate(i).part = 0;
   amountWanted = amount;
+  stepsLeft = SEARCH_STEPS_MAX;
   const status = sort(count);
   if (status < 0 || amount >> 63 != 0) return -REASON_ARITHMETIC;
   const notes = fewestNotes();
@@ -94,6 +95,11 @@ export function chooseNotes(count: u32, amount: u64): i32 {
   fewestDays(notes);
   pay();
   return notes;
+}
+
+/** True when objective 3 of the choice made last is exact: the search ended. */
+export function daysAreFewest(): bool {
+  return stepsLeft > 0;
 }
 
 /** Candidate at a position. */
@@ -203,9 +209,8 @@ function fewestDays(notes: u32): void {
   value(bestSet);
   bestHigh = costHigh;
   bestLow = costLow;
-  stepsLeft = SEARCH_STEPS_MAX;
   search(0, notes, 0, 0, 0);
-  if (stepsLeft > 0) return;
+  if (daysAreFewest()) return;
   assert(noteCount > <u32>CHOICE_EXACT_NOTES_MAX);
   for (let round: u32 = 0; round < EXCHANGE_ROUNDS_MAX; round++) {
     if (!exchange()) return;

@@ -1,7 +1,7 @@
 // The choice of notes as a test sees it.
-import { candidate, chooseNotes } from "../../firmware/money-module/note-choice";
+import { candidate, chooseNotes, daysAreFewest } from "../../firmware/money-module/note-choice";
 
-export { chooseNotes };
+export { chooseNotes, daysAreFewest };
 
 export function setCandidate(i: u32, residual: u64, hops: u32, days: u32, index: u32): void {
   const note = candidate(i);
