@@ -341,22 +341,31 @@ describe("large wallets", () => {
     });
   }
 
-  it("keeps them the fewest where the search cannot end", () => {
-    let ended = 0;
+  it("knows when its search did not end", () => {
+    const wallet = Array.from({ length: WALLET_NOTES_MAX }, (_value, i) => ({
+      residual: 1000n + BigInt(i),
+      hops: 0,
+      days: 10 * i,
+    }));
+    choose(wallet, 7_500n);
+    expect(chip.daysAreFewest()).toBe(0);
+    choose(wallet, 1_900n);
+    expect(chip.daysAreFewest()).toBe(1);
+  });
+
+  it("keeps them the fewest where the search seldom ends", () => {
     fc.assert(
-      fc.property(hardWallet(HOPS_MAX), fc.bigInt(5_000n, 8_500n), (wallet, amount) => {
+      fc.property(fc.oneof(hardWallet(1), hardWallet(HOPS_MAX)), fc.bigInt(5_000n, 8_500n), (wallet, amount) => {
         const best = fewest(wallet, amount);
         const { parts } = choose(wallet, amount);
         const { notes, hops } = score(wallet, amount, parts);
         expect({ notes, hops }).toEqual(best);
-        ended += chip.daysAreFewest();
       }),
       { numRuns: 40 },
     );
-    expect(ended).toBeLessThan(40);
   });
 
-  it("leaves no exchange of single notes that would lessen the days, where the search cannot end", () => {
+  it("leaves no exchange of single notes that would lessen the days, where the search seldom ends", () => {
     fc.assert(
       fc.property(hardWallet(1), fc.bigInt(5_000n, 7_000n), (wallet, amount) => {
         const { parts } = choose(wallet, amount);
