@@ -57,7 +57,8 @@ export const command = {
   funded: () => hostEnvelope(m.COMMAND_FUNDED),
   authorized: (approval: Uint8Array, networkChain: Uint8Array) =>
     hostEnvelope(m.COMMAND_AUTHORIZED, approval, networkChain),
-  declined: (responseCode: string) => hostEnvelope(m.COMMAND_DECLINED, responseCode),
+  declined: (responseCode: string, receiptHash: Uint8Array) =>
+    hostEnvelope(m.COMMAND_DECLINED, responseCode, receiptHash),
   acquire: (ticketType: number) => hostEnvelope(m.COMMAND_ACQUIRE, ticketType),
   issue: () => hostEnvelope(m.COMMAND_ISSUE),
   grant: (expiry_seconds: number, components: readonly CborValue[]) =>

@@ -13,6 +13,7 @@ import { SESSION_OPEN } from "../lib/noise";
 import { AGENT_ABORT, LINK_ABORT, NOTICE_ABORTED, NOTICE_PROVISIONAL, OUTCOME_ABORTED } from "../protocol/messages";
 import { REASON_PEER, REASON_STORE_FAILURE } from "../protocol/reasons";
 import { conclude } from "./commit";
+import { forwardInner } from "./routing";
 import { compose, sendToModule, sendToPeer } from "./messages";
 import { outcomeReport } from "./outcome-log";
 import {
@@ -35,8 +36,8 @@ export function reasonOf(error: i32): i32 {
 
 /** Aborts what is under way. 0, or the error of a store that did not take it: then it is still pending. */
 export function abort(reason: i32, byPeer: bool): i32 {
-  if (!byPeer && inSession()) tellPeer(reason);
   if (pendingIsLive() && live.state == PENDING_PAYING) return askModule(reason, byPeer);
+  if (!byPeer && inSession()) tellPeer(reason);
   if (inPayment()) tellModule(reason);
   return aborted(reason, byPeer);
 }
@@ -55,19 +56,33 @@ function tellModule(reason: i32): bool {
   return sendToModule() >= 0;
 }
 
-/** The module may have gone on: it says what becomes of it. */
+/**
+ * The module may have gone on: it says what becomes of it. The peer is told afterwards, by the modules if they can: a payee
+ * that is in doubt believes its payer's module, and nobody else.
+ */
 function askModule(reason: i32, byPeer: bool): i32 {
-  if (stateNow() == STATE_ABORTING || !tellModule(reason)) return doubt();
-  transaction.abortReason = reason;
-  transaction.abortByPeer = byPeer ? 1 : 0;
+  const again = stateNow() == STATE_ABORTING;
+  if (!again) {
+    transaction.abortReason = reason;
+    transaction.abortByPeer = byPeer ? 1 : 0;
+  }
+  if (again || !tellModule(reason)) return doubt();
   stateSet(STATE_ABORTING);
   return 0;
 }
 
 /** The module says that it has aborted, for the reason that the agent gave it or for its own. */
-export function moduleAborted(reason: i32): i32 {
+export function moduleAborted(reason: i32, inner: usize, innerLength: u32): i32 {
   const asked = stateNow() == STATE_ABORTING;
-  return aborted(asked ? transaction.abortReason : reason, asked && transaction.abortByPeer != 0);
+  const told = asked ? transaction.abortReason : reason;
+  const byPeer = asked && transaction.abortByPeer != 0;
+  if (!byPeer && inner != 0) {
+    const sent = forwardInner(inner, innerLength);
+    if (sent < 0) tellPeer(told);
+  } else if (!byPeer) {
+    tellPeer(told);
+  }
+  return aborted(told, byPeer);
 }
 
 /** Fig. 6B: rolls back, durably; then host and network may know. */
@@ -92,6 +107,7 @@ function close(): i32 {
 
 /** Whether money moved is for the modules to settle; until then nothing is signed (fig. 18, 1734-1738). */
 export function doubt(): i32 {
+  if (stateNow() == STATE_ABORTING && transaction.abortByPeer == 0) tellPeer(transaction.abortReason);
   noticeProvisional(live.payId);
   pendingForget();
   transactionEnd();

@@ -153,8 +153,9 @@ function fromHost(kind: i32, body: usize, length: u32): i32 {
 
 /** The reply has not come (text at fig. 6): the last envelopes again, QUERIES_MAX times, then the end. */
 function timeout(): i32 {
+  if (stateNow() == STATE_IDLE) return -REASON_UNEXPECTED;
   transaction.queries += 1;
-  if (stateNow() == STATE_IDLE || transaction.queries <= <u32>QUERIES_MAX) {
+  if (transaction.queries <= <u32>QUERIES_MAX) {
     outboxRewind();
     return 0;
   }

@@ -59,7 +59,6 @@ import {
 import { live, PENDING_PAYING, pendingSetApproval, pendingSetPayId } from "./pending";
 import { forwardInner } from "./routing";
 import {
-  STATE_ABORTING,
   STATE_FIRST_INNER,
   STATE_MODULES,
   STATE_PAYMENT,
@@ -317,7 +316,10 @@ function isPayIdKnown(told: usize): bool {
   return live.state == PENDING_PAYING && equal(told, live.payId, HASH_BYTES);
 }
 
-/** LINK_ABORTED (584-598): the other module is told by its own; then this agent aborts. */
+/**
+ * LINK_ABORTED (584-598). A module that had committed before would have said so before, and the link lets nothing be left
+ * out: what is read here is the whole story.
+ */
 export function takeAborted(): i32 {
   let known = true;
   if (!incoming.isNil()) known = isPayIdKnown(incoming.fixed(HASH_BYTES));
@@ -327,11 +329,7 @@ export function takeAborted(): i32 {
   const result = incomingEnd(4);
   if (result < 0) return result;
   if (!known) return -REASON_MALFORMED;
-  if (inner != 0 && stateNow() != STATE_ABORTING) {
-    const sent = forwardInner(inner, length);
-    if (sent < 0) return sent;
-  }
-  return moduleAborted(reason == 0 ? REASON_PAYMENT_FAILED : toldReason(reason));
+  return moduleAborted(reason == 0 ? REASON_PAYMENT_FAILED : toldReason(reason), inner, length);
 }
 
 /** LINK_ANSWER: the module cannot abort any more. */
@@ -341,7 +339,7 @@ export function takeAnswer(): i32 {
   const result = incomingEnd(3);
   if (result < 0) return result;
   if (!isPayIdKnown(told)) return -REASON_MALFORMED;
-  if (outcome == OUTCOME_ABORTED) return moduleAborted(REASON_PAYMENT_FAILED);
+  if (outcome == OUTCOME_ABORTED) return moduleAborted(REASON_PAYMENT_FAILED, 0, 0);
   if (outcome == OUTCOME_COMMITTED) return commit(0, 0) < 0 ? doubt() : 0;
   return doubt();
 }

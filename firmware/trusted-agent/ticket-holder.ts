@@ -13,7 +13,7 @@
 import { IO } from "../lib/io";
 import { RECORD_VERSION } from "../lib/records";
 import { storeDelete, storePut, storeRead } from "../lib/store";
-import { PENDING_MAX, STORE_VALUE_BYTES_MAX, TICKETS_MAX, TICKET_BYTES_MAX } from "../protocol/limits";
+import { IO_BYTES, PENDING_MAX, STORE_VALUE_BYTES_MAX, TICKETS_MAX, TICKET_BYTES_MAX } from "../protocol/limits";
 import { TICKET_RECEIPT } from "../protocol/messages";
 import { REASON_NOT_FOUND, REASON_STORE_FAILURE, REASON_STORE_FULL } from "../protocol/reasons";
 import { RECORD_TICKET } from "./records";
@@ -35,8 +35,7 @@ export const HOLDER_RESERVE_RECORDS: u32 = 3;
 
 const meta = memory.data(16, 8);
 /** In the far end of IO, which is scratch while a command runs; messages with a ticket are composed at its start. */
-const SCRATCH_AT: usize = 6000;
-const buffer: usize = IO + SCRATCH_AT;
+const buffer: usize = IO + ((IO_BYTES - TICKET_BYTES_MAX) & ~7);
 
 function keyOf(index: i32, part: u32): u32 {
   assert(index >= 0 && index < HOLDER_INDEXES);

@@ -182,7 +182,7 @@ export class Merchant {
     if (entry.approval !== undefined && entry.chain !== undefined) {
       return conversation.command(command.authorized(entry.approval, entry.chain));
     }
-    return conversation.command(command.declined(entry.code ?? ""));
+    return conversation.command(command.declined(entry.code ?? "", asked.receiptHash));
   }
 
   /**
