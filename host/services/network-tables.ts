@@ -13,7 +13,7 @@ export interface NetworkTables extends IssuerTables {
   network_incident: { approval: string; agent: string; outcome: bigint; time_seconds: bigint };
 }
 
-/** One answered 0100. Of its bytes only the hash is kept: they hold the card's number. */
+/** One answered 0100. Of its bytes only the hash is kept; the card's number is left only in the signed approval. */
 export interface AuthorizationRow {
   acquirer: string;
   stan: bigint;

@@ -73,7 +73,7 @@ interface OutboxRow {
   stan: bigint;
   time_seconds: bigint;
   card: string;
-  /** The 0100 as sent. Wiped once the network has answered, because it holds the card's number. */
+  /** The 0100 as sent. Wiped once answered: card number and expiry together are no longer needed. */
   request: Uint8Array | null;
   /** Receipt hash in hex: what the entry is about, after the request is wiped. */
   receipt: string;

@@ -161,7 +161,7 @@ describe("authorization", () => {
     expect((await balances(world)).customerHeld).toBe(10_000n);
   });
 
-  it("never stores or prints a whole card number outside the issuer's own card table", async () => {
+  it("stores a whole card number in the signed approval only, and prints none", async () => {
     const world = await network();
     const answer = await world.service.handle(authorization());
     const rows = await world.database.selectFrom("network_authorization").selectAll().execute();

@@ -121,7 +121,7 @@ describe("outbox", () => {
     await stop();
   });
 
-  it("keeps no card number once the network has answered", async () => {
+  it("wipes the request once the network has answered, and masks the card beside the approval", async () => {
     const world = await network();
     const { outbox, database, stop } = await outboxOver({ exchange: (message) => world.service.handle(message) });
     await outbox.request("buy", request());
