@@ -46,6 +46,7 @@ export interface SimulatedChip {
 export class ChipFactory {
   readonly #parts: ChipParts;
   readonly #folders: ElementFolder[] = [];
+  readonly #chips = new Map<string, SimulatedChip>();
 
   constructor(parts: ChipParts = {}) {
     this.#parts = parts;
@@ -53,6 +54,13 @@ export class ChipFactory {
 
   /** The chip of this name, powered on and selected. */
   async chip(name: string, sort: ElementSort): Promise<SimulatedChip> {
+    const known = this.#chips.get(name);
+    if (known === undefined) return this.#make(name, sort);
+    await known.element.select();
+    return known;
+  }
+
+  async #make(name: string, sort: ElementSort): Promise<SimulatedChip> {
     const { folder, debugFirmware } = this.#parts;
     const cryptography = this.#parts.cryptography ?? sodiumCryptography;
     const storage = folder === undefined ? {} : this.#storage(join(folder, name));
@@ -64,7 +72,9 @@ export class ChipFactory {
     });
     const simulated = new SimulatedElement(appletOf(sort, debugFirmware === true), chip);
     const transport = new SimulatorTransport(simulated, name);
-    return { element: await Element.select(transport, APPLETS[sort]), simulated, transport };
+    const made = { element: await Element.select(transport, APPLETS[sort]), simulated, transport };
+    this.#chips.set(name, made);
+    return made;
   }
 
   #storage(path: string) {
@@ -74,6 +84,7 @@ export class ChipFactory {
   }
 
   close(): void {
+    this.#chips.clear();
     for (const folder of this.#folders.splice(0)) folder.close();
   }
 }

@@ -206,14 +206,14 @@ export class Element {
       return await this.#fetchAll((await this.#envelope(envelope)).status);
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
-      return this.#deliverAgain(envelope);
+      return this.#deliverAgain(envelope, error);
     }
   }
 
-  async #deliverAgain(envelope: Uint8Array): Promise<Uint8Array[]> {
+  async #deliverAgain(envelope: Uint8Array, lost: TransportError): Promise<Uint8Array[]> {
     let status: number | undefined;
     try {
-      status = (await this.#repeating(() => this.#envelope(envelope))).status;
+      status = (await this.#repeating(() => this.#envelope(envelope), lost)).status;
     } catch (error) {
       if (!(error instanceof StatusWordError)) throw error;
       return this.#fetchAll(undefined).catch(() => {
@@ -249,7 +249,7 @@ export class Element {
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
       taken.length = 0;
-      return this.#repeating(() => this.#fetch(true));
+      return this.#repeating(() => this.#fetch(true), error);
     }
   }
 
@@ -262,14 +262,16 @@ export class Element {
     return this.client.send({ ...command, answerBytesMax: EXTENDED_ANSWER_BYTES_MAX });
   }
 
-  async #repeating(work: () => Promise<Response>): Promise<Response> {
-    for (let repeats = 0; ; repeats += 1) {
+  /** Tries again what was lost; when that does not help, the first loss is the one that says why. */
+  async #repeating(work: () => Promise<Response>, lost: TransportError): Promise<Response> {
+    for (let repeats = 0; repeats < REPEATS_MAX; repeats += 1) {
       try {
         return await work();
       } catch (error) {
-        if (!(error instanceof TransportError) || repeats === REPEATS_MAX) throw error;
+        if (!(error instanceof TransportError)) throw error;
       }
     }
+    throw lost;
   }
 
   // From the agencies, by any host.

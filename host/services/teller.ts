@@ -56,6 +56,8 @@ export interface TellerParts {
   /** Devices with a money module of role teller, and of role generator. */
   readonly teller: Device;
   readonly generator: Device;
+  /** Told why a customer was not served. */
+  readonly onFault?: (error: unknown) => void;
   /** Told of what the counter does, without account numbers. */
   readonly onEvent?: (event: {
     readonly kind: "withdrawal" | "deposit" | "issue" | "redeem";
@@ -88,14 +90,14 @@ export class TellerService implements BankConnection {
     const [theirs, ours] = inProcessLink();
     await this.#inTurn(() => this.#prepare(expected));
     // A customer that goes away or is refused is told so by its own module; the counter serves the next.
-    void this.#inTurn(() => this.serve(ours)).catch(() => undefined);
+    void this.#inTurn(() => this.serve(ours)).catch((error) => this.#parts.onFault?.(error));
     return theirs;
   }
 
   /** A connection for settling what an earlier one left open. */
   connectForResume(): PeerLink {
     const [theirs, ours] = inProcessLink();
-    void this.#inTurn(() => this.answerResume(ours)).catch(() => undefined);
+    void this.#inTurn(() => this.answerResume(ours)).catch((error) => this.#parts.onFault?.(error));
     return theirs;
   }
 
@@ -140,7 +142,8 @@ export class TellerService implements BankConnection {
       await this.redeemDeposited();
       return transfer;
     } catch (error) {
-      await this.recover();
+      // What ended badly says more than what could not be recovered from it; the next start recovers again.
+      await this.recover().catch((fault) => this.#parts.onFault?.(fault));
       throw error;
     }
   }
@@ -268,6 +271,23 @@ export class TellerService implements BankConnection {
   async #issued(payId: Uint8Array, money: Money): Promise<void> {
     await this.#parts.books.issue({ id: toHex(payId), amount: money.amount, unit: money.unit });
     this.#parts.onEvent?.({ kind: "issue", money });
+  }
+
+  /** What the books say became of notes that are no more: for the audit. */
+  async notesEnded(unit: Unit): Promise<{ redeemed: bigint; destroyed: bigint; unclaimed: bigint }> {
+    const rows = await this.#parts.database
+      .selectFrom("bank_operation")
+      .select(["kind", "amount"])
+      .where("state", "=", "settled")
+      .where("kind", "in", ["redeem", "returned", "claim"])
+      .where("currency", "=", BigInt(unit.currency))
+      .where("exponent", "=", BigInt(unit.exponent))
+      .execute();
+    // Summed here: a sum in the database leaves 64 bits as a float.
+    const sumOf = (...kinds: string[]) =>
+      rows.filter((row) => kinds.includes(row.kind)).reduce((sum, row) => sum + row.amount, 0n);
+    const unclaimed = await this.#parts.books.balance("unclaimed", unit);
+    return { redeemed: sumOf("redeem", "returned"), destroyed: sumOf("claim"), unclaimed };
   }
 
   // After a crash, and after every transaction that did not end well.

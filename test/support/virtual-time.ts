@@ -5,6 +5,9 @@ import { VirtualClock } from "../../simulator/time.js";
 
 export const START_SECONDS = 1_800_000_000n;
 
+/** Turns of the event loop in which nothing ended: books and databases answer within fewer. */
+const IDLE_TURNS = 25;
+
 export class VirtualTime implements Clock, Timers {
   readonly clock = new VirtualClock(Number(START_SECONDS) * 1000);
 
@@ -28,8 +31,9 @@ export class VirtualTime implements Clock, Timers {
       running = false;
     });
     while (running) {
-      await new Promise((resolve) => setImmediate(resolve));
-      await new Promise((resolve) => setImmediate(resolve));
+      for (let turn = 0; running && turn < IDLE_TURNS; turn += 1) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
       if (running && !this.clock.advanceToNext()) {
         await new Promise((resolve) => setTimeout(resolve, 1));
       }

@@ -1,0 +1,150 @@
+/** The card network of a world: in this process, or as a process of its own that is reached over TCP. */
+
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { fromHex } from "./codec/bytes.js";
+import { ed25519Signer } from "./crypto.js";
+import { AuthorizationNetwork } from "./services/authorization-network.js";
+import { type CardTransport, NetworkClient, type StanSequence } from "./services/network-client.js";
+import { type NetworkConfig, networkConfigText } from "./services/network-config.js";
+import type { NetworkSetup, NetworkTables } from "./services/network-tables.js";
+import { currencyCodes, unitOf } from "./units.js";
+import { tillName, type World } from "./world.js";
+import type { WorldPlan } from "./world-plan.js";
+
+export type NetworkMode = "in-process" | "process";
+
+export interface OpenNetwork {
+  readonly acquirer: string;
+  /** The line of one merchant to the network. */
+  transport(stans: StanSequence): CardTransport;
+  /** What an account has, where the network is in this process; elsewhere only its owner may ask. */
+  accountBalance(bank: string, number: string): Promise<{ available: bigint; held: bigint } | undefined>;
+  /** Faults in the network's books, where they can be seen from here. */
+  audit(): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+/** Every merchant of the sandbox has its account with the one acquirer. */
+const ACQUIRER = "42000001";
+const APPROVAL_DAYS = 3;
+const SUSPENSE_AFTER_SECONDS = 259_200n;
+const SWEEP_EVERY_MS = 60_000;
+const START_MS_MAX = 15_000;
+
+export function openNetwork(world: World): Promise<OpenNetwork> {
+  return world.parts.network === "process" ? openProcess(world) : openInProcess(world);
+}
+
+function configOf(world: World): NetworkConfig {
+  const { keySeed, chain } = world.state.network;
+  return {
+    root: world.agencies.agents.root,
+    keySeed: fromHex(keySeed),
+    chain: fromHex(chain),
+    exponents: new Map(currencyCodes().map((code) => [unitOf(code).currency, unitOf(code).exponent])),
+    approvalDays: APPROVAL_DAYS,
+    suspenseAfter_seconds: SUSPENSE_AFTER_SECONDS,
+    sweepEvery_ms: SWEEP_EVERY_MS,
+    setup: setupOf(world),
+  };
+}
+
+function setupOf(world: World): NetworkSetup {
+  const plan: WorldPlan = world.parts.plan;
+  return {
+    routes: plan.issuers.map(({ bin, bank }) => ({ bin, bank })),
+    accounts: plan.accounts,
+    cards: plan.customers.flatMap(({ cards, holder }) =>
+      cards.map(({ bank, number, account, status, dailyLimit }) => {
+        return { bank, number, expiry: plan.cardExpiry, holder, account, status, dailyLimit };
+      }),
+    ),
+    merchants: plan.merchants.map((merchant) => ({
+      acquirer: ACQUIRER,
+      merchant: merchant.number,
+      settlement: merchant.settlement,
+      agents: merchant.stock.map((_, index) => world.device(tillName(merchant.name, index)).agent.idHex),
+    })),
+    rates: plan.rates,
+  };
+}
+
+async function openInProcess(world: World): Promise<OpenNetwork> {
+  const { setup, keySeed, ...config } = configOf(world);
+  const network = await AuthorizationNetwork.open({
+    database: world.parts.home.database<NetworkTables>("network"),
+    clock: world.parts.clock,
+    signer: ed25519Signer(keySeed),
+    ...config,
+  });
+  await network.setUp(setup);
+  return {
+    acquirer: ACQUIRER,
+    transport: () => ({ exchange: (message) => network.handle(message) }),
+    accountBalance: (bank, number) => network.accountBalance(bank, number),
+    audit: () => network.audit(),
+    close: async () => undefined,
+  };
+}
+
+/** The network did not start. */
+export class NetworkStartError extends Error {
+  constructor(what: string) {
+    super(`The card network did not start: ${what}. No money moved. Run the command again.`);
+    this.name = "NetworkStartError";
+  }
+}
+
+async function openProcess(world: World): Promise<OpenNetwork> {
+  const { home, clock, timers } = world.parts;
+  const databaseFile = home.databaseFile("network");
+  if (databaseFile === undefined) throw new NetworkStartError("a process of its own needs a home in a folder");
+  home.write("network.json", networkConfigText(configOf(world)));
+  const main = fileURLToPath(new URL("./services/network-main.js", import.meta.url));
+  const config = `${home.place}/network.json`;
+  const child = spawn(process.execPath, [main, "--config", config, "--database", databaseFile], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const port = await portOf(child, world);
+  const clients: NetworkClient[] = [];
+  return {
+    acquirer: ACQUIRER,
+    transport: (stans) => {
+      const client = new NetworkClient({ port, acquirer: ACQUIRER, stans, clock, timers });
+      clients.push(client);
+      return client;
+    },
+    accountBalance: async () => undefined,
+    audit: async () => [],
+    close: async () => {
+      for (const client of clients) await client.close();
+      child.kill("SIGTERM");
+      await exited;
+    },
+  };
+}
+
+/** The port that the network's process announces in its first line. */
+function portOf(child: ReturnType<typeof spawn>, world: World): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const cancel = world.parts.timers.after(START_MS_MAX, () => {
+      child.kill("SIGKILL");
+      reject(new NetworkStartError("it took too long"));
+    });
+    let complaint = "";
+    child.stderr?.on("data", (chunk: Uint8Array) => {
+      complaint += new TextDecoder().decode(chunk);
+    });
+    child.once("exit", (code) => reject(new NetworkStartError(complaint.trim() || `it ended with code ${code}`)));
+    if (child.stdout === null) return;
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const event = JSON.parse(line) as { event?: string; port?: number };
+      if (event.event !== "ready" || event.port === undefined) return;
+      cancel();
+      resolve(event.port);
+    });
+  });
+}

@@ -1,0 +1,129 @@
+/** The sandbox economy as data: who is there, with which accounts, cards, terms and stock. */
+
+import type { Offer } from "./services/directory.js";
+import type { NetworkAccount, NetworkRate } from "./services/network-tables.js";
+import { parseMoney, unitOf } from "./units.js";
+
+export interface CardPlan {
+  readonly number: string;
+  readonly kind: "credit" | "debit";
+  readonly bank: string;
+  readonly account: string;
+  readonly status: "active" | "blocked" | "stolen";
+  /** In the account's unit. */
+  readonly dailyLimit: bigint;
+}
+
+export interface CustomerPlan {
+  readonly name: string;
+  readonly holder: string;
+  readonly cards: readonly CardPlan[];
+}
+
+export interface MerchantPlan {
+  readonly name: string;
+  readonly title: string;
+  /** Number under which the card network knows it. */
+  readonly number: string;
+  readonly settlement: { readonly bank: string; readonly number: string };
+  /** What each of its devices holds at the beginning. */
+  readonly stock: readonly (readonly string[])[];
+  readonly offers: readonly Offer[];
+}
+
+export interface WorldPlan {
+  /** Electronic money of this bank; what merchants have on deposit there. */
+  readonly bank: { readonly id: string; readonly deposits: readonly string[] };
+  /** Issuers of cards: their numbers' prefix, and the currency in which their accounts are kept. */
+  readonly issuers: readonly { readonly bank: string; readonly bin: string; readonly currency: string }[];
+  readonly accounts: readonly NetworkAccount[];
+  readonly merchants: readonly MerchantPlan[];
+  readonly customers: readonly CustomerPlan[];
+  readonly rates: readonly NetworkRate[];
+  /** Last month of every card, YYMM. */
+  readonly cardExpiry: string;
+}
+
+const usd = unitOf("USD");
+const eur = unitOf("EUR");
+const ISSUER = "meadow-bank";
+
+/** A card number: prefix, digits, and the check digit of ISO/IEC 7812. */
+export function cardNumber(bin: string, serial: number): string {
+  const digits = bin + String(serial).padStart(15 - bin.length, "0");
+  let sum = 0;
+  for (let i = 0; i < digits.length; i += 1) {
+    const digit = Number(digits[digits.length - 1 - i]);
+    const doubled = i % 2 === 0 ? digit * 2 : digit;
+    sum += doubled > 9 ? doubled - 9 : doubled;
+  }
+  return digits + ((10 - (sum % 10)) % 10);
+}
+
+function offer(direction: Offer["direction"], currency: string, rate: [bigint, bigint], fee: [bigint, bigint]): Offer {
+  return {
+    direction,
+    money: unitOf(currency),
+    account: usd,
+    rate: { numerator: rate[0], denominator: rate[1] },
+    feeFixed: fee[0],
+    feePermille: fee[1],
+  };
+}
+
+function account(number: string, opening: string): NetworkAccount {
+  const money = parseMoney(opening);
+  return { bank: ISSUER, number, unit: money.unit, opening: money.amount };
+}
+
+const CARDS = {
+  alice: cardNumber("400000", 1),
+  bob: cardNumber("400000", 2),
+  carol: cardNumber("400000", 3),
+} as const;
+
+function card(name: keyof typeof CARDS, kind: CardPlan["kind"], status: CardPlan["status"]): CardPlan {
+  return { number: CARDS[name], kind, bank: ISSUER, account: `current-${name}`, status, dailyLimit: 100_000n };
+}
+
+export const STANDARD_PLAN: WorldPlan = {
+  bank: { id: "harbour-bank", deposits: ["USD 5000.00", "EUR 5000.00"] },
+  issuers: [{ bank: ISSUER, bin: "400000", currency: "USD" }],
+  accounts: [
+    account("current-alice", "USD 800.00"),
+    account("current-bob", "USD 300.00"),
+    account("current-carol", "USD 20.00"),
+    account("settlement-alder", "USD 2000.00"),
+    account("settlement-birch", "USD 2000.00"),
+  ],
+  merchants: [
+    {
+      name: "alder",
+      title: "Alder Exchange",
+      number: "ALDER",
+      settlement: { bank: ISSUER, number: "settlement-alder" },
+      stock: [["USD 60.00", "EUR 80.00"], ["USD 120.00"]],
+      offers: [
+        offer("buy", "USD", [1n, 1n], [0n, 10n]),
+        offer("sell", "USD", [1n, 1n], [0n, 10n]),
+        offer("buy", "EUR", [109n, 100n], [0n, 10n]),
+        offer("sell", "EUR", [107n, 100n], [0n, 10n]),
+      ],
+    },
+    {
+      name: "birch",
+      title: "Birch Money",
+      number: "BIRCH",
+      settlement: { bank: ISSUER, number: "settlement-birch" },
+      stock: [["USD 100.00"]],
+      offers: [offer("buy", "USD", [1n, 1n], [75n, 0n]), offer("sell", "USD", [1n, 1n], [75n, 0n])],
+    },
+  ],
+  customers: [
+    { name: "alice", holder: "Alice Archer", cards: [card("alice", "debit", "active")] },
+    { name: "bob", holder: "Bob Baker", cards: [card("bob", "credit", "active")] },
+    { name: "carol", holder: "Carol Cooper", cards: [card("carol", "debit", "active")] },
+  ],
+  rates: [{ accountCurrency: usd.currency, currency: eur.currency, numerator: 108n, decimals: 2 }],
+  cardExpiry: "3112",
+};

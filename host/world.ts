@@ -1,0 +1,233 @@
+/**
+ * A whole sandbox economy: agencies, a bank with teller and generator, card issuers and network, an authority, merchants
+ * and customers, each with simulated chips that run the shipping firmware. It is made once and lives in its home.
+ */
+
+import { TYPE_PURCHASE } from "../firmware/protocol/messages.js";
+import { type Agencies, Agency } from "./agencies.js";
+import { Merchant, type MerchantEvent, type Terms } from "./applications/merchant.js";
+import { settleAgent } from "./applications/resume.js";
+import { type AuditLine, audit } from "./audit.js";
+import { Device } from "./device.js";
+import type { Home } from "./home.js";
+import type { CarriedEnvelope } from "./message-manager.js";
+import type { NoticeOf } from "./notices.js";
+import type { RandomSource } from "./randomness.js";
+import { BankBooks } from "./services/bank-books.js";
+import type { Clock, Timers } from "./services/clock.js";
+import { Directory, type Offer, priceOf } from "./services/directory.js";
+import { StanSequence } from "./services/network-client.js";
+import { Outbox, type OutboxTables } from "./services/outbox.js";
+import { TellerService, type TellerTables } from "./services/teller.js";
+import { sameUnit, type Unit, unitOf } from "./units.js";
+import { type NetworkMode, type OpenNetwork, openNetwork } from "./world-network.js";
+import type { CustomerPlan, MerchantPlan, WorldPlan } from "./world-plan.js";
+import { type DeviceRecord, readState, type WorldState } from "./world-state.js";
+
+export interface WorldParts {
+  readonly home: Home;
+  readonly plan: WorldPlan;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: RandomSource;
+  readonly network?: NetworkMode;
+  readonly onMerchantEvent?: (merchant: string, event: MerchantEvent) => void;
+  /** Sees every envelope of every device. */
+  readonly recorder?: (device: string, envelope: CarriedEnvelope) => void;
+}
+
+export interface Customer {
+  readonly plan: CustomerPlan;
+  readonly device: Device;
+}
+
+export interface Trader {
+  readonly plan: MerchantPlan;
+  readonly devices: readonly Device[];
+  readonly merchant: Merchant;
+  readonly outbox: Outbox;
+}
+
+/** There is no economy in this home yet. */
+export class NoWorldError extends Error {
+  constructor(place: string) {
+    super(`There is nothing in ${place} yet, so no money is affected. Run "tally init" first.`);
+    this.name = "NoWorldError";
+  }
+}
+
+/** Opens the economy in a home: every chip powered on and unlocked, every service's books open. */
+export class World {
+  readonly parts: WorldParts;
+  readonly state: WorldState;
+  readonly agencies: Agencies;
+  readonly devices = new Map<string, Device>();
+  readonly customers = new Map<string, Customer>();
+  readonly traders = new Map<string, Trader>();
+  books!: BankBooks;
+  bank!: TellerService;
+  directory!: Directory;
+  network!: OpenNetwork;
+
+  private constructor(parts: WorldParts, state: WorldState) {
+    this.parts = parts;
+    this.state = state;
+    this.agencies = { agents: new Agency(state.agencies.agents), modules: new Agency(state.agencies.modules) };
+  }
+
+  static async open(parts: WorldParts): Promise<World> {
+    const state = readState(parts.home);
+    if (state === undefined) throw new NoWorldError(parts.home.place);
+    const world = new World(parts, state);
+    for (const record of state.devices) world.devices.set(record.name, await world.#openDevice(record));
+    await world.#openBank();
+    world.network = await openNetwork(world);
+    for (const plan of parts.plan.merchants) world.traders.set(plan.name, await world.#openTrader(plan));
+    for (const plan of parts.plan.customers) {
+      world.customers.set(plan.name, { plan, device: world.device(plan.name) });
+    }
+    await world.#openDirectory();
+    return world;
+  }
+
+  device(name: string): Device {
+    const device = this.devices.get(name);
+    if (device === undefined) throw new UnknownNameError("device", name, [...this.devices.keys()]);
+    return device;
+  }
+
+  customer(name: string): Customer {
+    const customer = this.customers.get(name);
+    if (customer === undefined) throw new UnknownNameError("customer", name, [...this.customers.keys()]);
+    return customer;
+  }
+
+  trader(name: string): Trader {
+    const trader = this.traders.get(name);
+    if (trader === undefined) throw new UnknownNameError("merchant", name, [...this.traders.keys()]);
+    return trader;
+  }
+
+  /** The currency in which an issuer keeps its accounts. */
+  accountUnit(bank: string): Unit | undefined {
+    const issuer = this.parts.plan.issuers.find((each) => each.bank === bank);
+    return issuer === undefined ? undefined : unitOf(issuer.currency);
+  }
+
+  audit(): Promise<AuditLine[]> {
+    return audit([...this.devices.values()], [this.bank]);
+  }
+
+  /** After power loss or a crash: every agent follows its module, the bank its modules, the network the agents. */
+  async recover(): Promise<void> {
+    for (const { merchant, devices } of this.traders.values()) {
+      for (const device of devices) for (const outcome of await settleAgent(device)) await merchant.settle(outcome);
+      await merchant.recover();
+    }
+    for (const { device } of this.customers.values()) await settleAgent(device);
+    await this.bank.recover();
+  }
+
+  async close(): Promise<void> {
+    await this.bank.idle();
+    for (const { outbox } of this.traders.values()) await outbox.close();
+    await this.network.close();
+    await this.parts.home.close();
+  }
+
+  async #openDevice(record: DeviceRecord): Promise<Device> {
+    const { home, clock, timers } = this.parts;
+    const { recorder } = this.parts;
+    const device = new Device({
+      name: record.name,
+      ...(record.agent === undefined
+        ? {}
+        : { agent: (await home.chips.chip(`${record.name}.agent`, "agent")).element }),
+      ...(record.module === undefined
+        ? {}
+        : { module: (await home.chips.chip(`${record.name}.module`, "module")).element }),
+      clock,
+      timers,
+      ...(recorder === undefined ? {} : { recorder: (envelope: CarriedEnvelope) => recorder(record.name, envelope) }),
+    });
+    await device.unlock(record.pin);
+    return device;
+  }
+
+  async #openBank(): Promise<void> {
+    const database = this.parts.home.database<TellerTables>("bank");
+    this.books = await BankBooks.open(database, this.parts.clock);
+    const teller = this.device("teller");
+    const generator = this.device("generator");
+    this.bank = await TellerService.open({ books: this.books, database, teller, generator });
+  }
+
+  async #openTrader(plan: MerchantPlan): Promise<Trader> {
+    const { clock, timers, home, onMerchantEvent } = this.parts;
+    const database = home.database<OutboxTables>(`merchant-${plan.name}`);
+    const acquirer = this.network.acquirer;
+    const stans = await StanSequence.open(database, acquirer);
+    const transport = this.network.transport(stans);
+    const outbox = await Outbox.open({ database, transport, stans, acquirer, clock, timers });
+    const devices = plan.stock.map((_, index) => this.device(tillName(plan.name, index)));
+    const merchant = new Merchant({
+      name: plan.title,
+      devices,
+      terms: (asked) => this.#terms(plan, asked),
+      outbox,
+      terminal: "TILL",
+      merchantNumber: plan.number,
+      settlement: plan.settlement,
+      bank: this.bank,
+      bankAccount: (unit) => merchantAccount(plan.name, unit),
+      ...(onMerchantEvent === undefined
+        ? {}
+        : { onEvent: (event: MerchantEvent) => onMerchantEvent(plan.name, event) }),
+    });
+    return { plan, devices, merchant, outbox };
+  }
+
+  #terms(plan: MerchantPlan, asked: NoticeOf<"terms">): Terms | undefined {
+    const accountUnit = this.accountUnit(asked.bankId);
+    if (accountUnit === undefined) return undefined;
+    const direction = asked.type === TYPE_PURCHASE ? "buy" : "sell";
+    const offer = plan.offers.find(
+      (each: Offer) =>
+        each.direction === direction && sameUnit(each.money, asked.money.unit) && sameUnit(each.account, accountUnit),
+    );
+    const price = offer === undefined ? undefined : priceOf(offer, asked.money.amount);
+    if (offer === undefined || price === undefined) return undefined;
+    return {
+      fee: price.fee,
+      accountUnit,
+      rateNumerator: offer.rate.numerator,
+      rateDenominator: offer.rate.denominator,
+    };
+  }
+
+  async #openDirectory(): Promise<void> {
+    this.directory = await Directory.open(this.parts.home.database("directory"));
+    for (const { plan, devices } of this.traders.values()) {
+      const [first] = devices;
+      if (first === undefined) continue;
+      await this.directory.put({ id: first.agent.idHex, name: plan.title, address: plan.name, offers: plan.offers });
+    }
+  }
+}
+
+export class UnknownNameError extends Error {
+  constructor(what: string, name: string, known: readonly string[]) {
+    super(`There is no ${what} "${name}". No money moved. There are: ${known.join(", ")}.`);
+    this.name = "UnknownNameError";
+  }
+}
+
+/** A merchant's devices are numbered from 1. */
+export function tillName(merchant: string, index: number): string {
+  return `${merchant}-${index + 1}`;
+}
+
+/** Number of a merchant's deposit account at the bank. */
+export function merchantAccount(merchant: string, unit: Unit): string {
+  return `${merchant}-${unit.currency}`;
+}
