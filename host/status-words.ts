@@ -20,6 +20,10 @@ const SENTENCES: ReadonlyMap<number, string> = new Map([
     apdu.SW_NOT_ALLOWED,
     "There is nothing that this command could do now. No money moved. Look at the state of the device first.",
   ],
+  [
+    apdu.SW_BAD_SEAL,
+    "A message between the chips was altered or came out of turn, and was refused. No money moved. If it goes on, connect again and resume.",
+  ],
   [apdu.SW_SECURITY_STATUS, "The chip wants its PIN first. No money moved. Enter the PIN and run the command again."],
   [
     apdu.SW_BLOCKED,

@@ -5,7 +5,7 @@
  * Delivered as [list, security server certificate]; list = signed object over [1, version, date, [[id, reason]...]].
  *
  *     head   [ version u8 | list version u64 | entries u16 ]
- *     block  [ version u8 | up to 63 ids ]
+ *     block  [ version u8 | up to 16 ids ]
  */
 
 import { ID_BYTES, BAD_IDS_MAX, CERTIFICATE_BYTES_MAX } from "../protocol/limits";
@@ -20,14 +20,14 @@ import { equal } from "./memory";
 import { RECORD_BAD_IDS, RECORD_VERSION } from "./records";
 import { storeBegin, storeCommit, storePut, storeRead } from "./store";
 
-const BLOCK_IDS: u32 = 63;
-const BLOCK_BYTES: u32 = 1009;
+const BLOCK_IDS: u32 = 16;
+const BLOCK_BYTES: u32 = 257;
 const HEAD_BYTES: u32 = 11;
 /** BAD_IDS_MAX ids take this many blocks. */
-const BLOCKS_MAX: u32 = 3;
+const BLOCKS_MAX: u32 = 8;
 
 const head = memory.data(16, 8);
-const block = memory.data(1016, 8);
+const block = memory.data(264, 8);
 const reader = changetype<Reader>(memory.data(offsetof<Reader>(), 4));
 const signer = changetype<Certificate>(memory.data(offsetof<Certificate>(), 8));
 

@@ -40,7 +40,7 @@ import {
 } from "./personalise";
 import { pinChange, pinForget, pinTries, pinUnblock, pinVerified, pinVerify } from "./pin";
 import { RECORD_PIN, RECORD_PUK } from "./records";
-import { SLOT_STORE } from "./slots";
+import { SLOT_FORMATTED, SLOT_STORE } from "./slots";
 import {
   STORE_BLANK,
   storeDigest,
@@ -87,8 +87,9 @@ export function commonBoot(): i32 {
 
 /** A chip with keys whose store is gone is no longer what its certificate says: its keys go too. */
 function mount(): i32 {
-  const kind = slotKind(SLOT_STORE);
+  const kind = slotKind(SLOT_FORMATTED);
   if (kind < 0) return kind;
+  // Nothing, or a first format that was cut: there is nothing yet that could be lost.
   if (kind == KEY_KIND_EMPTY) return format();
   const status = storeMount(SLOT_STORE);
   if (status != STORE_BLANK) return status;
@@ -97,8 +98,9 @@ function mount(): i32 {
 }
 
 function format(): i32 {
-  const status = slotGenerate(SLOT_STORE, KEY_KIND_SECRET);
-  return status < 0 ? status : storeFormat(SLOT_STORE);
+  let status = slotGenerate(SLOT_STORE, KEY_KIND_SECRET);
+  if (status >= 0) status = storeFormat(SLOT_STORE);
+  return status < 0 ? status : slotGenerate(SLOT_FORMATTED, KEY_KIND_SECRET);
 }
 
 export function isUsable(): bool {

@@ -12,11 +12,9 @@
 import { IO } from "./io";
 import { Writer } from "./cbor";
 import { ADDRESS_HOST, KIND_HOST } from "../protocol/messages";
-import { ENVELOPE_BYTES_MAX } from "../protocol/limits";
+import { ENVELOPE_BYTES_MAX, OUTBOX_BYTES } from "../protocol/limits";
 
-/** One envelope of the largest size, or some small ones, and a notice to the host beside them. */
-const OUTBOX_BYTES: u32 = 7680;
-const OUTBOX: usize = memory.data(7680, 8);
+const OUTBOX: usize = memory.data(OUTBOX_BYTES, 8);
 const LENGTH_BYTES: u32 = 4;
 const HEADER_BYTES: u32 = 6;
 
@@ -39,7 +37,7 @@ export function outboxRewind(): void {
 
 /** Starts an envelope; its body of at most `outboxCapacity()` bytes is written at the result. */
 export function outboxOpen(address: i32, kind: i32): usize {
-  assert(used + HEADER_BYTES <= OUTBOX_BYTES);
+  assert(used + HEADER_BYTES <= <u32>OUTBOX_BYTES);
   const at = OUTBOX + used;
   store<u8>(at, <u8>address, LENGTH_BYTES);
   store<u8>(at, <u8>kind, LENGTH_BYTES + 1);
@@ -48,7 +46,7 @@ export function outboxOpen(address: i32, kind: i32): usize {
 
 /** Bytes that the body started last may have. */
 export function outboxCapacity(): u32 {
-  const left = OUTBOX_BYTES - used - HEADER_BYTES;
+  const left = <u32>OUTBOX_BYTES - used - HEADER_BYTES;
   const most = <u32>ENVELOPE_BYTES_MAX - 2;
   return left < most ? left : most;
 }

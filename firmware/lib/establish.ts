@@ -13,12 +13,7 @@
  */
 
 import { KEY_BYTES } from "../platform/constants";
-import {
-  CLOCK_SKEW_SECONDS_MAX,
-  HANDSHAKE_PAYLOAD_BYTES_MAX,
-  CHAIN_BYTES_MAX,
-  ENVELOPE_BYTES_MAX,
-} from "../protocol/limits";
+import { CLOCK_SKEW_SECONDS_MAX, HANDSHAKE_PAYLOAD_BYTES_MAX, CHAIN_BYTES_MAX } from "../protocol/limits";
 import { PURPOSE_OUTCOME, PURPOSE_PAIRING, PURPOSE_TRANSACTION, TREE_AGENTS, TREE_MODULES } from "../protocol/kinds";
 import {
   REASON_CLOCK_SKEW,
@@ -49,6 +44,8 @@ import {
 import { SLOT_AGREEMENT, SLOT_EPHEMERAL } from "./slots";
 
 const HEADER_BYTES: u32 = 2;
+/** Room for the longest handshake message: what Noise adds is 96 bytes at most. */
+const HANDSHAKE_BYTES_MAX: u32 = HANDSHAKE_PAYLOAD_BYTES_MAX + 96;
 const PAYLOAD_VERSION: u64 = 1;
 /** "tallystick", version, tree, purpose, and the reference of 32 bytes or nothing. */
 const PROLOGUE = memory.data<u8>([
@@ -171,7 +168,7 @@ function write(step: u32, payloadLength: i32, out: usize): i32 {
   if (payloadLength < 0) return fail(payloadLength);
   store<u8>(out, <u8>purpose);
   store<u8>(out, <u8>step, 1);
-  const length = handshakeWrite(peer, payload, payloadLength, out + HEADER_BYTES, ENVELOPE_BYTES_MAX - 4);
+  const length = handshakeWrite(peer, payload, payloadLength, out + HEADER_BYTES, HANDSHAKE_BYTES_MAX);
   return length < 0 ? fail(length) : length + HEADER_BYTES;
 }
 

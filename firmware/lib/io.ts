@@ -8,26 +8,32 @@
  * - OUTBOX (envelope.ts): envelopes that wait to be fetched; kept until the next envelope is accepted.
  */
 
-export const IO: usize = memory.data(7609, 8);
-export const INBOUND: usize = memory.data(7616, 8);
-export const INBOUND_BYTES: u32 = 7616;
+import { IO_BYTES } from "../protocol/limits";
+
+export const IO: usize = memory.data(IO_BYTES, 8);
+export const INBOUND: usize = memory.data(IO_BYTES, 8);
+export const INBOUND_BYTES: u32 = IO_BYTES;
 
 /** Big-endian integers, as ISO 7816 and BER-TLV have them. */
 @inline export function load16(p: usize): u32 {
   return bswap<u16>(load<u16>(p));
 }
 
+
 @inline export function store16(p: usize, v: u32): void {
   store<u16>(p, bswap<u16>(<u16>v));
 }
+
 
 @inline export function store32(p: usize, v: u32): void {
   store<u32>(p, bswap<u32>(v));
 }
 
+
 @inline export function load64(p: usize): u64 {
   return bswap<u64>(load<u64>(p));
 }
+
 
 @inline export function store64(p: usize, v: u64): void {
   store<u64>(p, bswap<u64>(v));

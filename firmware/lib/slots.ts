@@ -7,4 +7,6 @@ export const SLOT_PERSONALISATION: u32 = 3; // opens personalisation
 export const SLOT_PAIRING: u32 = 4; // shared with the partner element of the same device
 export const SLOT_LOCK: u32 = 5; // from which the keys of locked transfers are made
 
+export const SLOT_FORMATTED: u32 = 6; // holds a key once the first format is complete
+
 export const SLOT_EPHEMERAL: u32 = 16; // volatile: the live handshake's ephemeral key

@@ -18,7 +18,7 @@ import { IO } from "../lib/io";
 import { logAmount, logBegin, logCommitted, logPayId, logPut } from "../lib/log";
 import { equalConstantTime, wipe } from "../lib/memory";
 import { storeBegin, storeCommit } from "../lib/store";
-import { NoteView, noteRead } from "./note";
+import { noteRead, view } from "./note";
 import { directoryLoad, noteBytes, noteSettle, noteTake, noteTakeRecords } from "./note-directory";
 import { issuedAdd } from "./note-issue";
 import { trailPut } from "./note-tree";
@@ -56,7 +56,6 @@ import { t } from "./transaction";
 
 const SECONDS_A_DAY: u64 = 86400;
 
-const view = changetype<NoteView>(memory.data(1024, 8));
 const key = memory.data(32, 8);
 const hash = memory.data(32, 8);
 

@@ -18,6 +18,7 @@
  *     whichever note has the most days, and nowhere does it save more: that note goes in part.
  */
 
+import { IO } from "../lib/io";
 import { CHOICE_EXACT_NOTES_MAX, HOPS_MAX, PACKET_NOTES_MAX, WALLET_NOTES_MAX } from "../protocol/limits";
 import { REASON_ARITHMETIC, REASON_INSUFFICIENT_FUNDS, REASON_TOO_MANY_NOTES } from "../protocol/reasons";
 
@@ -41,8 +42,8 @@ const SEARCH_STEPS_MAX: u32 = 40_000;
 const EXCHANGE_ROUNDS_MAX: u32 = 8;
 
 const CANDIDATE_BYTES: usize = (offsetof<Candidate>() + 7) & ~7;
-/** The table of WALLET_NOTES_MAX candidates. */
-export const CANDIDATES: usize = memory.data(CANDIDATE_BYTES * WALLET_NOTES_MAX, 8);
+/** The table of WALLET_NOTES_MAX candidates: in IO, which is scratch while a command runs. */
+export const CANDIDATES: usize = IO;
 
 /** The candidates that are worth something, as u8 indices, by falling residual: a position is a place in this table. */
 const positions: usize = memory.data(WALLET_NOTES_MAX);
@@ -77,14 +78,16 @@ export function candidate(i: u32): Candidate {
 }
 
 /**
- * Fills `part` of the first `count` candidates so that the parts add up to `amount`. The number of chosen notes, or
- * -REASON_INSUFFICIENT_FUNDS, -REASON_TOO_MANY_NOTES, -REASON_ARITHMETIC (an amount or residual of 2^63 or more).
+ * Fills `part` of the first `count` candidates so that the parts add up to `amount`, and clears it in all others. The
+ * number of chosen notes, or -REASON_INSUFFICIENT_FUNDS, -REASON_TOO_MANY_NOTES, -REASON_ARITHMETIC (an amount or residual
+ * of 2^63 or more).
  */
 export function chooseNotes(count: u32, amount: u64): i32 {
   // Sets have a bit for a note, class counts four bits for a class.
   assert(count <= <u32>WALLET_NOTES_MAX && WALLET_NOTES_MAX <= 64);
   assert(PACKET_NOTES_MAX <= 15 && CLASSES <= 16);
-  for (let i: u32 = 0; i < count; i++) candidate(i).part = 0;
+  // Of the whole table: who reads the choice looks at every entry, and those behind `count` hold what was there before.
+  for (let i: u32 = 0; i < <u32>WALLET_NOTES_MAX; i++) candidate(i).part = 0;
   amountWanted = amount;
   stepsLeft = SEARCH_STEPS_MAX;
   const status = sort(count);

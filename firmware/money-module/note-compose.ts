@@ -13,7 +13,7 @@ import { clockNow } from "../lib/clock";
 import { coseSign } from "../lib/cose";
 import { elementChain, elementChainLength, elementId } from "../lib/identity";
 import { SLOT_SIGNATURE } from "../lib/slots";
-import { issuerCertificate, issuerCertificateLength, lastTransfer, NOTE_VERSION, NoteView } from "./note";
+import { issuerCertificate, issuerCertificateLength, lastTransfer, NOTE_VERSION, NoteView, transfer } from "./note";
 import { earlierCertificate } from "./note-verify";
 
 /** What a record says that its note does not. */
@@ -72,7 +72,7 @@ export function composeHeld(w: Writer, view: NoteView, key: usize, n: NewTransfe
   const last = lastTransfer(view);
   const record = sign(last.record, last.recordLength, n);
   if (record < 0) return record;
-  const named = earlierCertificate(view, view.hops, elementId()) >= 0;
+  const named = isNamed(view);
   const knows = knowsIssuer(view);
   if (!named && !knows && view.issuers == <u32>NOTE_ISSUERS_MAX) return -REASON_NOTE_INVALID;
   // The byte string's header needs the length first, so the note is measured before it is written.
@@ -81,6 +81,15 @@ export function composeHeld(w: Writer, view: NoteView, key: usize, n: NewTransfe
   writeHeld(w, view, key, <u32>record, named, knows);
   assert(w.failed != 0 || w.at - start == heldLength(view, <u32>record, named, knows));
   return w.failed != 0 ? -w.failed : 0;
+}
+
+/** Whether the certificate that this module signs under stands in the note already. An older one of it would not do. */
+function isNamed(view: NoteView): bool {
+  const at = earlierCertificate(view, view.hops, elementId());
+  if (at < 0) return false;
+  const bytes = at == 0 ? view.generatorCertificate : transfer(view, at - 1).certificate;
+  const length = at == 0 ? view.generatorCertificateLength : transfer(view, at - 1).certificateLength;
+  return length == ownCertificateLength && memory.compare(bytes, ownCertificate, length) == 0;
 }
 
 function writeHeld(w: Writer, view: NoteView, key: usize, record: u32, named: bool, knows: bool): void {

@@ -31,20 +31,18 @@ const BLOCK_SHIFT: u32 = 4;
 export class Place {
   amount: u64;
   expiry: u64;
-  finalRedemption: u64;
   /** First half of the note id: enough to see that two notes may share a body. */
   idPrefix: u64;
-  length: u32;
+  length: u16;
   currency: u16;
   state: u8;
   hops: u8;
   exponent: u8;
   blocks: u8;
-  reserved: u16;
 }
 
-const PLACE_BYTES: u32 = 48;
-const PLACES = memory.data(3072, 8);
+const PLACE_BYTES: u32 = 32;
+const PLACES = memory.data(PLACE_BYTES * WALLET_NOTES_MAX, 8);
 const entry = memory.data(88, 8);
 
 export function place(i: u32): Place {
@@ -54,7 +52,7 @@ export function place(i: u32): Place {
 
 /** Reads the whole directory: at boot, and after every transaction that changed it or failed to. */
 export function directoryLoad(): i32 {
-  assert(offsetof<Place>() <= PLACE_BYTES && PLACE_BYTES * WALLET_NOTES_MAX == 3072);
+  assert(offsetof<Place>() <= PLACE_BYTES);
   memory.fill(PLACES, 0, PLACE_BYTES * WALLET_NOTES_MAX);
   for (let i: u32 = 0; i < <u32>WALLET_NOTES_MAX; i++) {
     const status = placeLoad(i);
@@ -77,9 +75,8 @@ export function placeLoad(i: u32): i32 {
   p.blocks = load<u8>(entry, 6);
   p.amount = load<u64>(entry, 8);
   p.expiry = load<u64>(entry, 16);
-  p.finalRedemption = load<u64>(entry, 24);
   p.idPrefix = load<u64>(entry, 32);
-  p.length = load<u32>(entry, 80);
+  p.length = <u16>load<u32>(entry, 80);
   return 0;
 }
 
@@ -208,7 +205,7 @@ export function noteDescribe(number: u32, w: Writer): bool {
     w.uint(p.exponent);
     w.uint(p.amount);
     w.uint(p.expiry);
-    w.uint(p.finalRedemption);
+    w.uint(load<u64>(entry, 24));
     w.uint(p.hops);
     w.uint(p.state);
     w.uint(i);

@@ -11,8 +11,8 @@
 
 import { HASH_BYTES } from "../platform/constants";
 import { sha256 } from "../platform/imports";
-import { HOPS_MAX, ID_BYTES, TRAIL_MAX, WALLET_NOTES_MAX } from "../protocol/limits";
-import { REASON_ARITHMETIC, REASON_DUPLICATE } from "../protocol/reasons";
+import { HOPS_MAX, ID_BYTES, IO_BYTES, TRAIL_MAX, WALLET_NOTES_MAX } from "../protocol/limits";
+import { REASON_ARITHMETIC, REASON_DUPLICATE, REASON_STORE_FAILURE } from "../protocol/reasons";
 import { IO } from "../lib/io";
 import { equal } from "../lib/memory";
 import { RECORD_VERSION } from "../lib/records";
@@ -24,15 +24,16 @@ import { RECORD_TRAIL, RECORD_TRAIL_HEAD } from "./records";
 export const TRAIL_BYTES: u32 = 73;
 export const TRAIL_HEAD_BYTES: u32 = 5;
 
-const held = changetype<NoteView>(memory.data(1024, 8));
+const held = changetype<NoteView>(memory.data(NOTE_VIEW_BYTES, 8));
 const trail = memory.data(80, 8);
 const head = memory.data(8, 8);
 const hash = memory.data(32, 8);
 
 /** For each place: where the held note leaves the history of the one on offer, what it took there, a mark of its record. */
 const BRANCH_BYTES: u32 = 24;
-const BRANCHES = memory.data(1536, 8);
-const NO_BRANCH: u64 = u64.MAX_VALUE;
+const MARK_BYTES: u32 = 12;
+const BRANCHES = memory.data(BRANCH_BYTES * WALLET_NOTES_MAX, 8);
+const NO_BRANCH: u32 = u32.MAX_VALUE;
 
 let nextTrail: u32 = 0;
 
@@ -61,7 +62,7 @@ export function trailPut(view: NoteView): i32 {
  * 0, -REASON_DUPLICATE, or an error of the store. Uses IO to read held notes, so the note on offer must not lie there.
  */
 export function treeCheck(view: NoteView): i32 {
-  assert(view.body < IO || view.body >= IO + 7609);
+  assert(view.body < IO || view.body >= IO + IO_BYTES);
   let status = againstTrail(view);
   if (status == 0) status = findBranches(view);
   for (let i: u32 = 0; i < view.hops && status == 0; i++) status = partsFit(view, i);
@@ -89,11 +90,11 @@ function againstTrail(view: NoteView): i32 {
 /** Finds, for every held note with the same body, the first record where it differs from the note on offer. */
 function findBranches(view: NoteView): i32 {
   for (let p: u32 = 0; p < <u32>WALLET_NOTES_MAX; p++) {
-    setBranch(p, NO_BRANCH, 0, 0);
+    setBranch(p, NO_BRANCH, 0);
     if (place(p).state == NOTE_NONE || place(p).idPrefix != load<u64>(view.noteId)) continue;
     const length = noteBytes(p, IO);
     if (length < 0) return length;
-    assert(noteRead(held, IO, length) == 0 && NOTE_VIEW_BYTES <= 1024);
+    assert(noteRead(held, IO, length) == 0);
     if (!sameBytes(held.body, held.bodyLength, view.body, view.bodyLength)) continue;
     const status = branch(view, p);
     if (status < 0) return status;
@@ -109,8 +110,8 @@ function branch(view: NoteView, p: u32): i32 {
     if (sameBytes(a.record, a.recordLength, b.record, b.recordLength)) continue;
     // Up to here one history, so the transferor is the same: two records need two counters.
     if (a.counter == b.counter) return -REASON_DUPLICATE;
-    setBranch(p, i, b.amount, load<u64>(b.record + b.recordLength - 8));
-    return 0;
+    setBranch(p, i, b.amount);
+    return sha256(b.record, b.recordLength, hash, HASH_BYTES) < 0 ? -REASON_STORE_FAILURE : setMark(p);
   }
   // What is held is the beginning of what is offered: a note that went away in part and the part comes back.
   // What is offered is the beginning of what is held: we have it already.
@@ -123,30 +124,34 @@ function partsFit(view: NoteView, i: u32): i32 {
   let sum = transfer(view, i).amount;
   for (let p: u32 = 0; p < <u32>WALLET_NOTES_MAX; p++) {
     const at = BRANCHES + p * BRANCH_BYTES;
-    if (load<u64>(at) != i || isCounted(p)) continue;
-    sum += load<u64>(at, 8);
+    if (load<u32>(at, 8) != i || isCounted(p)) continue;
+    sum += load<u64>(at);
     if (sum >> 63 != 0) return -REASON_ARITHMETIC;
     if (sum > whole) return -REASON_DUPLICATE;
   }
   return 0;
 }
 
-/** Several held notes may descend from one branch: it counts once. The mark is the end of the record's signature. */
+/** Several held notes may descend from one branch: it counts once. The mark is the start of the record's hash. */
 function isCounted(p: u32): bool {
   const at = BRANCHES + p * BRANCH_BYTES;
   for (let q: u32 = 0; q < p; q++) {
     const other = BRANCHES + q * BRANCH_BYTES;
-    if (load<u64>(other) == load<u64>(at) && load<u64>(other, 16) == load<u64>(at, 16)) return true;
+    if (load<u32>(other, 8) == load<u32>(at, 8) && equal(other + 12, at + 12, MARK_BYTES)) return true;
   }
   return false;
 }
 
-function setBranch(p: u32, depth: u64, amount: u64, mark: u64): void {
+function setMark(p: u32): i32 {
+  memory.copy(BRANCHES + p * BRANCH_BYTES + 12, hash, MARK_BYTES);
+  return 0;
+}
+
+function setBranch(p: u32, depth: u32, amount: u64): void {
   const at = BRANCHES + p * BRANCH_BYTES;
-  assert((BRANCH_BYTES * WALLET_NOTES_MAX == 1536 && depth == NO_BRANCH) || depth < <u64>HOPS_MAX);
-  store<u64>(at, depth);
-  store<u64>(at, amount, 8);
-  store<u64>(at, mark, 16);
+  assert(depth == NO_BRANCH || depth < <u32>HOPS_MAX);
+  store<u64>(at, amount);
+  store<u32>(at, depth, 8);
 }
 
 function sameBytes(a: usize, aLength: u32, b: usize, bLength: u32): bool {

@@ -140,36 +140,35 @@ function verifyTransfer(view: NoteView, i: u32): i32 {
   return coseVerify(SIGNED_TRANSFER, t.record, t.recordLength, certificate.signatureKey);
 }
 
-/** Where a subject's certificate stands before entry `i`: 0 the generator's, n that of entry n - 1, -1 nowhere. */
+/** Where a subject's latest certificate stands before entry `i`: 0 the generator's, n that of entry n - 1, -1 nowhere. */
 export function earlierCertificate(view: NoteView, i: u32, who: usize): i32 {
-  if (equal(view.generatorId, who, ID_BYTES)) return 0;
-  for (let earlier: u32 = 0; earlier < i; earlier++) {
-    if (transfer(view, earlier).certificate != 0 && equal(transferor(view, earlier), who, ID_BYTES)) return earlier + 1;
+  for (let earlier = i; earlier > 0; earlier--) {
+    const at = earlier - 1;
+    if (transfer(view, at).certificate != 0 && equal(transferor(view, at), who, ID_BYTES)) return earlier;
   }
-  return -1;
+  return equal(view.generatorId, who, ID_BYTES) ? 0 : -1;
 }
 
 /** Verifies a certificate of this note under one of its security servers, as of a date; leaves it in `certificate`. */
 function certify(view: NoteView, bytes: usize, length: u32, date: u64): i32 {
-  const status = certificateRead(bytes, length, certificate);
-  if (status < 0) return status;
-  for (let i: u32 = 0; i < view.issuers; i++) {
+  let status: i32 = -REASON_NOTE_INVALID;
+  for (let i: u32 = 0; i < view.issuers && status != 0; i++) {
     const server = issuerCertificate(view, i);
     const serverLength = issuerCertificateLength(view, i);
     if (certificateRead(server, serverLength, issuer) < 0) return -REASON_NOTE_INVALID;
+    if (certificateRead(bytes, length, certificate) < 0) return -REASON_NOTE_INVALID;
     if (!equal(issuer.id, certificate.issuer, ID_BYTES)) continue;
-    const key = rootKey(TREE_MODULES);
-    return certificateVerify(
+    status = certificateVerify(
       bytes,
       length,
       server,
       serverLength,
       rootId(TREE_MODULES),
-      key,
+      rootKey(TREE_MODULES),
       TREE_MODULES,
       date,
       certificate,
     );
   }
-  return -REASON_NOTE_INVALID;
+  return status;
 }

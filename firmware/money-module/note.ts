@@ -10,7 +10,14 @@
  */
 
 import { HASH_BYTES } from "../platform/constants";
-import { CERTIFICATE_BYTES_MAX, HOPS_MAX, ID_BYTES, NOTE_BYTES_MAX, NOTE_ISSUERS_MAX } from "../protocol/limits";
+import {
+  CERTIFICATE_BYTES_MAX,
+  HOPS_MAX,
+  ID_BYTES,
+  NOTE_BYTES_MAX,
+  NOTE_ISSUERS_MAX,
+  SECONDS_BITS,
+} from "../protocol/limits";
 import { REASON_HOP_LIMIT, REASON_MALFORMED, REASON_NOTE_INVALID, REASON_TOO_LONG } from "../protocol/reasons";
 import { Reader } from "../lib/cbor";
 import { cosePayload, cosePayloadLength } from "../lib/cose";
@@ -69,7 +76,10 @@ const TRANSFER_BYTES: u32 = (<u32>offsetof<TransferView>() + 7) & ~7;
 const ISSUER_BYTES: u32 = 8;
 const TRANSFERS_AT: u32 = VIEW_BYTES;
 const ISSUERS_AT: u32 = TRANSFERS_AT + TRANSFER_BYTES * HOPS_MAX;
-export const NOTE_VIEW_BYTES: u32 = 1024;
+export const NOTE_VIEW_BYTES: u32 = ISSUERS_AT + ISSUER_BYTES * NOTE_ISSUERS_MAX;
+
+/** The note that is being received, paid or settled. */
+export const view = changetype<NoteView>(memory.data(NOTE_VIEW_BYTES, 8));
 
 const reader = changetype<Reader>(memory.data(offsetof<Reader>(), 4));
 const inside = changetype<Reader>(memory.data(offsetof<Reader>(), 4));
@@ -94,7 +104,6 @@ export function issuerCertificateLength(view: NoteView, i: u32): u32 {
 
 /** Reads shape and sizes, nothing else: what is said may still be false. */
 export function noteRead(view: NoteView, note: usize, length: u32): i32 {
-  assert(ISSUERS_AT + ISSUER_BYTES * NOTE_ISSUERS_MAX <= NOTE_VIEW_BYTES);
   memory.fill(changetype<usize>(view), 0, NOTE_VIEW_BYTES);
   if (length > <u32>NOTE_BYTES_MAX) return -REASON_TOO_LONG;
   reader.begin(note, length);
@@ -151,7 +160,7 @@ function readRecord(t: TransferView): i32 {
   t.date = inside.uint();
   t.lock = inside.fixed(HASH_BYTES);
   if (inside.finish() < 0) return -REASON_MALFORMED;
-  return version == NOTE_VERSION && t.amount > 0 ? 0 : -REASON_NOTE_INVALID;
+  return version == NOTE_VERSION && t.amount > 0 && isDate(t.date) ? 0 : -REASON_NOTE_INVALID;
 }
 
 function readIssuers(view: NoteView): void {
@@ -186,10 +195,16 @@ function readBody(view: NoteView): i32 {
   view.generatorId = inside.fixed(ID_BYTES);
   if (inside.finish() < 0) return -REASON_MALFORMED;
   if (version != NOTE_VERSION || type != NOTE_TYPE_CASH || currency > 999 || exponent > 9) return -REASON_NOTE_INVALID;
+  if (!isDate(view.issued) || !isDate(view.finalRedemption)) return -REASON_NOTE_INVALID;
   if (view.value == 0 || view.issued >= view.expiry || view.expiry > view.finalRedemption) return -REASON_NOTE_INVALID;
   view.currency = <u32>currency;
   view.exponent = <u32>exponent;
   return 0;
+}
+
+/** Zero would mean "at no particular time" to whoever verifies certificates as of a date. */
+function isDate(seconds: u64): bool {
+  return seconds != 0 && seconds >> SECONDS_BITS == 0;
 }
 
 /** Who made transfer `i`: the generator, or the transferee of the one before. */

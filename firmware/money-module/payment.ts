@@ -33,7 +33,7 @@ import { linkChangeKey } from "../lib/link";
 import { peerAgentR } from "../lib/establish";
 import { candidate, chooseNotes } from "./note-choice";
 import { composeFresh, composeHeld, NewTransfer } from "./note-compose";
-import { NoteView, noteRead, lastTransfer } from "./note";
+import { lastTransfer, noteRead, view } from "./note";
 import { BODY, issueBody, issuedRoom } from "./note-issue";
 import {
   directoryFree,
@@ -81,10 +81,12 @@ import { t } from "./transaction";
 export const PLACE_FRESH: u32 = 255;
 const SECONDS_A_DAY: u64 = 86400;
 
-const view = changetype<NoteView>(memory.data(1024, 8));
 const next = changetype<NewTransfer>(memory.data(offsetof<NewTransfer>(), 8));
 const key = memory.data(32, 8);
 const hash = memory.data(32, 8);
+
+/** How many notes the last choice was made from. */
+let candidates: u32 = 0;
 
 // Amounts.
 
@@ -133,6 +135,7 @@ export function writeTerms(w: Writer): void {
 export function fundsCheck(amount: u64, currency: u32, exponent: u32): i32 {
   if (elementRole() == ROLE_GENERATOR) return issuedRoom(currency, exponent, amount);
   let count: u32 = 0;
+  candidates = 0;
   const now = clockNow();
   for (let i: u32 = 0; i < <u32>WALLET_NOTES_MAX; i++) {
     const p = place(i);
@@ -146,6 +149,7 @@ export function fundsCheck(amount: u64, currency: u32, exponent: u32): i32 {
     c.index = i;
     count += 1;
   }
+  candidates = count;
   return chooseNotes(count, amount);
 }
 
@@ -407,7 +411,7 @@ function newRecord(state: u32): void {
 }
 
 function addChosen(): void {
-  for (let i: u32 = 0; i < <u32>WALLET_NOTES_MAX; i++) {
+  for (let i: u32 = 0; i < candidates; i++) {
     const c = candidate(i);
     if (c.part != 0) pendingAddItem(c.index, c.part);
   }

@@ -1,9 +1,11 @@
 /** The one table of limits, shared by firmware and host. Sizes in bytes unless the name says otherwise. */
 
-/** I/O buffer of an applet: the longest CTAPHID message. */
-export const IO_BYTES: i32 = 7609;
+/** I/O buffer of an applet: one envelope as an extended command. CTAPHID would carry 7609. */
+export const IO_BYTES: i32 = 6400;
 /** Longest envelope, header included: it travels in one chained or extended command. */
-export const ENVELOPE_BYTES_MAX: i32 = 7168;
+export const ENVELOPE_BYTES_MAX: i32 = 6272;
+/** Envelopes that wait to be fetched: one of the largest, and notices beside it. */
+export const OUTBOX_BYTES: i32 = 6848;
 /** Identifiers of subjects, notes, tickets. */
 export const ID_BYTES: i32 = 16;
 /** Monetary amounts stay below 2^63, so that a sum of two never wraps. */
@@ -25,7 +27,7 @@ export const CHAIN_BYTES_MAX: i32 = 656;
 /** Transfer records in a note, the one on offer included. */
 export const HOPS_MAX: i32 = 10;
 /** A note with all its records, signatures, keys and certificates. */
-export const NOTE_BYTES_MAX: i32 = 6400;
+export const NOTE_BYTES_MAX: i32 = 6144;
 /** Different security servers whose certificates one note may carry. */
 export const NOTE_ISSUERS_MAX: i32 = 3;
 /** Notes that one payment moves. */
@@ -72,12 +74,12 @@ export const QUERIES_MAX: i32 = 3;
 /** Refused messages after which a session ends. */
 export const SESSION_ERRORS_MAX: i32 = 8;
 /** Payload of one handshake message: a chain of certificates, date and time, and what the purpose adds. */
-export const HANDSHAKE_PAYLOAD_BYTES_MAX: i32 = 1024;
+export const HANDSHAKE_PAYLOAD_BYTES_MAX: i32 = 768;
 
 /** One record of the flash store. */
 export const STORE_VALUE_BYTES_MAX: i32 = 1024;
 /** Records in the store. */
-export const STORE_RECORDS_MAX: i32 = 768;
+export const STORE_RECORDS_MAX: i32 = 672;
 /** Records that one transaction writes or deletes. */
 export const STORE_TRANSACTION_RECORDS_MAX: i32 = 96;
 /** Deletions that one transaction can always make, however full the store is. */
