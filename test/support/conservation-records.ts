@@ -1,0 +1,65 @@
+/**
+ * The records in a module's store, read from its flash by the store's own code, beside the running applet: what a rollback
+ * must leave exactly as it was.
+ */
+
+import { toHex } from "../../host/codec/bytes.js";
+import type { Chip } from "../../simulator/chip.js";
+import { type LoadedModule, loadModule, testChip } from "./firmware.js";
+import type { ModuleDevice } from "./modules.js";
+import type { StoreExports } from "./store-driver.js";
+
+/** SLOT_STORE of firmware/lib/slots.ts. */
+const SLOT_STORE = 2;
+const VALUE_BYTES_MAX = 1024;
+/** Types that an abort may write: clock, log, and the transferor's counter (docs/PROTOCOLS.md, section 1, rollback). */
+const TYPE_CLOCK = 0x03;
+const TYPE_LOG = 0x06;
+const TYPE_COUNTER = 0x13;
+const MAY_CHANGE: ReadonlySet<number> = new Set([TYPE_CLOCK, TYPE_LOG, TYPE_COUNTER]);
+
+export type Records = ReadonlyMap<number, string>;
+
+export class RecordReader {
+  readonly #twin: Chip;
+  readonly #module: LoadedModule<StoreExports>;
+  readonly #pristine: Uint8Array;
+
+  private constructor(twin: Chip, module: LoadedModule<StoreExports>) {
+    this.#twin = twin;
+    this.#module = module;
+    this.#pristine = new Uint8Array(module.memory.buffer).slice();
+  }
+
+  static async create(): Promise<RecordReader> {
+    const twin = testChip("record reader");
+    return new RecordReader(twin, await loadModule<StoreExports>("store", twin, "release"));
+  }
+
+  /** Key to value, both of which a power cut at this moment would leave. */
+  read(module: ModuleDevice): Records {
+    this.#twin.restore(module.simulated.chip.snapshot());
+    new Uint8Array(this.#module.memory.buffer).set(this.#pristine);
+    const store = this.#module.exports;
+    const mounted = store.storeMount(SLOT_STORE);
+    if (mounted !== 0) throw new Error(`the store of ${module.device.name} cannot be mounted: ${mounted}`);
+    const room = this.#module.allocate(VALUE_BYTES_MAX);
+    const records = new Map<number, string>();
+    for (let key = store.storeNext(0, -1) >>> 0; key !== 0; key = store.storeNext(key, -1) >>> 0) {
+      const length = store.storeRead(key, 0, room, VALUE_BYTES_MAX);
+      if (length < 0) throw new Error(`record ${key.toString(16)} of ${module.device.name} cannot be read: ${length}`);
+      records.set(key, toHex(this.#module.read(room, length)));
+    }
+    this.#module.release();
+    return records;
+  }
+}
+
+/** Records that differ and that an abort may not touch, by key. */
+export function changedRecords(before: Records, after: Records): string[] {
+  const changed: string[] = [];
+  for (const key of new Set([...before.keys(), ...after.keys()])) {
+    if (!MAY_CHANGE.has(key >>> 24) && before.get(key) !== after.get(key)) changed.push(key.toString(16));
+  }
+  return changed;
+}
