@@ -18,7 +18,6 @@ import {
   REASON_ARITHMETIC,
   REASON_BAD_SIGNATURE,
   REASON_RECEIPT_INVALID,
-  REASON_TICKET_EXPIRED,
   REASON_WRONG_ROLE,
 } from "../firmware/protocol/reasons.js";
 import { CodecError } from "../host/codec/errors.js";
@@ -251,7 +250,7 @@ describe("the network's approval", () => {
   it("starts no payment after its last day", () => {
     chipRead(ticketOf(receipt));
     chipApproval(signApproval(approval, network.signer));
-    expect(chip.exports.matches(BigInt(NOW + DAY + 1))).toBe(-REASON_TICKET_EXPIRED);
+    expect(chip.exports.matches(BigInt(NOW + DAY + 1))).toBe(-REASON_APPROVAL_INVALID);
     expect(() => checkApproval(approval, receipt, hash, NOW + DAY)).not.toThrow();
     expect(() => checkApproval(approval, receipt, hash, NOW + DAY + 1)).toThrow(CodecError);
   });

@@ -15,13 +15,7 @@ import { cosePayload, cosePayloadLength, coseVerify } from "../lib/cose";
 import { equal } from "../lib/memory";
 import { ROLE_NETWORK, SIGNED_APPROVAL, TREE_AGENTS } from "../protocol/kinds";
 import { SECONDS_BITS, TEXT_BYTES_MAX } from "../protocol/limits";
-import {
-  REASON_APPROVAL_INVALID,
-  REASON_MALFORMED,
-  REASON_TICKET_EXPIRED,
-  REASON_VERSION,
-  REASON_WRONG_ROLE,
-} from "../protocol/reasons";
+import { REASON_APPROVAL_INVALID, REASON_MALFORMED, REASON_VERSION, REASON_WRONG_ROLE } from "../protocol/reasons";
 import { Receipt } from "./receipt";
 
 const APPROVAL_VERSION: u64 = 1;
@@ -109,7 +103,7 @@ export function approvalMatches(approval: Approval, receipt: Receipt, receiptHas
     approval.accountCurrency == receipt.accountCurrency &&
     approval.accountExponent == receipt.accountExponent;
   if (!same) return -REASON_APPROVAL_INVALID;
-  return now > approval.lastDay ? -REASON_TICKET_EXPIRED : 0;
+  return now > approval.lastDay ? -REASON_APPROVAL_INVALID : 0;
 }
 
 /** SHA-256 of all bytes of an approval, by which outcomes name it. */

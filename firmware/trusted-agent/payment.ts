@@ -39,7 +39,7 @@ import {
   REASON_TOO_LONG,
   REASON_UNEXPECTED,
 } from "../protocol/reasons";
-import { doubt, moduleAborted, toldReason } from "./abort";
+import { abort, doubt, moduleAborted, reasonOf, toldReason } from "./abort";
 import { acknowledgeAll } from "./acknowledge";
 import { Approval, approvalHash, approvalMatches, approvalRead, APPROVAL_BYTES_MAX, approvalVerify } from "./approval";
 import { commit } from "./commit";
@@ -117,7 +117,10 @@ function keepApproval(): i32 {
   return result < 0 ? result : approvalMatches(approval, receipt, RECEIPT_HASH, clockNow());
 }
 
-/** COMMAND_AUTHORIZED at B (798-806, 811-817). What is not the network's word is refused and changes nothing. */
+/**
+ * COMMAND_AUTHORIZED at B (798-806, 811-817). What is not the network's word is refused and changes nothing; its word that
+ * does not match the receipt ends the transaction.
+ */
 export function authorized(): i32 {
   const result = takeApproval();
   const chain = approvalAt + approvalLength;
@@ -125,13 +128,14 @@ export function authorized(): i32 {
   const ended = incomingEnd(3);
   if (result < 0 || ended < 0) return result < 0 ? result : ended;
   accept();
-  return passApproval(chain, length);
+  const passed = passApproval(chain, length);
+  return passed < 0 ? abort(reasonOf(passed), false) : 0;
 }
 
 /** `chain`: the message's last item as it came, header included. */
 function passApproval(chain: usize, length: u32): i32 {
   const kept = keepApproval();
-  if (kept < 0) return -abortedReason(kept);
+  if (kept < 0) return kept;
   if (transaction.type != TYPE_PURCHASE) {
     const w = compose(AGENT_AUTHORIZED, 3);
     w.bytes(approvalAt, approvalLength);
@@ -147,10 +151,6 @@ function passApproval(chain: usize, length: u32): i32 {
   w.raw(chain, length);
   stateSet(STATE_PAYMENT_READY);
   return sendToPeer();
-}
-
-function abortedReason(error: i32): i32 {
-  return error > -100 ? -error : REASON_APPROVAL_INVALID;
 }
 
 /** AGENT_AUTHORIZED at A (806-808): a sale; A says PAYMENT (520-524). */

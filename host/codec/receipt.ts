@@ -21,7 +21,6 @@ import {
   REASON_APPROVAL_INVALID,
   REASON_ARITHMETIC,
   REASON_RECEIPT_INVALID,
-  REASON_TICKET_EXPIRED,
   REASON_VERSION,
   REASON_WRONG_ROLE,
 } from "../../firmware/protocol/reasons.js";
@@ -207,7 +206,7 @@ export function checkApproval(approval: Approval, receipt: Receipt, receiptHash:
     approval.authorization === receipt.authorization &&
     sameUnit(approval.accountUnit, receipt.accountUnit);
   if (!same) throw new CodecError("approval: says something else than the receipt", REASON_APPROVAL_INVALID);
-  if (now > approval.lastDay) throw new CodecError("approval: its last day is over", REASON_TICKET_EXPIRED);
+  if (now > approval.lastDay) throw new CodecError("approval: its last day is over", REASON_APPROVAL_INVALID);
 }
 
 /** By this hash outcomes name an approval. */

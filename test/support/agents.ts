@@ -71,7 +71,7 @@ export class AgentWorld {
     this.agencies = { agents: new Agency(secrets.agents), modules: new Agency(secrets.modules) };
     this.#chips = new ChipFactory({
       clock: this.time.clock,
-      debugFirmware: process.env["TALLY_DEBUG_FIRMWARE"] !== undefined,
+      debugFirmware: process.env.TALLY_DEBUG_FIRMWARE !== undefined,
       randomness: (name) => new SeededRandomness(sodiumCryptography, `${seed} ${name}`),
     });
     const signer = ed25519Signer(new Uint8Array(32).fill(0x77));
