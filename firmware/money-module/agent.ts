@@ -16,7 +16,8 @@ import { equal } from "../lib/memory";
 import { abortOffer, abortTransaction } from "./abort";
 import { acknowledge } from "./commit";
 import { innerTake } from "./module";
-import { consent, dissent, fundsCheck, takeAmount } from "./payment";
+import { consent, dissent, takeAmount } from "./payment";
+import { fundsFor } from "./funds";
 import { PENDING_DOUBT, PENDING_OFFERED, pendingFind, pendingState } from "./pending";
 import { agentMessage, handshakeRoom, sendAgent, sendHandshake } from "./routing";
 import * as T from "./transaction";
@@ -57,7 +58,7 @@ function funds(): i32 {
   const currency = reader.uint();
   const exponent = reader.uint();
   if (reader.finish() < 0 || !T.isFree()) return -REASON_MALFORMED;
-  const enough = currency <= 999 && exponent <= 9 && fundsCheck(sum, <u32>currency, <u32>exponent) >= 0;
+  const enough = currency <= 999 && exponent <= 9 && fundsFor(sum, <u32>currency, <u32>exponent, false) >= 0;
   agentMessage(M.LINK_FUNDS_ANSWER, 2).bool(enough);
   return sendAgent(false);
 }

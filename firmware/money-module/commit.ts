@@ -22,7 +22,7 @@ import { noteRead, view } from "./note";
 import { directoryLoad, noteBytes, noteSettle, noteTake, noteTakeRecords } from "./note-directory";
 import { issuedAdd } from "./note-issue";
 import { trailPut } from "./note-tree";
-import { PLACE_FRESH } from "./payment";
+import { PLACE_FRESH } from "./transfer-notes";
 import {
   FLAG_ACKNOWLEDGED,
   FLAG_CONFIRMED,

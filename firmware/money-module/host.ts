@@ -27,7 +27,10 @@ import { pinVerified } from "../lib/pin";
 import { abortTransaction } from "./abort";
 import { acknowledge } from "./commit";
 import { verdict } from "./module";
-import { consent, dissent, fundsCheck, offer, offerFresh, readTerms, takeAmount } from "./payment";
+import { consent, dissent, takeAmount } from "./payment";
+import { fundsFor } from "./funds";
+import { readTerms } from "./terms";
+import { offer, offerFresh } from "./transfer-notes";
 import { pendingFind } from "./pending";
 import { redeemDone, redeemStart } from "./redeem";
 import { handshakeRoom, sendHandshake } from "./routing";
@@ -112,7 +115,7 @@ function begin(number: i32, terms: bool, initiator: bool): i32 {
   t.order = orderOf(number, terms);
   t.payer = number == M.COMMAND_PAY ? 1 : 0;
   if (t.order == T.ORDER_PAY) {
-    const funds = fundsCheck(t.amount, t.currency, t.exponent);
+    const funds = fundsFor(t.amount, t.currency, t.exponent, true);
     if (funds < 0) return funds;
   }
   const purpose = number == M.COMMAND_OUTCOME ? PURPOSE_OUTCOME : PURPOSE_TRANSACTION;

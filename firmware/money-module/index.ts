@@ -3,7 +3,7 @@
  * is in its certificate.
  *
  * What enters: a command in the I/O buffer. What leaves: the response. Read transaction.ts first, then module.ts; a payment
- * from its first message to its last is payment.ts and commit.ts.
+ * from its first message to its last is payment.ts, transfer-notes.ts, receive-notes.ts, commit.ts.
  */
 
 import {
@@ -40,7 +40,8 @@ import { INBOUND, IO } from "../lib/io";
 import { personalisationOpen, responseLength } from "../lib/personalise";
 import { RECORD_PARAMETERS, RECORD_VERSION } from "../lib/records";
 import { storeAbort } from "../lib/store";
-import { envelope, moduleBoot } from "./module";
+import { envelope } from "./dispatch";
+import { moduleBoot } from "./module";
 import { getData, readRecord } from "./inquiries";
 import { directoryLoad } from "./note-directory";
 import { parametersRead } from "./note-issue";

@@ -1,84 +1,49 @@
 /**
- * The money module's session manager: takes an envelope, finds what it means in the state the transaction is in
- * (transaction.ts), and lets payment.ts, commit.ts, outcome.ts or abort.ts do it.
+ * The money module's session manager: takes what the module at the other end says, finds what it means in the state the
+ * transaction is in (transaction.ts), and lets payment.ts, transfer-notes.ts, receive-notes.ts, commit.ts, outcome.ts or abort.ts do it.
  *
- * `envelope` answers a status word. Whatever is refused without being part of a session leaves everything as it is; what is
- * wrong inside a session aborts the transaction, and the verdict travels under the session's key.
+ * What is refused without being part of a session leaves everything as it is; what is wrong inside a session aborts the
+ * transaction, and the verdict travels under the session's key.
  */
 
 import { KEY_BYTES, HASH_BYTES } from "../platform/constants";
-import {
-  SW_BAD_SEAL,
-  SW_CONDITIONS,
-  SW_MEMORY_FAILURE,
-  SW_NOT_ALLOWED,
-  SW_SECURITY_STATUS,
-  SW_WRONG_DATA,
-} from "../protocol/apdu";
-import { PURPOSE_OUTCOME, PURPOSE_PAIRING, PURPOSE_TRANSACTION } from "../protocol/kinds";
+import { SW_BAD_SEAL, SW_MEMORY_FAILURE, SW_NOT_ALLOWED, SW_WRONG_DATA } from "../protocol/apdu";
+import { PURPOSE_OUTCOME } from "../protocol/kinds";
 import * as M from "../protocol/messages";
-import { QUERIES_MAX } from "../protocol/limits";
 import {
   REASON_BAD_SEAL,
   REASON_MALFORMED,
-  REASON_NO_CLOCK,
   REASON_PEER,
   REASON_PENDING,
   REASON_REPEAT,
-  REASON_TIMEOUT,
   REASON_TOO_LONG,
   REASON_UNEXPECTED,
 } from "../protocol/reasons";
 import { Reader } from "../lib/cbor";
-import { isUsable, statusWaiting } from "../lib/dispatcher";
-import { noticeBegin, noticeEnd, outboxAdd, outboxClear, outboxRewind } from "../lib/envelope";
+import { statusWaiting } from "../lib/dispatcher";
+import { noticeBegin, noticeEnd, outboxClear, outboxRewind } from "../lib/envelope";
 import { establishTake, isInitiator, peer, peerCertificate, sessionPurpose } from "../lib/establish";
-import { linkAnswer, linkOpen, LINK_RANDOM_BYTES, linkTakeAsk } from "../lib/link";
 import { SESSION_OPEN, sessionHash, sessionOpen } from "../lib/noise";
-import { isPairing, pairTake } from "../lib/pairing";
-import { pinVerified } from "../lib/pin";
 import { abortTransaction, dropDoubt, recover } from "./abort";
-import { agentTake } from "./agent";
 import { commitPayer, confirm, keyFits, sendConfirm, sendKey, settlePayee } from "./commit";
-import { hostTake } from "./host";
 import { sendOpen, takeAnswer, takeClose, takeOpen } from "./outcome";
-import {
-  sendBareAcknowledge,
-  sessionOpenResponder,
-  takeAcknowledge,
-  takeIncorrect,
-  takeNext,
-  takeNote,
-  takeProposal,
-  takeRequest,
-  offer,
-} from "./payment";
 import { PENDING_COMMITTED, PENDING_DOUBT, PENDING_OFFERED, pendingLoad, pendingState, pendingWith } from "./pending";
 import { handshakeRoom, sendHandshake } from "./routing";
 import { TAG_BYTES } from "../platform/constants";
 import * as T from "./transaction";
 import { t } from "./transaction";
+import {
+  sendBareAcknowledge,
+  sessionOpenResponder,
+  takeAcknowledge,
+  takeIncorrect,
+  takeProposal,
+  takeRequest,
+} from "./payment";
+import { offer, takeNext } from "./transfer-notes";
+import { takeNote } from "./receive-notes";
 
 const reader = changetype<Reader>(memory.data(offsetof<Reader>(), 4));
-
-/** ENVELOPE: source address, kind, body. */
-export function envelope(data: usize, length: u32): i32 {
-  if (length < 2) return SW_WRONG_DATA;
-  const source: i32 = load<u8>(data);
-  const kind: i32 = load<u8>(data, 1);
-  const body = data + 2;
-  const bodyLength = length - 2;
-  if (source == M.ADDRESS_HOST && kind == M.KIND_HOST) return hostTake(body, bodyLength);
-  if (source == M.ADDRESS_HOST && kind == M.KIND_TIMEOUT && bodyLength == 0) return timeout();
-  if (source == M.ADDRESS_AGENT && kind == M.KIND_HANDSHAKE && isPairing(sessionPurpose())) {
-    return verdict(pairTake(body, bodyLength));
-  }
-  if (!isUsable()) return SW_CONDITIONS;
-  if (source == M.ADDRESS_AGENT && kind == M.KIND_LINK_OPEN) return verdict(linkAsked(body, bodyLength));
-  if (source == M.ADDRESS_AGENT && kind == M.KIND_LINK) return verdict(linkTake(body, bodyLength));
-  if (source == M.ADDRESS_PEER && t.viaAgent == 0) return verdict(innerTake(kind, body, bodyLength));
-  return SW_NOT_ALLOWED;
-}
 
 /**
  * What has become of an envelope, as a status word. Negative here means that it was refused as a whole and nothing
@@ -95,45 +60,8 @@ export function verdict(result: i32): i32 {
   return result == -REASON_MALFORMED ? SW_WRONG_DATA : SW_NOT_ALLOWED;
 }
 
-/** The host says that the awaited reply has not come (text at fig. 6): ask again, in the end give up. */
-function timeout(): i32 {
-  if (T.isFree()) return SW_NOT_ALLOWED;
-  t.queries += 1;
-  if (t.queries <= <u32>QUERIES_MAX) {
-    outboxRewind();
-    return statusWaiting();
-  }
-  outboxClear();
-  return verdict(abortTransaction(REASON_TIMEOUT, false));
-}
-
-/** KIND_LINK_OPEN: the agent's random bytes, answered with the module's. */
-function linkAsked(body: usize, length: u32): i32 {
-  if (!pinVerified()) return -REASON_UNEXPECTED;
-  if (!T.isFree() && t.viaAgent == 0) return -REASON_UNEXPECTED;
-  const status = linkTakeAsk(body, length);
-  if (status < 0) return status;
-  outboxClear();
-  // A link that opens anew ends what the old one carried: the agent has forgotten it.
-  const ended = T.isFree() ? 0 : abortTransaction(REASON_PEER, false);
-  if (ended < 0) return ended;
-  outboxClear();
-  outboxAdd(M.ADDRESS_AGENT, M.KIND_LINK_OPEN, linkAnswer(), LINK_RANDOM_BYTES);
-  return 0;
-}
-
-/** KIND_LINK: opened in place, then by its number (agent.ts); what is wrong in it aborts. */
-function linkTake(body: usize, length: u32): i32 {
-  const got = linkOpen(body, length);
-  if (got < 0) return got;
-  outboxClear();
-  t.queries = 0;
-  const status = agentTake(body + 1, got);
-  return status == -REASON_REPEAT ? status : orAbort(status);
-}
-
 /** 0, or what the abort for this reason answers. A platform error aborts as well: no promise is made on a failing chip. */
-function orAbort(status: i32): i32 {
+export function orAbort(status: i32): i32 {
   if (status >= 0) return 0;
   outboxClear();
   return abortTransaction(status > -100 ? REASON_PEER : -status, false);

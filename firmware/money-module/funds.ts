@@ -1,0 +1,59 @@
+/** Note Directory, choosing (WO 96/41315 fig. 12, steps 568-570; fig. 20, step 1566): which notes may leave, and which shall. */
+
+import { ROLE_GENERATOR, ROLE_TELLER } from "../protocol/kinds";
+import { HOPS_MAX, WALLET_NOTES_MAX } from "../protocol/limits";
+import { clockNow } from "../lib/clock";
+import { peerCertificate } from "../lib/establish";
+import { elementRole } from "../lib/identity";
+import { candidate, chooseNotes } from "./note-choice";
+import { issuedRoom } from "./note-issue";
+import { NOTE_SPENDABLE, place } from "./note-directory";
+import { pendingAddItem } from "./pending";
+
+const SECONDS_A_DAY: u64 = 86400;
+
+/** How many notes the last choice was made from. */
+let candidates: u32 = 0;
+
+/** Steps 568-570: fills the candidates and tries. The number of notes, or why this peer cannot be paid. */
+export function fundsCheck(amount: u64, currency: u32, exponent: u32): i32 {
+  return fundsFor(amount, currency, exponent, peerCertificate.role == ROLE_TELLER);
+}
+
+/** The same before the peer is known: a teller would take every note, a subscriber only those that can go on. */
+export function fundsFor(amount: u64, currency: u32, exponent: u32, isTeller: bool): i32 {
+  if (elementRole() == ROLE_GENERATOR) return issuedRoom(currency, exponent, amount);
+  let count: u32 = 0;
+  candidates = 0;
+  const now = clockNow();
+  for (let i: u32 = 0; i < <u32>WALLET_NOTES_MAX; i++) {
+    const p = place(i);
+    if (p.state != NOTE_SPENDABLE || p.currency != currency || p.exponent != exponent) continue;
+    // A note that is expired or cannot take another hop waits for a teller.
+    if (!mayLeave(i, now, isTeller)) continue;
+    const c = candidate(count);
+    c.residual = p.amount;
+    c.hops = p.hops;
+    c.days = p.expiry > now ? <u32>((p.expiry - now) / SECONDS_A_DAY) : 0;
+    c.index = i;
+    count += 1;
+  }
+  candidates = count;
+  return chooseNotes(count, amount);
+}
+
+/** The transferee takes it: a subscriber below the hop limit and before expiry, a teller whatever fits the limits. */
+function mayLeave(i: u32, now: u64, isTeller: bool): bool {
+  const p = place(i);
+  if (p.hops >= <u32>HOPS_MAX) return false;
+  if (isTeller) return true;
+  return p.expiry > now && p.hops + 1 < <u32>HOPS_MAX;
+}
+
+/** The parts that the last choice gave, into the pending record. */
+export function addChosen(): void {
+  for (let i: u32 = 0; i < candidates; i++) {
+    const c = candidate(i);
+    if (c.part != 0) pendingAddItem(c.index, c.part);
+  }
+}
