@@ -108,7 +108,9 @@ export function noteRead(view: NoteView, note: usize, length: u32): i32 {
   if (length > <u32>NOTE_BYTES_MAX) return -REASON_TOO_LONG;
   reader.begin(note, length);
   reader.arrayOf(5);
-  if (reader.uint() != NOTE_VERSION) return -REASON_NOTE_INVALID;
+  const version = reader.uint();
+  if (reader.failed != 0) return -REASON_MALFORMED;
+  if (version != NOTE_VERSION) return -REASON_NOTE_INVALID;
   view.body = reader.bytes(1, BODY_BYTES_MAX);
   view.bodyLength = reader.length;
   view.generatorCertificate = reader.bytes(1, CERTIFICATE_BYTES_MAX);

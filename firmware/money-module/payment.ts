@@ -174,6 +174,8 @@ export function takeProposal(r: Reader): i32 {
   let status = readTerms(r);
   if (status < 0) return status;
   if (r.finish() < 0) return -REASON_MALFORMED;
+  // What a generator took it could never give away again.
+  if (elementRole() == ROLE_GENERATOR) return -REASON_NOT_PERMITTED;
   t.payer = 0;
   t.state = T.PROMPT;
   if (t.viaAgent == 0) {
