@@ -1,9 +1,13 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { meet } from "../../host/applications/deal.js";
+import type { MerchantEvent } from "../../host/applications/merchant.js";
+import { answerResume, resume } from "../../host/applications/resume.js";
 import { shop } from "../../host/applications/shop.js";
+import { type Disturbance, inProcessLink } from "../../host/communications.js";
+import type { Device } from "../../host/device.js";
 import { MemoryHome } from "../../host/home.js";
 import { parseMoney, unitOf } from "../../host/units.js";
-import type { World } from "../../host/world.js";
+import type { World, WorldParts } from "../../host/world.js";
 import { createWorld } from "../../host/world-init.js";
 import { STANDARD_PLAN } from "../../host/world-plan.js";
 import { SeededRandomness } from "../../simulator/randomness.js";
@@ -16,7 +20,10 @@ const yes = {
   confirmReceipt: () => true,
 };
 
-async function newWorld(seed = "world"): Promise<{ world: World; time: VirtualTime; random: SeededRandomness }> {
+async function newWorld(
+  seed = "world",
+  onMerchantEvent: NonNullable<WorldParts["onMerchantEvent"]> = () => undefined,
+): Promise<{ world: World; time: VirtualTime }> {
   const time = new VirtualTime();
   const random = new SeededRandomness(sodiumCryptography, seed);
   const home = new MemoryHome({
@@ -24,8 +31,10 @@ async function newWorld(seed = "world"): Promise<{ world: World; time: VirtualTi
     randomness: (name) => random.fork(name),
     debugFirmware: true,
   });
-  const world = await time.run(createWorld({ home, plan: STANDARD_PLAN, clock: time, timers: time, random }));
-  return { world, time, random };
+  const world = await time.run(
+    createWorld({ home, plan: STANDARD_PLAN, clock: time, timers: time, random, onMerchantEvent }),
+  );
+  return { world, time };
 }
 
 let opened: World | undefined;
@@ -56,4 +65,160 @@ describe("a purchase of electronic money", () => {
     const [best] = await shop(world.directory, "buy", parseMoney("USD 40.00"), unitOf("USD"));
     expect(best.merchant.name).toBe("Alder Exchange");
   });
+
+  test("in another currency, at the rate on the receipt", async () => {
+    const { world, time } = await newWorld();
+    opened = world;
+    const alice = world.customer("alice").device;
+    const { merchant } = world.trader("alder");
+    const { customer } = await time.run(
+      meet({ customer: alice, merchant, prompts: yes }, "buy", parseMoney("EUR 20.00")),
+    );
+    expect(customer).toMatchObject({ status: "fulfilled", value: { receipt: { authorization: { amount: 2_202n } } } });
+    expect((await alice.module.balances())[0]).toMatchObject({ unit: { currency: 978 }, spendable: 2_000n });
+    expect(await world.network.accountBalance("meadow-bank", "current-alice")).toMatchObject({ available: 77_798n });
+    expect((await world.audit()).every((line) => line.balanced)).toBe(true);
+  });
+
+  test("declined by the issuer: nothing moves, nothing stays reserved", async () => {
+    const { world, time } = await newWorld();
+    opened = world;
+    const { merchant, outbox } = world.trader("birch");
+    const carol = world.customer("carol").device;
+    const { customer, merchant: served } = await time.run(
+      meet({ customer: carol, merchant, prompts: yes }, "buy", parseMoney("USD 50.00")),
+    );
+    expect(customer.status === "rejected" && customer.reason).toMatchObject({ reason: 144 });
+    expect(served).toMatchObject({ status: "fulfilled", value: { outcome: "aborted" } });
+    expect(await carol.module.balances()).toEqual([]);
+    expect(await outbox.unfinished()).toEqual([]);
+    expect(await world.network.accountBalance("meadow-bank", "current-carol")).toEqual({ available: 2_000n, held: 0n });
+  });
+
+  test("the customer says no: to the merchant, to the cards, to the receipt", async () => {
+    const { world, time } = await newWorld();
+    opened = world;
+    const { merchant } = world.trader("birch");
+    const alice = world.customer("alice").device;
+    const refusals = [
+      { ...yes, confirmMerchant: () => false },
+      { ...yes, chooseCard: () => undefined },
+      { ...yes, confirmReceipt: () => false },
+    ];
+    for (const prompts of refusals) {
+      const { customer, merchant: served } = await time.run(
+        meet({ customer: alice, merchant, prompts }, "buy", parseMoney("USD 5.00")),
+      );
+      expect(customer.status).toBe("rejected");
+      expect(served).toMatchObject({ status: "fulfilled", value: { outcome: "aborted", reason: 143 } });
+    }
+    const { customer } = await time.run(
+      meet({ customer: alice, merchant, prompts: yes }, "buy", parseMoney("USD 5.00")),
+    );
+    expect(customer.status).toBe("fulfilled");
+  });
+
+  test("a merchant that runs short is refilled by its second device, then by its bank", async () => {
+    const events: MerchantEvent[] = [];
+    const { world, time } = await newWorld("short", (_merchant, event) => events.push(event));
+    opened = world;
+    const { merchant } = world.trader("alder");
+    const sides = { customer: world.customer("alice").device, merchant, prompts: yes };
+    for (const amount of ["USD 150.00", "USD 100.00"]) {
+      const { customer } = await time.run(meet(sides, "buy", parseMoney(amount)));
+      expect(customer.status, amount).toBe("fulfilled");
+    }
+    const refills = events.flatMap((event) => (event.kind === "refilled" ? [event.from] : []));
+    expect(refills).toEqual(["device", "bank"]);
+    expect((await world.audit()).every((line) => line.balanced)).toBe(true);
+  });
+
+  test("the merchant finds no money at all: the customer is told, the account is not touched", async () => {
+    const { world, time } = await newWorld();
+    opened = world;
+    const { merchant } = world.trader("birch");
+    const sides = { customer: world.customer("alice").device, merchant, prompts: yes };
+    const { customer } = await time.run(meet(sides, "buy", parseMoney("USD 5200.00")));
+    expect(customer.status === "rejected" && customer.reason).toMatchObject({ reason: 146 });
+    expect(await world.network.accountBalance("meadow-bank", "current-alice")).toEqual({
+      available: 80_000n,
+      held: 0n,
+    });
+  });
 });
+
+describe("a sale of electronic money", () => {
+  test("takes the notes and credits the account, less the fee", async () => {
+    const { world, time } = await newWorld();
+    opened = world;
+    const { merchant } = world.trader("birch");
+    const sides = { customer: world.customer("bob").device, merchant, prompts: yes };
+    await time.run(meet(sides, "buy", parseMoney("USD 30.00")));
+    const { customer } = await time.run(meet(sides, "sell", parseMoney("USD 12.00")));
+    expect(customer).toMatchObject({ status: "fulfilled", value: { receipt: { type: 2 } } });
+    expect((await sides.customer.module.balances())[0]?.spendable).toBe(1_800n);
+    const expected = 30_000n - 3_075n + 1_125n;
+    expect(await world.network.accountBalance("meadow-bank", "current-bob")).toEqual({ available: expected, held: 0n });
+    expect((await world.audit()).every((line) => line.balanced)).toBe(true);
+    expect(await world.network.audit()).toEqual([]);
+  });
+});
+
+describe("a connection that breaks in the middle of a purchase or sale", () => {
+  test("at any message: after resuming notes, account, receipt and books agree", { timeout: 120_000 }, async () => {
+    const { world, time } = await newWorld("broken");
+    opened = world;
+    const { merchant, outbox, devices } = world.trader("birch");
+    const [till] = devices;
+    if (till === undefined) throw new Error("birch has a till");
+    const { device: bob } = world.customer("bob");
+    await time.run(meet({ customer: bob, merchant, prompts: yes }, "buy", parseMoney("USD 40.00")));
+    let completed = 0;
+    let provisional = 0;
+    for (const direction of ["buy", "sell"] as const) {
+      for (let cutAt = 0; cutAt < 60; cutAt += 1) {
+        let count = 0;
+        const disturbance: Disturbance = () => ({ kind: count++ === cutAt ? "cut" : "deliver" });
+        const before = await holdings(world, bob);
+        const sides = { customer: bob, merchant, prompts: yes };
+        const link = { disturbance, timers: time };
+        const { customer } = await time.run(meet(sides, direction, parseMoney("USD 1.00"), link));
+        if (customer.status === "fulfilled" && customer.value.provisional) provisional += 1;
+        await time.run(settleOpen(world, bob, till));
+        const after = await holdings(world, bob);
+        const moved = after.notes - before.notes;
+        const paid = after.account - before.account;
+        const agreed = direction === "buy" ? [100n, -175n] : [-100n, 25n];
+        expect([moved, paid], `${direction} cut at ${cutAt}`).toEqual(moved === 0n ? [0n, 0n] : agreed);
+        if (moved !== 0n) completed += 1;
+        expect(after.held).toBe(0n);
+        expect(await outbox.unfinished(), `${direction} cut at ${cutAt}`).toEqual([]);
+        expect(await bob.module.pending()).toEqual([]);
+        expect(await till.module.pending()).toEqual([]);
+        if (count <= cutAt) break;
+      }
+    }
+    expect(completed).toBeGreaterThan(2);
+    expect(provisional).toBeGreaterThan(0);
+    expect((await world.audit()).every((line) => line.balanced)).toBe(true);
+    expect(await world.network.audit()).toEqual([]);
+  });
+});
+
+async function holdings(world: World, device: Device) {
+  const [balance] = await device.module.balances();
+  const account = await world.network.accountBalance("meadow-bank", "current-bob");
+  return { notes: balance?.spendable ?? 0n, account: account?.available ?? 0n, held: account?.held ?? 0n };
+}
+
+/** What the two hosts do when their devices meet again: outcome session, agents, network. */
+async function settleOpen(world: World, customer: Device, till: Device): Promise<void> {
+  const open = (await customer.module.pending()).length + (await till.module.pending()).length;
+  if (open > 0) {
+    const [near, far] = inProcessLink();
+    const [one, other] = await Promise.all([resume(customer, near), answerResume(till, far)]);
+    const { merchant } = world.trader("birch");
+    for (const outcome of [...one.outcomes, ...other.outcomes]) await merchant.settle(outcome);
+  }
+  await world.recover();
+}
