@@ -8,6 +8,9 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { MESSAGE_FAULTS, type MessageFault, type Strike } from "../support/faults.js";
 import { type Ends, FaultStage, judgeWords, SCENARIOS, type ScenarioName } from "../support/faults-scenarios.js";
 
+/** After every so many messages the payee spends what it was paid. */
+const SPENT_ON_EVERY = 4;
+
 let stage: FaultStage;
 
 beforeAll(async () => {
@@ -44,6 +47,7 @@ async function strikeAll(name: ScenarioName, fault: MessageFault, meet: (ends: E
       const isCommitted = await stage.judge(ends, before);
       judgeWords(outcomes, isCommitted);
       if (isCommitted) stands.push(where);
+      if (isCommitted && message.index % SPENT_ON_EVERY === 0) await stage.spendOn(ends);
     } catch (error) {
       throw new Error(`${where}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     }
@@ -67,5 +71,40 @@ describe.each(SCENARIOS)("%s", (name) => {
 
   test.each(MESSAGE_FAULTS)("%s of each message; then both resume as they are", async (fault) => {
     await strikeAll(name, fault, (ends) => stage.meet(ends));
+  });
+});
+
+/** The last messages of a payment: the payee's Ready, the payer's key, the payee's confirmation. */
+function lastMessages(messages: readonly Omit<Strike, "fault">[], payer: 0 | 1): Omit<Strike, "fault">[] {
+  const of = (direction: number) => messages.filter((message) => message.direction === direction);
+  return [...of(1 - payer).slice(-2), ...of(payer).slice(-1)];
+}
+
+describe.each([
+  ["payment", 0],
+  ["withdrawal", 1],
+  ["issue", 1],
+] as const)("the outcome session of a %s that was cut at Ready, at the key, at the confirmation", (name, payer) => {
+  test.each(MESSAGE_FAULTS)("%s of each of its messages; then another one", async (fault) => {
+    for (const broken of lastMessages(await messagesOf(name), payer)) {
+      const open = async () => {
+        const ends = stage.reset(name);
+        const before = await stage.before(ends);
+        await stage.run(name, ends, stage.link({ ...broken, fault: "cut" }));
+        return { ends, before };
+      };
+      const { sent } = await stage.meet((await open()).ends);
+      expect(sent[0] + sent[1]).toBe(7);
+      for (const direction of [0, 1] as const) {
+        for (let index = 0; index < sent[direction]; index += 1) {
+          const { ends, before } = await open();
+          const link = await stage.meet(ends, { direction, index, fault });
+          expect(link.hasStruck).toBe(true);
+          if (index % 2 === 0) await stage.restart(ends);
+          await stage.meet(ends);
+          await stage.judge(ends, before);
+        }
+      }
+    }
   });
 });

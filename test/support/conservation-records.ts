@@ -63,3 +63,11 @@ export function changedRecords(before: Records, after: Records): string[] {
   }
   return changed;
 }
+
+const KEY_COUNTER = 0x13000000;
+
+/** The value that the transferor's counter has next: [version | next u64], little-endian; 1 while there is no record. */
+export function transferCounter(records: Records): bigint {
+  const record = records.get(KEY_COUNTER);
+  return record === undefined ? 1n : Buffer.from(record, "hex").readBigUInt64LE(1);
+}

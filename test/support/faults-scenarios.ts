@@ -3,7 +3,8 @@
  */
 
 import { expect } from "vitest";
-import { ROLE_GENERATOR } from "../../firmware/protocol/kinds.js";
+import { ROLE_GENERATOR, ROLE_TELLER, ROLE_TRANSACTION } from "../../firmware/protocol/kinds.js";
+import { PACKET_NOTES_MAX } from "../../firmware/protocol/limits.js";
 import { LOG_RECEIVED, LOG_SENT, OUTCOME_COMMITTED } from "../../firmware/protocol/messages.js";
 import { deposit } from "../../host/applications/deposit.js";
 import { pay, payRequested } from "../../host/applications/pay.js";
@@ -18,7 +19,7 @@ import { Device } from "../../host/device.js";
 import { ReasonError } from "../../host/reasons.js";
 import { type Money, parseMoney } from "../../host/units.js";
 import { Conservation } from "./conservation.js";
-import { changedRecords, RecordReader, type Records } from "./conservation-records.js";
+import { changedRecords, RecordReader, type Records, transferCounter } from "./conservation-records.js";
 import { QUERY_AFTER_MS, type Strike, type StruckLink, struckLink } from "./faults.js";
 import { issue, type ModuleDevice, ModuleWorld, PIN, transfer } from "./modules.js";
 
@@ -27,6 +28,7 @@ export type ScenarioName = (typeof SCENARIOS)[number];
 
 /** 50, 20 and a part of another note. */
 const AMOUNT = parseMoney("72.00 USD");
+const NOTES_MIN = 3;
 /** Longer than any module asks, than any message is delayed: whoever still waits then waits for nobody. */
 const PATIENCE_MS = 30_000;
 
@@ -118,6 +120,8 @@ export class FaultStage {
   readonly #modules: ReadonlyMap<string, ModuleDevice>;
   readonly #beginning: ReadonlyMap<string, Uint8Array>;
   readonly #reader: RecordReader;
+  readonly #notes = new Map<string, bigint>();
+  #fresh: ReadonlyMap<string, ModuleDevice> = new Map();
 
   private constructor(world: ModuleWorld, modules: ReadonlyMap<string, ModuleDevice>, reader: RecordReader) {
     this.world = world;
@@ -154,6 +158,7 @@ export class FaultStage {
       fresh.set(name, { ...module, device: new Device(parts) });
     }
     this.conservation.reset();
+    this.#fresh = fresh;
     const at = (name: string) => fresh.get(name) as ModuleDevice;
     const payee = payer === initiator ? responder : initiator;
     return { initiator: at(initiator), responder: at(responder), payer: at(payer), payee: at(payee) };
@@ -170,7 +175,7 @@ export class FaultStage {
   }
 
   /** Two applications over one link, in virtual time. */
-  private async together<A, B>(
+  async together<A, B>(
     link: StruckLink,
     work: readonly [Promise<A>, Promise<B>],
   ): Promise<[PromiseSettledResult<A>, PromiseSettledResult<B>]> {
@@ -211,6 +216,7 @@ export class FaultStage {
       payee: await worth(payee),
       payerRecords: this.records(payer),
       payeeRecords: this.records(payee),
+      offers: (await payer.element.log()).filter((entry) => entry.kind === LOG_SENT).length,
     };
   }
 
@@ -232,7 +238,50 @@ export class FaultStage {
       expect(changedRecords(before.payerRecords, this.records(payer)), "rollback at the payer").toEqual([]);
       expect(changedRecords(before.payeeRecords, this.records(payee)), "rollback at the payee").toEqual([]);
     }
+    await this.#expectCounterBurnt(payer, before);
     return isCommitted;
+  }
+
+  /** An offer uses up a value of the transferor's counter for each note, whatever became of it. */
+  async #expectCounterBurnt(payer: ModuleDevice, before: Before): Promise<void> {
+    const offers = (await payer.element.log()).filter((entry) => entry.kind === LOG_SENT).length - before.offers;
+    const burnt = transferCounter(this.records(payer)) - transferCounter(before.payerRecords);
+    if (offers === 0) expect(burnt, "counter values burnt without an offer").toBe(0n);
+    else expect(burnt, "counter values burnt").toBe(this.#notesOf(payer, burnt) * BigInt(offers));
+  }
+
+  /** Notes of a payer's offer: the same in every run, because every run starts from the same wallet. */
+  #notesOf(payer: ModuleDevice, burnt: bigint): bigint {
+    const notes = this.#notes.get(payer.device.name) ?? burnt;
+    this.#notes.set(payer.device.name, notes);
+    expect(notes, "notes in a payment").toBeGreaterThanOrEqual(BigInt(NOTES_MIN));
+    return notes;
+  }
+
+  /** The payee spends everything it holds, as many notes at a time as a payment moves: what it was paid is worth its name. */
+  async spendOn({ payer, payee }: Ends): Promise<void> {
+    const customer = payer.element.known.role === ROLE_TRANSACTION ? payer : this.#customer;
+    const isTeller = payee.element.known.role === ROLE_TELLER;
+    for (;;) {
+      const amounts = (await payee.element.notes()).map((note) => note.money.amount).sort((x, y) => Number(y - x));
+      const amount = amounts.slice(0, PACKET_NOTES_MAX).reduce((sum, value) => sum + value, 0n);
+      if (amount === 0n) break;
+      const money = { unit: AMOUNT.unit, amount };
+      const link = this.link();
+      const [a, b] = link.ends;
+      const [taking, giving] = isTeller
+        ? [serve(payee.device, b), withdraw(customer.device, bank(a), "account", money)]
+        : [receive(customer.device, b), pay(payee.device, a, money)];
+      for (const result of await this.together(link, [taking, giving])) {
+        if (result.status === "rejected") throw result.reason;
+      }
+    }
+    this.conservation.verify();
+  }
+
+  /** Somebody who is no end of this run. */
+  get #customer(): ModuleDevice {
+    return this.#fresh.get("alice") as ModuleDevice;
   }
 }
 
@@ -241,6 +290,8 @@ export interface Before {
   readonly payee: bigint;
   readonly payerRecords: Records;
   readonly payeeRecords: Records;
+  /** Entries of the payer's log that an offer made. */
+  readonly offers: number;
 }
 
 /** What is spendable, by the balance and by the notes alike; a generator's is what it issued, as a debt. */
