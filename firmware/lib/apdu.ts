@@ -13,7 +13,6 @@ import { IO_BYTES } from "../protocol/limits";
 import {
   CLA_CHAIN,
   INS_GET_RESPONSE,
-  SW_CHAINING_UNSUPPORTED,
   SW_CLA_UNSUPPORTED,
   SW_CONDITIONS,
   SW_LAST_CHAIN_EXPECTED,
@@ -109,9 +108,7 @@ function parseBody(length: u32): i32 {
 function collect(dataAt: u32, more: bool): i32 {
   const header = ((<u32>apduClass) << 24) | ((<u32>apduInstruction) << 16) | ((<u32>apduP1) << 8) | (<u32>apduP2);
   if (chaining && header != chainHeader) {
-    const wasLast = !more;
     chaining = false;
-    if (!wasLast) return SW_CHAINING_UNSUPPORTED;
     return SW_LAST_CHAIN_EXPECTED;
   }
   if (!chaining) collected = 0;

@@ -22,6 +22,7 @@ import {
   isTerminated,
   keysWipe,
   lifeState,
+  secretsWipe,
 } from "./identity";
 import { INBOUND, IO, load64 } from "./io";
 import { logLoad } from "./log";
@@ -77,6 +78,7 @@ export function commonBoot(): i32 {
   failure = mount();
   if (failure < 0) return failure;
   failure = identityLoad();
+  if (failure >= 0 && isTerminated()) failure = secretsWipe();
   if (failure < 0) return failure;
   clockLoad();
   badIdsLoad();

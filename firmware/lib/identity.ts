@@ -9,12 +9,13 @@
  */
 
 import { ID_BYTES, CHAIN_BYTES_MAX } from "../protocol/limits";
-import { KEY_BYTES, SLOTS_PERSISTENT } from "../platform/constants";
-import { slotErase } from "../platform/imports";
+import { KEY_BYTES, KEY_KIND_EMPTY, SLOTS_PERSISTENT } from "../platform/constants";
+import { slotErase, slotKind } from "../platform/imports";
 import { LIFE_BLANK, LIFE_TERMINATED } from "../protocol/apdu";
 import { REASON_NOT_PERMITTED, REASON_STORE_FAILURE } from "../protocol/reasons";
 import { TREE_AGENTS, TREE_MODULES } from "../protocol/kinds";
 import { RECORD_CHAIN, RECORD_IDENTITY, RECORD_LIFE, RECORD_ROOTS, RECORD_VERSION } from "./records";
+import { SLOT_FORMATTED, SLOT_STORE } from "./slots";
 import { storeBegin, storeCommit, storePut, storeRead } from "./store";
 
 const ROOT_BYTES: u32 = 48;
@@ -123,8 +124,17 @@ export function writeRecord(key: u32, value: usize, length: u32): i32 {
 
 /** Wipes every key of the chip. What the store says then is of no use to anyone. */
 export function keysWipe(): i32 {
+  const status = secretsWipe();
+  const formatted = slotErase(SLOT_FORMATTED);
+  const kept = slotErase(SLOT_STORE);
+  return status < 0 ? status : formatted < 0 ? formatted : kept;
+}
+
+/** Wipes every key but the store's, which a terminated element needs to know that it is one. */
+export function secretsWipe(): i32 {
   let worst = 0;
   for (let slot: u32 = 0; slot < <u32>SLOTS_PERSISTENT; slot++) {
+    if (slot == SLOT_STORE || slot == SLOT_FORMATTED || slotKind(slot) == KEY_KIND_EMPTY) continue;
     const status = slotErase(slot);
     if (status < 0) worst = status;
   }

@@ -5,7 +5,14 @@
  * Every function answers a status word; response data goes to IO, its length to `responseLength`.
  */
 
-import { HASH_BYTES, KEY_BYTES, KEY_KIND_ED25519, KEY_KIND_SECRET, KEY_KIND_X25519 } from "../platform/constants";
+import {
+  HASH_BYTES,
+  KEY_BYTES,
+  KEY_KIND_ED25519,
+  KEY_KIND_SECRET,
+  KEY_KIND_X25519,
+  PLATFORM_BAD_KEY,
+} from "../platform/constants";
 import {
   hmacSha256,
   randomBytes,
@@ -40,17 +47,18 @@ import { Certificate, chainVerify, isDeviceRole } from "./certificate";
 import { coseSign } from "./cose";
 import {
   chainSet,
+  elementChain,
   elementChainLength,
   elementId,
   elementRole,
   elementTree,
   identitySet,
-  keysWipe,
   lifeAdvance,
   lifeState,
   rootId,
   rootKey,
   rootsSet,
+  secretsWipe,
 } from "./identity";
 import { IO } from "./io";
 import { equal, equalConstantTime, wipe } from "./memory";
@@ -166,6 +174,8 @@ export function generateKeys(data: usize, length: u32, tree: i32): i32 {
   if (status >= 0) status = slotGenerate(SLOT_LOCK, KEY_KIND_SECRET);
   if (status >= 0) status = identitySet(role, data);
   if (status >= 0) status = certificateRequest(data + ID_BYTES + 1);
+  // The issuer's key may be one that nobody can agree with.
+  if (status == PLATFORM_BAD_KEY) return SW_WRONG_DATA;
   if (status < 0) return SW_MEMORY_FAILURE;
   responseLength = <u32>status;
   return SW_OK;
@@ -228,13 +238,17 @@ function storeRoots(data: usize, length: u32): i32 {
 /** The chain must be this element's: id, role and keys, up to the root of its tree. */
 function storeChain(data: usize, length: u32): i32 {
   if (elementRole() == 0) return SW_CONDITIONS;
-  const tree = elementTree();
-  if (length > <u32>CHAIN_BYTES_MAX) return SW_WRONG_DATA;
-  if (chainVerify(data, length, rootId(tree), rootKey(tree), tree, 0, own) < 0) return SW_WRONG_DATA;
-  if (own.role != elementRole() || !equal(own.id, elementId(), ID_BYTES)) return SW_WRONG_DATA;
-  if (slotPublic(SLOT_SIGNATURE, tag, KEY_BYTES) < 0 || !equal(tag, own.signatureKey, KEY_BYTES)) return SW_WRONG_DATA;
-  if (slotPublic(SLOT_AGREEMENT, tag, KEY_BYTES) < 0 || !equal(tag, own.agreementKey, KEY_BYTES)) return SW_WRONG_DATA;
+  if (!chainIsOwn(data, length)) return SW_WRONG_DATA;
   return chainSet(data, length) < 0 ? SW_MEMORY_FAILURE : SW_OK;
+}
+
+function chainIsOwn(data: usize, length: u32): bool {
+  const tree = elementTree();
+  if (length > <u32>CHAIN_BYTES_MAX) return false;
+  if (chainVerify(data, length, rootId(tree), rootKey(tree), tree, 0, own) < 0) return false;
+  if (own.role != elementRole() || !equal(own.id, elementId(), ID_BYTES)) return false;
+  if (slotPublic(SLOT_SIGNATURE, tag, KEY_BYTES) < 0 || !equal(tag, own.signatureKey, KEY_BYTES)) return false;
+  return slotPublic(SLOT_AGREEMENT, tag, KEY_BYTES) >= 0 && equal(tag, own.agreementKey, KEY_BYTES);
 }
 
 /** SET STATUS: upwards only; terminated wipes the keys. */
@@ -243,12 +257,19 @@ export function setStatus(state: i32): i32 {
   if (state <= lifeState()) return SW_CONDITIONS;
   if (state == LIFE_PERSONALISED) {
     if (elementChainLength() == 0 || pinTries(RECORD_PIN) < 0 || pinTries(RECORD_PUK) < 0) return SW_CONDITIONS;
+    // Keys or roots may have been made anew after the chain was stored.
+    if (!chainIsOwn(elementChain(), elementChainLength())) return SW_CONDITIONS;
   } else if (state == LIFE_OPERATIONAL) {
     if (lifeState() != LIFE_PERSONALISED) return SW_CONDITIONS;
     open = false;
   } else if (state != LIFE_TERMINATED) {
     return SW_WRONG_DATA;
   }
-  if (state == LIFE_TERMINATED && keysWipe() < 0) return SW_MEMORY_FAILURE;
-  return lifeAdvance(state) < 0 ? SW_MEMORY_FAILURE : SW_OK;
+  let status = lifeAdvance(state);
+  // Terminated first, so that a cut in between is noticed at the next power-up, which wipes the rest.
+  if (status >= 0 && state == LIFE_TERMINATED) {
+    open = false;
+    status = secretsWipe();
+  }
+  return status < 0 ? SW_MEMORY_FAILURE : SW_OK;
 }
