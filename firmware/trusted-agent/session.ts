@@ -109,9 +109,13 @@ export function takeAcknowledge(): i32 {
   return transaction.goal == GOAL_PURCHASE ? requestCredential() : requestTicket();
 }
 
-/** KIND_REFUSAL from the peer, in clear: believed only while nothing is open. */
+/**
+ * KIND_REFUSAL from the peer, in clear: believed only until the peer has acknowledged. An initiator's session is open when
+ * its last message is on its way, but the responder may refuse that message yet (310-312).
+ */
 export function takeRefusal(body: usize, length: u32): i32 {
-  if (stateNow() != STATE_OPENING || length != 1) return -REASON_UNEXPECTED;
+  const early = stateNow() == STATE_OPENING || stateNow() == STATE_ACKNOWLEDGE;
+  if (!early || length != 1) return -REASON_UNEXPECTED;
   accept();
   return abort(load<u8>(body), true);
 }

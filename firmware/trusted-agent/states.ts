@@ -5,8 +5,8 @@
  *     state                  from peer               from module                        from host
  *     IDLE                   -                       ABORTED (ignored)                  BUY SELL SERVE ACQUIRE ISSUE
  *                                                                                       SETTLE CREATE_OWN
- *     OPENING                handshake               -                                  -
- *     ACKNOWLEDGE            ACKNOWLEDGE             -                                  -
+ *     OPENING                handshake, refusal      -                                  -
+ *     ACKNOWLEDGE            ACKNOWLEDGE, refusal    -                                  -
  *   customer, fig. 7 and 10
  *     CREDENTIAL             CREDENTIAL              -                                  -
  *     CONFIRM_MERCHANT       -                       -                                  YES NO
