@@ -8,7 +8,7 @@
  *     block  [ version u8 | up to 16 ids ]
  */
 
-import { ID_BYTES, BAD_IDS_MAX, CERTIFICATE_BYTES_MAX } from "../protocol/limits";
+import { ID_BYTES, BAD_IDS_MAX, CERTIFICATE_BYTES_MAX, SECONDS_BITS } from "../protocol/limits";
 import { SIGNED_LIST } from "../protocol/kinds";
 import { REASON_BAD_ID, REASON_MALFORMED, REASON_TOO_LONG } from "../protocol/reasons";
 import { Reader } from "./cbor";
@@ -24,7 +24,7 @@ const BLOCK_IDS: u32 = 16;
 const BLOCK_BYTES: u32 = 257;
 const HEAD_BYTES: u32 = 11;
 /** BAD_IDS_MAX ids take this many blocks. */
-const BLOCKS_MAX: u32 = 8;
+const BLOCKS_MAX: u32 = 4;
 
 const head = memory.data(16, 8);
 const block = memory.data(264, 8);
@@ -93,6 +93,8 @@ function take(payload: usize, length: u32): i32 {
   }
   const status = reader.finish();
   if (status < 0) return status;
+  // A floor beyond all dates would be one that no host can reach.
+  if (date >> SECONDS_BITS != 0) return -REASON_MALFORMED;
   if (newVersion <= version) return 0;
   const written = write(newVersion, start, payload + length, count);
   if (written < 0) return written;
@@ -104,6 +106,7 @@ function take(payload: usize, length: u32): i32 {
 
 /** All blocks and the head in one transaction; `start` is the first of `count` entries that were found well-formed. */
 function write(newVersion: u64, start: usize, end: usize, count: u32): i32 {
+  assert(count <= BLOCKS_MAX * BLOCK_IDS);
   let status = storeBegin(HEAD_BYTES + BLOCKS_MAX * BLOCK_BYTES, 1 + BLOCKS_MAX);
   if (status < 0) return status;
   reader.begin(start, <u32>(end - start));

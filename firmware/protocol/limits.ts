@@ -58,8 +58,8 @@ export const TICKET_TRANSFERS_MAX: i32 = 4;
 export const TICKETS_MAX: i32 = 16;
 /** Entries of the transaction log, oldest overwritten. */
 export const LOG_ENTRIES_MAX: i32 = 64;
-/** Subjects on the bad-id list. */
-export const BAD_IDS_MAX: i32 = 128;
+/** Subjects on the bad-id list: as many as one signature may cover. */
+export const BAD_IDS_MAX: i32 = 64;
 
 /** PIN digits. */
 export const PIN_DIGITS_MIN: i32 = 4;
