@@ -12,7 +12,7 @@ import { outboxClear, outboxRewind } from "../lib/envelope";
 import { peer } from "../lib/establish";
 import { lifeState } from "../lib/identity";
 import { INBOUND } from "../lib/io";
-import { linkIsOpen, linkOpen, linkTakeAnswer } from "../lib/link";
+import { linkEnd, linkIsOpen, linkOpen, linkTakeAnswer } from "../lib/link";
 import { SESSION_NONE, sessionOpen } from "../lib/noise";
 import { pairTake, pairTakeWord } from "../lib/pairing";
 import { pinVerified } from "../lib/pin";
@@ -294,10 +294,14 @@ function linked(body: usize, length: u32): i32 {
   return result < 0 ? wrong(result) : 0;
 }
 
-/** What the module said before it heard that the agent has aborted, or in answer to it, changes nothing any more. */
+/**
+ * What the module said before it heard that the agent has aborted, or in answer to that, changes nothing any more. Nothing is
+ * offered again for it: an answer to an answer would never end. When all is over the link is too.
+ */
 function stray(): i32 {
-  if (stateNow() != STATE_IDLE && stateNow() != STATE_ABORTING) return -REASON_UNEXPECTED;
-  outboxRewind();
+  if (stateNow() == STATE_ABORTING) return 0;
+  if (stateNow() != STATE_IDLE) return -REASON_UNEXPECTED;
+  linkEnd();
   return 0;
 }
 

@@ -61,6 +61,8 @@ export class AgentWorld {
   readonly network: { readonly signer: Signer; readonly chain: Uint8Array };
   /** Everything that was carried, since somebody cleared it. */
   readonly envelopes: CarriedEnvelope[] = [];
+  /** Told of each as it is carried, before it arrives. */
+  onEnvelope: (() => void) | undefined;
   readonly #chips: ChipFactory;
   #stan = 0;
 
@@ -100,7 +102,10 @@ export class AgentWorld {
       clock: this.time,
       timers: this.time,
       queryAfter_ms: 1000,
-      recorder: (envelope) => void this.envelopes.push(envelope),
+      recorder: (envelope) => {
+        this.envelopes.push(envelope);
+        this.onEnvelope?.();
+      },
     });
   }
 
