@@ -10,7 +10,7 @@ import { WALLET_NOTES_MAX, PENDING_MAX } from "../protocol/limits";
 import { ADDRESS_PEER, KIND_REFUSAL, LINK_ABORTED, LINK_ANSWER, MODULE_ABORT } from "../protocol/messages";
 import * as M from "../protocol/messages";
 import { noticeBegin, noticeEnd, outboxClose, outboxOpen } from "../lib/envelope";
-import { peer, peerCertificate } from "../lib/establish";
+import { isInitiator, peer, peerCertificate } from "../lib/establish";
 import { linkIsOpen } from "../lib/link";
 import { logCommitted } from "../lib/log";
 import { SESSION_OPEN } from "../lib/noise";
@@ -42,7 +42,9 @@ export function abortTransaction(reason: i32, byPeer: bool): i32 {
   const status = rollBack();
   if (status < 0) return status;
   t.state = T.ENDED;
-  const told = !byPeer && tellPeer(reason);
+  // An initiator whose last handshake message has not left is alone in its session: the peer could not open what it seals.
+  const alone = state == T.HANDSHAKE && isInitiator();
+  const told = !byPeer && tellPeer(reason, !alone);
   if (t.viaAgent != 0) return tellAgent(reason, told);
   const w = noticeBegin(M.NOTICE_ABORTED, 4);
   w.uint(reason);
@@ -117,8 +119,8 @@ export function recover(): i32 {
 }
 
 /** Steps 1746-1748: seals the word for the peer if there is a session to say it in; in clear before. */
-function tellPeer(reason: i32): bool {
-  if (peer.state == SESSION_OPEN) {
+function tellPeer(reason: i32, sealed: bool): bool {
+  if (sealed && peer.state == SESSION_OPEN) {
     peerMessage(MODULE_ABORT, 2).uint(reason);
     return sealMessage() == 0;
   }

@@ -10,7 +10,7 @@ import { HASH_BYTES } from "../platform/constants";
 import { sha256 } from "../platform/imports";
 import { ROLE_GENERATOR } from "../protocol/kinds";
 import * as M from "../protocol/messages";
-import { REASON_NOTE_INVALID } from "../protocol/reasons";
+import { REASON_NOTE_INVALID, REASON_UNEXPECTED } from "../protocol/reasons";
 import { clockFloor, clockRaise } from "../lib/clock";
 import { noticeBegin, noticeEnd } from "../lib/envelope";
 import { elementRole } from "../lib/identity";
@@ -175,8 +175,10 @@ export function tellHost(number: i32): void {
   noticeEnd();
 }
 
-/** Agent or bank has stored the outcome. */
+/** Agent or bank has stored the outcome. What is offered or in doubt has none yet that anybody could have stored. */
 export function acknowledge(index: u32): i32 {
+  const state = pendingState();
+  if (state != PENDING_COMMITTED && state != PENDING_SETTLED) return -REASON_UNEXPECTED;
   return addFlag(index, FLAG_ACKNOWLEDGED);
 }
 

@@ -33,6 +33,8 @@ export class Conservation {
   checks = 0;
   /** What was taken out of circulation. */
   redeemed = 0n;
+  /** What is being taken out of circulation: from one of the next steps on it is. */
+  redeeming = 0n;
   /** The first violation; later steps only repeat it. */
   violation: ConservationError | undefined;
   readonly #modules: readonly ModuleDevice[];
@@ -46,6 +48,7 @@ export class Conservation {
   reset(): void {
     this.checks = 0;
     this.redeemed = 0n;
+    this.redeeming = 0n;
     this.violation = undefined;
   }
 
@@ -69,7 +72,12 @@ export class Conservation {
     const holdings = this.#holdings();
     if (holdings === undefined || this.violation !== undefined) return;
     this.checks += 1;
-    const said = sumError(holdings, this.redeemed);
+    let said = sumError(holdings, this.redeemed);
+    if (said !== undefined && this.redeeming > 0n && sumError(holdings, this.redeemed + this.redeeming) === undefined) {
+      this.redeemed += this.redeeming;
+      this.redeeming = 0n;
+      said = undefined;
+    }
     if (said !== undefined) this.violation = new ConservationError(said);
   }
 

@@ -32,6 +32,9 @@ const NOTES_MIN = 3;
 /** Longer than any module asks, than any message is delayed: whoever still waits then waits for nobody. */
 const PATIENCE_MS = 30_000;
 
+export const MODULES = ["generator", "teller", "alice", "bob"] as const;
+export type ModuleName = (typeof MODULES)[number];
+
 export interface Ends {
   readonly initiator: ModuleDevice;
   readonly responder: ModuleDevice;
@@ -52,7 +55,7 @@ interface Scenario {
 }
 
 /** A bank's module at the counter: it agrees to everything. */
-function serve(device: Device, link: PeerLink, notes?: readonly bigint[]): Promise<Transfer> {
+export function serve(device: Device, link: PeerLink, notes?: readonly bigint[]): Promise<Transfer> {
   const yes = notes === undefined ? command.yes() : command.yesWithNotes(notes);
   const handlers: TransferHandlers = { verify: () => true, answerRequest: () => yes };
   return device.converse(link, "module", async (conversation) => {
@@ -61,7 +64,7 @@ function serve(device: Device, link: PeerLink, notes?: readonly bigint[]): Promi
   });
 }
 
-function bank(link: PeerLink) {
+export function bank(link: PeerLink) {
   return { connect: () => Promise.resolve(link) };
 }
 
@@ -188,7 +191,7 @@ export class FaultStage {
     return results;
   }
 
-  async restart(ends: Ends): Promise<void> {
+  async restart(ends: Pick<Ends, "initiator" | "responder">): Promise<void> {
     for (const { simulated, device } of [ends.initiator, ends.responder]) {
       simulated.chip.onOperation = undefined;
       await device.restart(PIN);
@@ -197,7 +200,7 @@ export class FaultStage {
   }
 
   /** One outcome session, possibly struck; what it says of itself is not relied upon. */
-  async meet(ends: Ends, strike?: Strike): Promise<StruckLink> {
+  async meet(ends: Pick<Ends, "initiator" | "responder">, strike?: Strike): Promise<StruckLink> {
     const link = struckLink(this.world.time, strike);
     const answering = answerResume(ends.responder.device, link.ends[1]);
     await this.together(link, [resume(ends.initiator.device, link.ends[0]), answering]);
@@ -260,7 +263,7 @@ export class FaultStage {
 
   /** The payee spends everything it holds, as many notes at a time as a payment moves: what it was paid is worth its name. */
   async spendOn({ payer, payee }: Ends): Promise<void> {
-    const customer = payer.element.known.role === ROLE_TRANSACTION ? payer : this.#customer;
+    const customer = payer.element.known.role === ROLE_TRANSACTION ? payer : this.module("alice");
     const isTeller = payee.element.known.role === ROLE_TELLER;
     for (;;) {
       const amounts = (await payee.element.notes()).map((note) => note.money.amount).sort((x, y) => Number(y - x));
@@ -279,9 +282,9 @@ export class FaultStage {
     this.conservation.verify();
   }
 
-  /** Somebody who is no end of this run. */
-  get #customer(): ModuleDevice {
-    return this.#fresh.get("alice") as ModuleDevice;
+  /** A module of the run that began with the last reset. */
+  module(name: ModuleName): ModuleDevice {
+    return this.#fresh.get(name) as ModuleDevice;
   }
 }
 
@@ -295,7 +298,7 @@ export interface Before {
 }
 
 /** What is spendable, by the balance and by the notes alike; a generator's is what it issued, as a debt. */
-async function worth(module: ModuleDevice): Promise<bigint> {
+export async function worth(module: ModuleDevice): Promise<bigint> {
   const { element } = module;
   if (element.known.role === ROLE_GENERATOR) return -sumOf(await element.issued());
   const notes = (await element.notes()).filter((note) => note.spendable);
@@ -309,7 +312,7 @@ function sumOf(money: readonly Money[]): bigint {
 }
 
 /** Pay-ids of the payments with this peer that the log says are committed. */
-async function committed(module: ModuleDevice, kind: number, peer: ModuleDevice): Promise<string[]> {
+export async function committed(module: ModuleDevice, kind: number, peer: ModuleDevice): Promise<string[]> {
   const entries = (await module.element.log()).filter(
     (entry) => entry.kind === kind && entry.outcome === OUTCOME_COMMITTED && toHex(entry.peer) === peer.element.idHex,
   );
