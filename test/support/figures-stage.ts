@@ -4,7 +4,7 @@
  * agents have a stage of their own.
  */
 
-import { ROLE_TELLER, ROLE_TRANSACTION } from "../../firmware/protocol/kinds.js";
+import { ROLE_TRANSACTION } from "../../firmware/protocol/kinds.js";
 import type { SimulatedChip } from "../../host/chips.js";
 import { toHex } from "../../host/codec/bytes.js";
 import { Device } from "../../host/device.js";
@@ -155,4 +155,3 @@ export class ModuleStage {
   }
 }
 
-export { ROLE_TELLER };
