@@ -190,6 +190,24 @@ export class Conversation {
     return this.#manager.quiet(this.#sort);
   }
 
+  /** The element has said its last word: no answer comes to it, and none is asked for. */
+  expectNothing(): void {
+    this.#manager.expectNothing(this.#sort);
+  }
+
+  /** Waits until everything that is under way within the device is done. */
+  idle(): Promise<void> {
+    return this.#manager.idle();
+  }
+
+  /**
+   * Hangs up. The side that the last message of a protocol goes to does so, when it has it: the other stays to send it
+   * again. Until then a link stays connected beyond its conversation.
+   */
+  close(): void {
+    this.#manager.disconnect(this.#sort);
+  }
+
   /** Notices that are there already, without waiting. */
   drain(): SourcedNotice[] {
     const notices: SourcedNotice[] = [];

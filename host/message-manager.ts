@@ -60,6 +60,9 @@ interface Station {
   awaiting: boolean;
   cancelTimer: (() => void) | undefined;
   lastFromPeer: Uint8Array | undefined;
+  lastFromPartner: Uint8Array | undefined;
+  /** How often its partner has refused what it said, since its host last gave it a command. */
+  refusals: number;
   lastAnswer: readonly Uint8Array[];
 }
 
@@ -91,7 +94,13 @@ export class MessageManager {
     for (const sort of ["agent", "module"] as const) {
       const element = parts[sort];
       if (element === undefined) continue;
-      const rest = { cancelTimer: undefined, lastFromPeer: undefined, lastAnswer: [] };
+      const rest = {
+        cancelTimer: undefined,
+        lastFromPeer: undefined,
+        lastFromPartner: undefined,
+        refusals: 0,
+        lastAnswer: [],
+      };
       this.#stations.set(sort, { element, link: undefined, awaiting: false, ...rest });
     }
   }
@@ -126,6 +135,17 @@ export class MessageManager {
     });
   }
 
+  /**
+   * The element's last message needs no answer: it was the last of the transaction. If it is lost the peer asks for it
+   * again; this end has nothing to ask for.
+   */
+  expectNothing(sort: ElementSort): void {
+    const station = this.#stations.get(sort);
+    if (station === undefined) return;
+    this.#answered(station);
+    this.#wakeIdle();
+  }
+
   /** Resolves when nothing is under way in the device and the element waits for no answer of its peer. */
   async quiet(sort: ElementSort): Promise<void> {
     const station = this.#stations.get(sort);
@@ -149,18 +169,32 @@ export class MessageManager {
   async #linkClosed(sort: ElementSort, station: Station, link: PeerLink): Promise<void> {
     if (link !== station.link) return;
     station.link = undefined;
-    await this.#drained();
-    for (let queries = 0; station.awaiting && queries <= QUERIES_MAX; queries += 1) {
-      this.#answered(station);
-      await this.command(sort, timeoutEnvelope()).catch(() => undefined);
-      await this.#drained();
-    }
+    await this.idle();
+    if (station.awaiting) await this.#endWaiting(sort);
     this.#answered(station);
+    // What the modules said to each other went through the agents.
+    if (sort === "agent") await this.#endWaiting("module");
     this.#wakeIdle();
     this.onEvent?.({ kind: "link-closed", source: sort, link });
   }
 
-  async #drained(): Promise<void> {
+  /** Tells an element that no reply will come until it has given up. One that waits for nothing refuses, or says nothing. */
+  async #endWaiting(sort: ElementSort): Promise<void> {
+    const station = this.#stations.get(sort);
+    if (station === undefined || (sort === "module" && station.link !== undefined)) return;
+    for (let queries = 0; queries <= QUERIES_MAX; queries += 1) {
+      this.#answered(station);
+      try {
+        await this.command(sort, timeoutEnvelope());
+      } catch {
+        return;
+      }
+      await this.idle();
+    }
+  }
+
+  /** Resolves when nothing is under way within the device. */
+  async idle(): Promise<void> {
     while (this.#running) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
@@ -195,6 +229,8 @@ export class MessageManager {
     this.#record(job.from, job.to, job.to, job.envelope);
     try {
       const answer = await station.element.deliver(job.envelope);
+      if (job.from === "agent" || job.from === "module") station.lastFromPartner = job.envelope;
+      if (job.from === "host" && job.envelope[1] === m.KIND_HOST) station.refusals = 0;
       this.#route(job, station, answer);
       return undefined;
     } catch (error) {
@@ -203,12 +239,12 @@ export class MessageManager {
   }
 
   #route(job: Job, station: Station, answer: readonly Uint8Array[]): void {
-    const again = this.#isAgain(job, station);
+    const before = station.lastAnswer;
+    const again = isAgain(job, answer, before);
     if (job.from === "peer") {
       this.#answered(station);
       station.lastFromPeer = job.envelope;
     }
-    const before = station.lastAnswer;
     station.lastAnswer = answer;
     for (const envelope of answer) {
       const to = ADDRESSES.get(envelope[0] ?? -1);
@@ -220,13 +256,6 @@ export class MessageManager {
       } else if (to === "peer") this.#toPeer(job.to, station, envelope);
       else this.#toOwn(job.to, to, envelope);
     }
-  }
-
-  /** Whether the element was asked to say again what it said last. */
-  #isAgain(job: Job, station: Station): boolean {
-    if (job.envelope[1] === m.KIND_TIMEOUT) return true;
-    const last = station.lastFromPeer;
-    return job.from === "peer" && last !== undefined && equalBytes(last, job.envelope);
   }
 
   #notify(source: ElementSort, envelope: Uint8Array): void {
@@ -241,7 +270,10 @@ export class MessageManager {
   #toOwn(from: ElementSort, to: ElementSort, envelope: Uint8Array): void {
     const forwarded = envelope.slice();
     forwarded[0] = ADDRESS_NUMBERS.get(from) ?? m.ADDRESS_HOST;
-    this.#local.push({ to, from, envelope: forwarded });
+    // Nothing gets lost within a device: what the partner has taken it need not take again, and two elements that answer
+    // each other's repeats with repeats would never end.
+    const taken = this.#stations.get(to)?.lastFromPartner;
+    if (taken === undefined || !equalBytes(taken, forwarded)) this.#local.push({ to, from, envelope: forwarded });
   }
 
   #toPeer(sort: ElementSort, station: Station, envelope: Uint8Array): void {
@@ -267,16 +299,33 @@ export class MessageManager {
     station.cancelTimer = undefined;
   }
 
-  /** A peer's message that was refused is the peer's fault; one within the device, or a dead card, is the application's concern. */
+  /**
+   * A peer's message that was refused is the peer's fault. What an element said to its partner and was refused gets no
+   * reply: the element is told so, as when a peer is silent. A card that is gone is the application's concern.
+   */
   #failed(job: Job, error: Error): void {
-    const refused = error instanceof StatusWordError;
-    if (refused && (job.from === "peer" || job.envelope[1] === m.KIND_TIMEOUT)) this.dropped += 1;
-    else this.onEvent?.({ kind: "fault", source: job.to, error });
+    if (!(error instanceof StatusWordError)) this.onEvent?.({ kind: "fault", source: job.to, error });
+    else if (job.from === "agent" || job.from === "module") this.#refusedByPartner(job.from);
+    else this.dropped += 1;
+  }
+
+  #refusedByPartner(sender: ElementSort): void {
+    const station = this.#stations.get(sender);
+    if (station === undefined || station.refusals > QUERIES_MAX) return;
+    station.refusals += 1;
+    this.#local.push({ to: sender, from: "host", envelope: timeoutEnvelope() });
   }
 
   #record(from: Address, to: Address, element: ElementSort, envelope: Uint8Array): void {
     this.#parts.recorder?.({ from, to, element, kind: envelope[1] ?? 0, body: envelope.subarray(2) });
   }
+}
+
+/** Whether the element only said again what it had said before: it was asked to, or it was told something again. */
+function isAgain(job: Job, answer: readonly Uint8Array[], before: readonly Uint8Array[]): boolean {
+  if (job.envelope[1] === m.KIND_TIMEOUT) return true;
+  if (job.from === "host" || answer.length !== before.length) return false;
+  return answer.every((envelope, i) => equalBytes(envelope, before[i] ?? new Uint8Array(0)));
 }
 
 /** The device lacks the element that a command is for. */

@@ -34,20 +34,20 @@ export interface CustomerResult {
 }
 
 export function buy(device: Device, link: PeerLink, money: Money, prompts: CustomerPrompts): Promise<CustomerResult> {
-  return trade(device, link, money, prompts, command.buy());
+  return trade(device, link, money, prompts, "buy");
 }
 
-/** The customer's side of a purchase or sale; `order` says which. */
+/** The customer's side of a purchase or sale. */
 export function trade(
   device: Device,
   link: PeerLink,
   money: Money,
   prompts: CustomerPrompts,
-  order: Uint8Array,
+  direction: "buy" | "sell",
 ): Promise<CustomerResult> {
   return device.converse(link, "agent", async (conversation) => {
-    const customer = new CustomerSide(conversation, money, prompts);
-    await conversation.command(order);
+    const customer = new CustomerSide(conversation, money, prompts, direction === "sell");
+    await conversation.command(direction === "sell" ? command.sell() : command.buy());
     return customer.run();
   });
 }
@@ -62,6 +62,7 @@ class CustomerSide {
     private readonly conversation: Conversation,
     private readonly money: Money,
     private readonly prompts: CustomerPrompts,
+    private readonly pays: boolean,
   ) {}
 
   async run(): Promise<CustomerResult> {
@@ -72,7 +73,8 @@ class CustomerSide {
         break;
       }
       if (notice.name === "aborted" && source === "agent") {
-        await this.#last();
+        await this.conversation.idle();
+        for (const later of this.conversation.drain()) if (later.notice.name === "outcome") this.#keep(later.notice);
         throw new TradeAbortedError(notice.reason, notice.byPeer, this.#outcomes);
       }
       await this.#react(notice);
@@ -87,9 +89,13 @@ class CustomerSide {
     };
   }
 
-  /** The last message of the session may still be on its way, and an outcome with it. */
+  /** Who pays awaits the confirmation of who is paid; an outcome for the card network may come with it. */
   async #last(): Promise<void> {
-    await this.conversation.quiet();
+    if (this.pays) {
+      await this.conversation.quiet();
+      this.conversation.close();
+    } else this.conversation.expectNothing();
+    await this.conversation.idle();
     for (const { notice } of this.conversation.drain()) if (notice.name === "outcome") this.#keep(notice);
   }
 

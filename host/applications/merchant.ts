@@ -75,12 +75,13 @@ export class Merchant {
   serve(link: PeerLink, device: Device = this.#parts.devices[0] as Device): Promise<ServeResult> {
     return device.converse(link, "agent", async (conversation) => {
       await conversation.prepare(command.serve());
+      let type: number | undefined;
       for (;;) {
         const next = await conversation.next();
+        if (next.notice.name === "terms") type = next.notice.type;
         const end = await this.#react(device, conversation, next);
         if (end === undefined) continue;
-        // The last message may still be on its way, and the agent's word for the card network with it.
-        await conversation.quiet();
+        await lastWord(conversation, end.outcome, type === TYPE_PURCHASE);
         for (const { notice } of conversation.drain()) if (notice.name === "outcome") await this.settle(notice);
         return end;
       }
@@ -232,6 +233,17 @@ export class Merchant {
 async function spendable(device: Device, unit: Unit): Promise<bigint> {
   const balances = await device.module.balances();
   return balances.find((balance) => sameUnit(balance.unit, unit))?.spendable ?? 0n;
+}
+
+/**
+ * Who is paid has the last word and waits for nothing; who pays waits for it, and then hangs up. The agent's word for the
+ * card network may come last of all.
+ */
+async function lastWord(conversation: Conversation, outcome: ServeResult["outcome"], pays: boolean): Promise<void> {
+  if (outcome === "done" && pays) await conversation.quiet();
+  else conversation.expectNothing();
+  await conversation.idle();
+  if (outcome !== "done" || pays) conversation.close();
 }
 
 /** An agent that knows nothing of it refuses; another device of the merchant may know. */

@@ -33,7 +33,8 @@ async function settleWithPeer(device: Device, link: PeerLink, initiator: boolean
     if (initiator) await conversation.command(command.outcome(true));
     else await conversation.prepare(command.outcome(false));
     const settled = await conversation.expect("settled");
-    if (initiator) await conversation.quiet();
+    // The initiator has the last word.
+    if (!initiator) conversation.close();
     return settled;
   });
   const outcomes = device.parts.agent === undefined ? [] : await settleAgent(device);

@@ -73,8 +73,12 @@ export async function runTransfer(
       continue;
     }
     await handlers.committed?.(notice);
-    // The payer's module still waits for the confirmation; without it the payment stands all the same.
-    if (notice.name === "sent") await conversation.quiet();
+    // The payer's module still waits for the confirmation; without it the payment stands all the same. Who is paid has the
+    // last word.
+    if (notice.name === "sent") {
+      await conversation.quiet();
+      conversation.close();
+    } else conversation.expectNothing();
     await forget(device, notice.payId);
     const open = await device.module.pending();
     const mine = open.find((pending) => equalBytes(pending.payId, notice.payId));
