@@ -6,7 +6,7 @@
 
 import { OUTCOME_COMMITTED, TYPE_PURCHASE } from "../../firmware/protocol/messages.js";
 import { REASON_DECLINED, REASON_NO_FUNDING } from "../../firmware/protocol/reasons.js";
-import { equalBytes, toHex } from "../codec/bytes.js";
+import { equalBytes, fromHex, toHex } from "../codec/bytes.js";
 import { encode } from "../codec/cbor.js";
 import { payloadOf } from "../codec/cose.js";
 import { Fields } from "../codec/read.js";
@@ -15,7 +15,7 @@ import { inProcessLink, type PeerLink } from "../communications.js";
 import { sha256 } from "../crypto.js";
 import type { Conversation, Device, SourcedNotice } from "../device.js";
 import type { NoticeOf } from "../notices.js";
-import type { SettlementAccount } from "../services/iso8583/messages.js";
+import { RESPONSE, type SettlementAccount } from "../services/iso8583/messages.js";
 import type { Outbox, OutboxEntry } from "../services/outbox.js";
 import { StatusWordError } from "../status-words.js";
 import { type Money, sameUnit, type Unit } from "../units.js";
@@ -165,7 +165,12 @@ export class Merchant {
 
   async #authorize(conversation: Conversation, asked: NoticeOf<"authorize">): Promise<void> {
     const { terminal, merchantNumber, settlement, outbox, name } = this.#parts;
-    const entry = await outbox.request(toHex(asked.receiptHash), {
+    const id = toHex(asked.receiptHash);
+    // Two receipts of one second may be the same to the byte. An approval is good for one of them.
+    if ((await outbox.entry(id)) !== undefined) {
+      return conversation.command(command.declined(RESPONSE.duplicate, asked.receiptHash));
+    }
+    const entry = await outbox.request(id, {
       type: asked.type === TYPE_PURCHASE ? "purchase" : "sale",
       cardNumber: asked.account,
       expiry: isoExpiry(asked.cardExpiry_seconds),
@@ -196,17 +201,15 @@ export class Merchant {
     await outbox.resume();
     for (const { id } of await outbox.unfinished()) {
       const entry = await outbox.answered(id);
-      if (entry.state === "approved") for (const device of devices) await this.#askAgent(device, entry);
+      for (const device of devices) await this.#askAgent(device, entry);
     }
   }
 
   async #askAgent(device: Device, entry: OutboxEntry): Promise<void> {
-    const { approval, chain } = entry;
-    if (approval === undefined || chain === undefined) return;
-    for (const question of [command.report(sha256(approval)), command.authorized(approval, chain)]) {
+    for (const question of questionsAbout(entry)) {
       const told = await device.converse(undefined, "agent", async (conversation) => {
         await conversation.command(question).catch(ignoreRefusal);
-        await conversation.quiet();
+        await conversation.idle();
         return conversation.drain().map(({ notice }) => notice);
       });
       for (const notice of told) if (notice.name === "outcome") await this.settle(notice);
@@ -244,6 +247,14 @@ async function lastWord(conversation: Conversation, outcome: ServeResult["outcom
   else conversation.expectNothing();
   await conversation.idle();
   if (outcome !== "done" || pays) conversation.close();
+}
+
+/** How did it end? If the agent does not know: this is what the network said. */
+function questionsAbout({ id, code, approval, chain }: OutboxEntry): Uint8Array[] {
+  if (approval !== undefined && chain !== undefined) {
+    return [command.report(sha256(approval)), command.authorized(approval, chain)];
+  }
+  return code === undefined ? [] : [command.declined(code, fromHex(id))];
 }
 
 /** An agent that knows nothing of it refuses; another device of the merchant may know. */

@@ -95,6 +95,27 @@ describe("a purchase of electronic money", () => {
     expect(await world.network.accountBalance("meadow-bank", "current-carol")).toEqual({ available: 2_000n, held: 0n });
   });
 
+  test("the same purchase twice within a second: one approval is good for one of them", async () => {
+    const { world, time } = await newWorld();
+    opened = world;
+    const { merchant } = world.trader("birch");
+    const sides = { customer: world.customer("alice").device, merchant, prompts: yes };
+    const [first, second] = [
+      await time.run(meet(sides, "buy", parseMoney("USD 5.00"))),
+      await time.run(meet(sides, "buy", parseMoney("USD 5.00"))),
+    ];
+    expect(first.customer.status).toBe("fulfilled");
+    expect(second.customer.status).toBe("rejected");
+    expect((await sides.customer.module.balances())[0]?.spendable).toBe(500n);
+    time.clock.advance(1000);
+    const { customer } = await time.run(meet(sides, "buy", parseMoney("USD 5.00")));
+    expect(customer.status).toBe("fulfilled");
+    expect(await world.network.accountBalance("meadow-bank", "current-alice")).toEqual({
+      available: 80_000n - 2n * 575n,
+      held: 0n,
+    });
+  });
+
   test("the customer says no: to the merchant, to the cards, to the receipt", async () => {
     const { world, time } = await newWorld();
     opened = world;
@@ -178,6 +199,7 @@ describe("a connection that breaks in the middle of a purchase or sale", () => {
     for (const direction of ["buy", "sell"] as const) {
       for (let cutAt = 0; cutAt < 60; cutAt += 1) {
         let count = 0;
+        time.clock.advance(1000);
         const disturbance: Disturbance = () => ({ kind: count++ === cutAt ? "cut" : "deliver" });
         const before = await holdings(world, bob);
         const sides = { customer: bob, merchant, prompts: yes };
