@@ -267,6 +267,12 @@ export class Reader {
     if (this.int() != <i64>expected) this.fail(REASON_MALFORMED);
   }
 
+  /** The number that a message begins with: 0, which none has, for one that is none of ours. */
+  number(): i32 {
+    const number = this.uint();
+    return number < 256 ? <i32>number : 0;
+  }
+
   bool(): bool {
     const value = this.headOf(MAJOR_SIMPLE);
     if (value != (FALSE & 31) && value != (TRUE & 31)) this.fail(REASON_MALFORMED);

@@ -28,7 +28,7 @@ const reader = changetype<Reader>(memory.data(offsetof<Reader>(), 4));
 export function agentTake(plain: usize, length: u32): i32 {
   reader.begin(plain, length);
   const items = reader.array();
-  const number = <i32>reader.uint();
+  const number = reader.number();
   if (reader.failed != 0 || items == 0) return -REASON_MALFORMED;
   switch (number) {
     case M.LINK_FUNDS:

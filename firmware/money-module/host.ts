@@ -12,6 +12,7 @@ import * as M from "../protocol/messages";
 import {
   REASON_CANCELLED,
   REASON_DECLINED,
+  REASON_MALFORMED,
   REASON_NOT_FOUND,
   REASON_NOT_PERMITTED,
   REASON_WRONG_AMOUNT,
@@ -43,7 +44,7 @@ const reader = changetype<Reader>(memory.data(offsetof<Reader>(), 4));
 export function hostTake(body: usize, length: u32): i32 {
   reader.begin(body, length);
   const items = reader.array();
-  const number = <i32>reader.uint();
+  const number = reader.number();
   if (reader.failed != 0 || items == 0) return SW_WRONG_DATA;
   if (number == M.COMMAND_PAIR) return pair(items);
   if (!isUsable()) return SW_CONDITIONS;
@@ -87,7 +88,7 @@ function start(number: i32, items: u32): i32 {
   else if (number == M.COMMAND_OUTCOME && items == 2) initiator = reader.bool();
   else if (items != 1 || (number != M.COMMAND_PAY && number != M.COMMAND_LISTEN)) return SW_WRONG_DATA;
   if (terms && (number == M.COMMAND_LISTEN || number == M.COMMAND_OUTCOME)) return SW_WRONG_DATA;
-  if (status == 0 && reader.finish() < 0) return SW_WRONG_DATA;
+  if (status == -REASON_MALFORMED || (status == 0 && reader.finish() < 0)) return SW_WRONG_DATA;
   outboxClear();
   if (status >= 0) status = mayStart(number);
   if (status >= 0) status = begin(number, terms, initiator);

@@ -128,7 +128,7 @@ function refusalTake(body: usize, length: u32): i32 {
 function peerTake(plain: usize, length: u32): i32 {
   reader.begin(plain, length);
   const items = reader.array();
-  const number = <i32>reader.uint();
+  const number = reader.number();
   if (reader.failed != 0 || items == 0) return -REASON_MALFORMED;
   if (number == M.MODULE_ABORT) return peerAborted();
   switch (t.state) {

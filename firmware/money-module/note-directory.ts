@@ -88,6 +88,15 @@ export function directoryFree(): i32 {
   return -REASON_STORE_FULL;
 }
 
+/** How many places hold no note. */
+export function directoryFreePlaces(): u32 {
+  let free: u32 = 0;
+  for (let i: u32 = 0; i < <u32>WALLET_NOTES_MAX; i++) {
+    if (place(i).state == NOTE_NONE) free += 1;
+  }
+  return free;
+}
+
 /** What a new note of this length takes: blocks and its directory record. */
 export function noteRecords(length: u32): u32 {
   return 1 + (length + STORE_VALUE_BYTES_MAX - 1) / STORE_VALUE_BYTES_MAX;

@@ -10,6 +10,7 @@ import {
   REASON_DUPLICATE,
   REASON_MALFORMED,
   REASON_NOTE_INVALID,
+  REASON_STORE_FULL,
   REASON_TOO_MANY_NOTES,
   REASON_UNEXPECTED,
   REASON_WRONG_AMOUNT,
@@ -18,7 +19,15 @@ import { Reader } from "../lib/cbor";
 import { peerCertificate } from "../lib/establish";
 import { equal } from "../lib/memory";
 import { lastTransfer, noteRead, view } from "./note";
-import { directoryFree, notePut, noteRecords, noteStoreBytes, place, placeLoad } from "./note-directory";
+import {
+  directoryFree,
+  directoryFreePlaces,
+  notePut,
+  noteRecords,
+  noteStoreBytes,
+  place,
+  placeLoad,
+} from "./note-directory";
 import { treeCheck } from "./note-tree";
 import { noteVerify } from "./note-verify";
 import { PENDING_BYTES_MAX, PENDING_DOUBT, pendingAddItem, pendingFree, pendingPut, pendingSetLock } from "./pending";
@@ -39,6 +48,8 @@ export function takeNote(r: Reader): i32 {
   if (count == 0 || count > <u64>PACKET_NOTES_MAX) return -REASON_TOO_MANY_NOTES;
   if (t.index == 0) t.count = <u32>count;
   if (index != t.index || count != t.count) return -REASON_UNEXPECTED;
+  // Before the first is kept: places for all of them, and a record for the payment.
+  if (t.index == 0 && (directoryFreePlaces() < t.count || pendingFree() < 0)) return -REASON_STORE_FULL;
   let status = noteRead(view, note, length);
   if (status == 0) status = packetCheck();
   if (status == 0) status = noteVerify(view, peerCertificate.id, t.currency, t.exponent);

@@ -206,7 +206,11 @@ export class NoteCheats {
   /** The victim pays all that it has in dollars to a module that takes part in everything. */
   async spendAll(victim: ModuleDevice, payee: CheatingModule): Promise<void> {
     const [balance] = await victim.element.balances();
-    const money = usd(balance?.spendable ?? 0n);
+    await this.spend(victim, payee, balance?.spendable ?? 0n);
+  }
+
+  async spend(victim: ModuleDevice, payee: CheatingModule, amount: bigint): Promise<void> {
+    const money = usd(amount);
     const session = new CheatingSession(payee, victim.element, false);
     const proposed = await session.respond(await deliver(victim.element, command.pay(money, null)));
     expect(session.heard(proposed)[0]?.[0]).toBe(m.MODULE_PROPOSE);
