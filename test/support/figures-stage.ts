@@ -7,6 +7,8 @@
 import { ROLE_TRANSACTION } from "../../firmware/protocol/kinds.js";
 import type { SimulatedChip } from "../../host/chips.js";
 import { toHex } from "../../host/codec/bytes.js";
+import type { CborValue } from "../../host/codec/cbor.js";
+import type { Disturbance, MessageFate } from "../../host/communications.js";
 import { Device } from "../../host/device.js";
 import { type AgentDevice, AgentWorld } from "./agents.js";
 import { changedRecords, RecordReader, type Records } from "./conservation-records.js";
@@ -155,3 +157,24 @@ export class ModuleStage {
   }
 }
 
+/** A link on which something happens to a message at the moment it is sent, known by what the story says it is. */
+export function strikeAt(story: Story, text: string, fate: MessageFate, from = 1): Disturbance {
+  let seen = 0;
+  return () => {
+    const last = story
+      .sent()
+      .filter((step) => step.to === "peer")
+      .at(-1);
+    if (last?.text !== text) return { kind: "deliver" };
+    seen += 1;
+    return seen >= from ? fate : { kind: "deliver" };
+  };
+}
+
+/** Notices that a module's host got, oldest first: name and items. */
+export function noticesOf(story: Story, device: string): { name: string; items: readonly CborValue[] }[] {
+  return story.sent(`${device} module>host`).map(({ layers }) => {
+    const [notice] = layers;
+    return { name: notice?.name ?? "", items: notice?.items ?? [] };
+  });
+}
