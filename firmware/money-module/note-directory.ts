@@ -12,7 +12,7 @@
 
 import { HASH_BYTES } from "../platform/constants";
 import { ID_BYTES, NOTE_BYTES_MAX, STORE_VALUE_BYTES_MAX, WALLET_NOTES_MAX } from "../protocol/limits";
-import { REASON_STORE_FAILURE, REASON_STORE_FULL } from "../protocol/reasons";
+import { REASON_NOT_FOUND, REASON_STORE_FAILURE, REASON_STORE_FULL } from "../protocol/reasons";
 import { Writer } from "../lib/cbor";
 import { RECORD_VERSION } from "../lib/records";
 import { storeDelete, storePut, storeRead } from "../lib/store";
@@ -22,6 +22,8 @@ import { RECORD_NOTE, RECORD_NOTE_BYTES } from "./records";
 export const NOTE_NONE: u32 = 0;
 export const NOTE_SPENDABLE: u32 = 1;
 export const NOTE_PROVISIONAL: u32 = 2;
+/** There is a note, and its record cannot be read: it cannot be spent, and its place is not free. */
+export const NOTE_UNREADABLE: u32 = 3;
 
 const ENTRY_BYTES: u32 = 84;
 const BLOCK_SHIFT: u32 = 4;
@@ -66,8 +68,11 @@ export function placeLoad(i: u32): i32 {
   const p = place(i);
   memory.fill(changetype<usize>(p), 0, PLACE_BYTES);
   const got = storeRead(RECORD_NOTE | i, 0, entry, ENTRY_BYTES);
-  if (got < 0) return 0;
-  if (got != ENTRY_BYTES || load<u8>(entry) != RECORD_VERSION) return -REASON_STORE_FAILURE;
+  if (got == -REASON_NOT_FOUND) return 0;
+  if (got != ENTRY_BYTES || load<u8>(entry) != RECORD_VERSION) {
+    p.state = <u8>NOTE_UNREADABLE;
+    return 0;
+  }
   p.state = load<u8>(entry, 1);
   p.hops = load<u8>(entry, 2);
   p.exponent = load<u8>(entry, 3);
@@ -204,7 +209,7 @@ export function noteDescribe(number: u32, w: Writer): bool {
   let seen: u32 = 0;
   for (let i: u32 = 0; i < <u32>WALLET_NOTES_MAX; i++) {
     const p = place(i);
-    if (p.state == NOTE_NONE) continue;
+    if (p.state == NOTE_NONE || p.state == NOTE_UNREADABLE) continue;
     seen += 1;
     if (seen != number) continue;
     if (entryRead(i) < 0) return false;

@@ -149,12 +149,15 @@ export function pendingSetFlag(flag: u32): void {
   store<u8>(record, <u8>(pendingFlags() | flag), 2);
 }
 
-/** Loads record `index`; false when there is none. */
+/**
+ * Loads record `index`; false when there is none. A record that is there and cannot be read stops the chip: that there is
+ * none would mean that the payment was aborted.
+ */
 export function pendingLoad(index: u32): bool {
   memory.fill(record, 0, PENDING_BYTES_MAX);
   const got = storeRead(RECORD_PENDING | index, 0, record, PENDING_BYTES_MAX);
-  if (got < 0) return false;
-  assert(<u32>got >= ITEMS_AT && load<u8>(record) == RECORD_VERSION);
+  if (got == -REASON_NOT_FOUND) return false;
+  assert(got >= <i32>ITEMS_AT && load<u8>(record) == RECORD_VERSION);
   return true;
 }
 

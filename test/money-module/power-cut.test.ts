@@ -5,10 +5,12 @@
  */
 
 import { beforeAll, describe, expect, test } from "vitest";
+import { toHex } from "../../host/codec/bytes.js";
+import type { NoteSummary } from "../../host/element-data.js";
 import type { Fate, OperationHook } from "../../simulator/faults.js";
 import type { Strike } from "../support/faults.js";
-import { type Ends, FaultStage, judgeWords, type ScenarioName } from "../support/faults-scenarios.js";
-import { type ModuleDevice, PIN } from "../support/modules.js";
+import { type Ends, FaultStage, judgeWords, type ScenarioName, worth } from "../support/faults-scenarios.js";
+import { type ModuleDevice, PIN, transfer } from "../support/modules.js";
 import { generator, TEARS, type Tear, tornFate } from "../support/store-driver.js";
 
 const WORD_BYTES = 4;
@@ -190,4 +192,71 @@ describe.each(["payment", "withdrawal"] as const)("the outcome session of a %s",
     }
     expect(struck).toBeGreaterThan(0);
   });
+});
+
+describe("flash that rots in a running module", () => {
+  /** Turns a bit right behind every place where these bytes stand. */
+  function rot(module: ModuleDevice, bytes: Uint8Array): void {
+    const { chip } = module.simulated;
+    const image = Buffer.from(chip.snapshot());
+    let found = 0;
+    for (let at = image.indexOf(bytes); at >= 0; at = image.indexOf(bytes, at + 1)) {
+      image[at + bytes.length] = (image[at + bytes.length] ?? 0) ^ 1;
+      found += 1;
+    }
+    expect(found).toBeGreaterThan(0);
+    chip.restore(image);
+  }
+
+  /** The payer has committed, the key did not arrive. */
+  async function payeeInDoubt(): Promise<Ends> {
+    const [, lostKey] = await openEnds("payment");
+    const ends = stage.reset("payment");
+    await stage.run("payment", ends, stage.link(lostKey));
+    expect(await ends.payee.element.pending()).toMatchObject([{ state: "in doubt" }]);
+    return ends;
+  }
+
+  test("a payer that cannot read its commit does not say that it aborted", async () => {
+    const ends = await payeeInDoubt();
+    const [committed] = await ends.payer.element.pending();
+    expect(committed?.state).toBe("committed");
+    rot(ends.payer, (committed as NonNullable<typeof committed>).payId);
+    await stage.meet(ends).catch(() => undefined);
+    expect(await ends.payee.element.pending()).toMatchObject([{ state: "in doubt" }]);
+  });
+
+  test("a note that cannot be read any more keeps its place, and does not stop the payment beside it", async () => {
+    const clean = stage.reset("payment");
+    const held = (await clean.payer.element.notes()).map(whole);
+    const cleanLink = stage.link();
+    await stage.run("payment", clean, cleanLink);
+    const stays = (await clean.payer.element.notes()).find((note) => held.includes(whole(note)));
+    if (stays === undefined) throw new Error("the payer keeps no note");
+    const ends = stage.reset("payment");
+    const link = stage.link();
+    let isRotten = false;
+    arm(ends.payer, () => {
+      // Ready has come: this is the commit, after which the directory is read again.
+      if (!isRotten && link.sent[1] === cleanLink.sent[1] - 1) {
+        isRotten = true;
+        rot(ends.payer, stays.noteId);
+      }
+      return undefined;
+    });
+    await stage.run("payment", ends, link);
+    expect(isRotten).toBe(true);
+    expect(await ends.payee.element.pending()).toEqual([]);
+    expect(await worth(ends.payee)).toBe(7200n);
+    expect((await ends.payer.element.notes()).map(whole)).not.toContain(whole(stays));
+    // What comes in later lies elsewhere.
+    await transfer(ends.payee, ends.payer, "72.00 USD");
+    const places = (await ends.payer.element.notes()).map(({ place }) => place);
+    expect(places.length).toBeGreaterThanOrEqual(3);
+    expect(places).not.toContain(stays.place);
+  });
+
+  function whole({ noteId, place, money }: NoteSummary): string {
+    return `${toHex(noteId)} at ${place}: ${money.amount}`;
+  }
 });
