@@ -77,6 +77,7 @@ const receipt: Receipt = {
   fee: 25n,
   rate: { numerator: 1087, denominator: 1000 },
   date: NOW,
+  session: new Uint8Array(32).fill(0x5e),
 };
 
 async function load() {

@@ -68,6 +68,7 @@ const receipt: Components = {
     fee: 50n,
     rate: { numerator: 1, denominator: 1 },
     date: NOW,
+    session: new Uint8Array(32).fill(0x5e),
   },
 };
 

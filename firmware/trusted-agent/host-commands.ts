@@ -198,7 +198,7 @@ function takeAuthorization(): i32 {
   const chain = incoming.bytes(1, CHAIN_BYTES_MAX);
   const chainLength = incoming.length;
   let result = incomingEnd(3);
-  if (result == 0) result = approvalIsGenuine(at, length, chain, chainLength, approval);
+  if (result == 0) result = approvalIsGenuine(at, length, chain, chainLength, 0, approval);
   if (result < 0) return result;
   const slot = pendingByReceipt(approval.receiptHash);
   if (slot < 0) return slot;

@@ -98,16 +98,23 @@ function takeApproval(): i32 {
   const chain = incoming.bytes(1, CHAIN_BYTES_MAX);
   const chainLength = incoming.length;
   if (incoming.failed != 0) return -REASON_MALFORMED;
-  let result = approvalIsGenuine(approvalAt, approvalLength, chain, chainLength, approval);
+  let result = approvalIsGenuine(approvalAt, approvalLength, chain, chainLength, clockNow(), approval);
   if (result == 0 && !equal(approval.receiptHash, RECEIPT_HASH, HASH_BYTES)) result = -REASON_APPROVAL_INVALID;
   return result;
 }
 
-/** Whether an approval is by a card network of this tree; it is left in `into`. */
-export function approvalIsGenuine(at: usize, length: u32, chain: usize, chainLength: u32, into: Approval): i32 {
+/** Whether an approval is by a card network of this tree, valid at `now` or, for 0, ever; it is left in `into`. */
+export function approvalIsGenuine(
+  at: usize,
+  length: u32,
+  chain: usize,
+  chainLength: u32,
+  now: u64,
+  into: Approval,
+): i32 {
   const result = approvalRead(at, length, into);
   if (result < 0) return result;
-  return approvalVerify(at, length, chain, chainLength, rootId(TREE_AGENTS), rootKey(TREE_AGENTS), clockNow());
+  return approvalVerify(at, length, chain, chainLength, rootId(TREE_AGENTS), rootKey(TREE_AGENTS), now);
 }
 
 /** Stores that it is known; then every field must be the receipt's, and its last day not over. */

@@ -3,6 +3,7 @@
  * acknowledged receipt (790). What follows the card network's answer is in payment.ts.
  */
 
+import { HASH_BYTES } from "../platform/constants";
 import { clockNow } from "../lib/clock";
 import { noticeBegin, noticeEnd } from "../lib/envelope";
 import { Writer } from "../lib/cbor";
@@ -148,6 +149,7 @@ export function takeReceipt(): i32 {
   if (result == 0) result = validate(ticket, elementId());
   if (result == 0 && !isFromMerchant(ticket)) result = -REASON_RECEIPT_INVALID;
   if (result == 0) result = receiptRead(ticket, receipt);
+  if (result == 0 && !equal(receipt.session, SESSION, HASH_BYTES)) result = -REASON_RECEIPT_INVALID;
   if (result == 0 && !isAsAgreed()) result = -REASON_RECEIPT_INVALID;
   if (result == 0) result = ticketHash(ticket, RECEIPT_HASH);
   if (result < 0) return result;

@@ -3,12 +3,16 @@
  * the components of a ticket of type TICKET_RECEIPT.
  *
  *   [bank id, account number, type, authorization amount, account currency, account exponent,
- *    amount, currency, exponent, fee, rate numerator, rate denominator, date]
+ *    amount, currency, exponent, fee, rate numerator, rate denominator, date, session hash]
+ *
+ * The hash of the agents' session makes every receipt one of its kind: an approval of one receipt is never good for a
+ * later one that says the same.
  *
  * The rate is account units for one unit of electronic money, as an integer fraction. What rounding adds or takes is
  * always the customer's: a purchase is rounded up, a sale down, so that changing back and forth never makes money.
  */
 
+import { HASH_BYTES } from "../platform/constants";
 import { Reader, Writer } from "../lib/cbor";
 import { equal } from "../lib/memory";
 import { SECONDS_BITS, TEXT_BYTES_MAX } from "../protocol/limits";
@@ -37,6 +41,8 @@ export class Receipt {
   bankLength: u32;
   account: usize;
   accountLength: u32;
+  /** Hash of the agents' session, 32 bytes. */
+  session: usize;
 }
 
 const reader = changetype<Reader>(memory.data(offsetof<Reader>(), 4));
@@ -90,13 +96,14 @@ function ratedAmount(receipt: Receipt): i64 {
 
 /** Writes the components. */
 export function receiptWrite(receipt: Receipt, writer: Writer): void {
-  writer.array(13);
+  writer.array(14);
   writer.text(receipt.bank, receipt.bankLength);
   writer.text(receipt.account, receipt.accountLength);
   receiptWriteRest(receipt, writer);
+  writer.bytes(receipt.session, HASH_BYTES);
 }
 
-/** The fields after the account number: they are written beside a masked one too. */
+/** The eleven fields after the account number that a person reads: they are written beside a masked one too. */
 export function receiptWriteRest(receipt: Receipt, writer: Writer): void {
   writer.uint(receipt.type);
   writer.uint(receipt.authorization);
@@ -115,7 +122,7 @@ export function receiptWriteRest(receipt: Receipt, writer: Writer): void {
 export function receiptRead(ticket: Ticket, into: Receipt): i32 {
   if (ticket.type != TICKET_RECEIPT) return -REASON_RECEIPT_INVALID;
   reader.begin(ticket.components, ticket.componentsLength);
-  reader.arrayOf(13);
+  reader.arrayOf(14);
   into.bank = reader.text(TEXT_BYTES_MAX);
   into.bankLength = reader.length;
   into.account = reader.text(TEXT_BYTES_MAX);
@@ -131,6 +138,7 @@ export function receiptRead(ticket: Ticket, into: Receipt): i32 {
   into.rateNumerator = readSmall(u32.MAX_VALUE);
   into.rateDenominator = readSmall(u32.MAX_VALUE);
   into.date = readSmall64(SECONDS_BITS);
+  into.session = reader.fixed(HASH_BYTES);
   const result = reader.finish();
   if (result < 0 || into.bankLength == 0) return -REASON_RECEIPT_INVALID;
   if (!accountFits(into.account, into.accountLength)) return -REASON_RECEIPT_INVALID;

@@ -100,12 +100,13 @@ export function cardKeep(from: Card): void {
   card.customerLength = 0;
 }
 
-/** Points the receipt to the card's texts, which it was found to repeat. */
+/** Points the receipt to the card's texts and to the session, which it was found to repeat or shall name. */
 export function receiptUseCard(): void {
   receipt.bank = card.bank;
   receipt.bankLength = card.bankLength;
   receipt.account = card.account;
   receipt.accountLength = card.accountLength;
+  receipt.session = SESSION;
 }
 
 export function keptSet(bytes: usize, length: u32): bool {

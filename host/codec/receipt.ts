@@ -60,6 +60,8 @@ export interface Receipt {
   readonly fee: bigint;
   readonly rate: Rate;
   readonly date: number;
+  /** Hash of the agents' session in which it was agreed on. */
+  readonly session: Uint8Array;
 }
 
 function invalid(what: string): CodecError {
@@ -70,7 +72,9 @@ function invalid(what: string): CodecError {
  * What the card network is asked for, in the account's unit: amount at the rate, rounded up, plus fee for a purchase,
  * rounded down, less fee for a sale.
  */
-export function authorizationAmount(terms: Omit<Receipt, "authorization" | "bank" | "account" | "date">): bigint {
+export function authorizationAmount(
+  terms: Omit<Receipt, "authorization" | "bank" | "account" | "date" | "session">,
+): bigint {
   const { type, amount, fee, rate } = terms;
   if (type !== TYPE_PURCHASE && type !== TYPE_SALE) throw invalid(`type ${type}`);
   if (amount === 0n) throw new CodecError("receipt: the amount is zero", REASON_AMOUNT_ZERO);
@@ -102,6 +106,7 @@ export function receiptFields(receipt: Receipt): CborValue[] {
     receipt.rate.numerator,
     receipt.rate.denominator,
     receipt.date,
+    receipt.session,
   ];
 }
 
@@ -121,6 +126,7 @@ export function readReceipt(fields: Fields): Receipt {
       denominator: fields.uint("rate denominator", RATE_MAX),
     },
     date: fields.uint("date", SECONDS_MAX),
+    session: fields.bytes("session hash", HASH_BYTES),
   };
   if (receipt.bank === "" || !/^[\x21-\x7e]+$/.test(receipt.account)) throw invalid("no bank or account number");
   if (authorizationAmount(receipt) !== receipt.authorization) throw invalid("the authorization amount does not add up");

@@ -121,6 +121,12 @@ export class AgentWorld {
     return { device, agent, module };
   }
 
+  /** The same chips in a device whose host knows nothing of what was before. */
+  afresh<Parts extends AgentDevice>(old: Parts): Parts {
+    const { agent, module } = old;
+    return { ...old, device: this.#device(old.device.name, { agent, ...(module === undefined ? {} : { module }) }) };
+  }
+
   async authority(title: string): Promise<AgentDevice> {
     const agent = await this.#personalised(title, "agent", ROLE_AUTHORITY, title);
     await finishPersonalisation(agent.element);

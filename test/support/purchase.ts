@@ -22,7 +22,7 @@ export interface Side {
 
 const ENDS: ReadonlySet<NoticeName> = new Set(["done", "aborted", "provisional"]);
 
-async function run(conversation: Conversation, answers: HostAnswers, notices: Notice[]): Promise<void> {
+async function run(conversation: Conversation, answers: HostAnswers, notices: Notice[], pays: boolean): Promise<void> {
   for (;;) {
     const { source, notice } = await conversation.next();
     if (source !== "agent") continue;
@@ -31,10 +31,18 @@ async function run(conversation: Conversation, answers: HostAnswers, notices: No
     if (answer === "stop") return;
     if (answer !== undefined) await conversation.command(answer);
     if (!ENDS.has(notice.name)) continue;
-    await conversation.quiet();
+    await lastWord(conversation, notice.name === "done", pays);
     notices.push(...conversation.drain().map((sourced) => sourced.notice));
     return;
   }
+}
+
+/** Who is paid has the last word; who pays waits for it, and hangs up. */
+async function lastWord(conversation: Conversation, done: boolean, pays: boolean): Promise<void> {
+  if (done && pays) await conversation.quiet();
+  else conversation.expectNothing();
+  await conversation.idle();
+  if (!done || pays) conversation.close();
 }
 
 export function customerAnswers(money: Money): HostAnswers {
@@ -70,15 +78,16 @@ export async function trade(
 ): Promise<{ customer: Side; merchant: Side }> {
   const [near, far] = inProcessLink(options.disturbance);
   const money = parseMoney(options.money ?? "USD 10.00");
-  const order = options.type === TYPE_PURCHASE ? command.buy() : command.sell();
+  const buys = options.type === TYPE_PURCHASE;
+  const order = buys ? command.buy() : command.sell();
   const seen = { customer: [] as Notice[], merchant: [] as Notice[] };
   const serving = merchant.device.converse(far, "agent", async (conversation) => {
     await conversation.prepare(command.serve());
-    await run(conversation, { ...merchantAnswers(world), ...options.merchant }, seen.merchant);
+    await run(conversation, { ...merchantAnswers(world), ...options.merchant }, seen.merchant, buys);
   });
   const shopping = customer.device.converse(near, "agent", async (conversation) => {
     await conversation.command(order);
-    await run(conversation, { ...customerAnswers(money), ...options.customer }, seen.customer);
+    await run(conversation, { ...customerAnswers(money), ...options.customer }, seen.customer, !buys);
   });
   const [shopped, served] = await world.time.run(Promise.allSettled([shopping, serving]));
   return {

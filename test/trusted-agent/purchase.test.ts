@@ -1,9 +1,11 @@
 /** Purchase and sale of electronic money (WO 96/41315 fig. 7, 10, 12) on the release firmware: both agents, both modules. */
 
 import { beforeAll, describe, expect, it } from "vitest";
+import { TICKETS_MAX } from "../../firmware/protocol/limits.js";
 import {
   OUTCOME_COMMITTED,
   REFERENCE_PAYMENT,
+  TICKET_DEBIT_CARD,
   TICKET_RECEIPT,
   TYPE_PURCHASE,
   TYPE_SALE,
@@ -97,6 +99,26 @@ describe("a sale", () => {
     expect(outcomes(world, result.customer.notices)[0]?.outcome).toBe(OUTCOME_COMMITTED);
   });
 });
+
+it("does it again and again: the module forgets what its agent has stored, and the newest receipts stay", async () => {
+  const before = [await balance(customer), await balance(merchant)] as const;
+  const ROUNDS = 20;
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const result = await trade(world, customer, merchant, { type: TYPE_PURCHASE, money: "USD 1.00" });
+    expect(names(result.customer), `round ${round}`).toContain("done");
+  }
+  expect(await balance(customer)).toBe(before[0] + 2000n);
+  expect(await balance(merchant)).toBe(before[1] - 2000n);
+  for (const { device } of [customer, merchant]) {
+    expect((await device.module.pending()).length).toBeLessThanOrEqual(1);
+  }
+  const tickets = await customer.device.agent.tickets();
+  expect(tickets).toHaveLength(TICKETS_MAX);
+  expect(tickets.filter(({ type }) => type === TICKET_DEBIT_CARD)).toHaveLength(1);
+  // Card and newest receipts: the two of 10.00 and 4.00 have gone.
+  const amounts = tickets.filter(({ type }) => type === TICKET_RECEIPT).map(({ components }) => components[6]);
+  expect(new Set(amounts)).toEqual(new Set([100]));
+}, 60_000);
 
 function commandAuthorized(approval: Uint8Array): Uint8Array {
   return command.authorized(approval, world.network.chain);

@@ -47,6 +47,8 @@ function rewind(): void {
     simulated.chip.onOperation = undefined;
     simulated.restore(start[index] as Uint8Array);
   });
+  customer = world.afresh(customer);
+  merchant = world.afresh(merchant);
 }
 
 /** What is known when everything is over. */
