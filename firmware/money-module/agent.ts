@@ -120,7 +120,7 @@ function outcome(number: i32): i32 {
   const id = reader.fixed(HASH_BYTES);
   if (reader.finish() < 0) return -REASON_MALFORMED;
   const index = pendingFind(id);
-  if (number == M.LINK_ACKNOWLEDGE) return index < 0 ? 0 : acknowledge(index);
+  if (number == M.LINK_ACKNOWLEDGE) return index < 0 ? 0 : acknowledge(index, true);
   const status = settleForReport(id, index);
   if (status < 0) return status;
   const w = agentMessage(M.LINK_ANSWER, 3);

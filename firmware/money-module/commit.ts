@@ -25,6 +25,7 @@ import { trailPut } from "./note-tree";
 import { PLACE_FRESH } from "./transfer-notes";
 import {
   FLAG_ACKNOWLEDGED,
+  FLAG_AGENT,
   FLAG_CONFIRMED,
   PENDING_BYTES_MAX,
   PENDING_COMMITTED,
@@ -175,8 +176,13 @@ export function tellHost(number: i32): void {
   noticeEnd();
 }
 
-/** Agent or bank has stored the outcome. What is offered or in doubt has none yet that anybody could have stored. */
-export function acknowledge(index: u32): i32 {
+/**
+ * Agent or bank has stored the outcome. What is offered or in doubt has none yet that anybody could have stored. Each speaks
+ * for its own payments: a module that forgot what its agent has not stored would tell it later that there was no payment,
+ * and the agent would sign that.
+ */
+export function acknowledge(index: u32, byAgent: bool): i32 {
+  if (((pendingFlags() & FLAG_AGENT) != 0) != byAgent) return -REASON_UNEXPECTED;
   const state = pendingState();
   if (state != PENDING_COMMITTED && state != PENDING_SETTLED) return -REASON_UNEXPECTED;
   return addFlag(index, FLAG_ACKNOWLEDGED);
@@ -185,7 +191,7 @@ export function acknowledge(index: u32): i32 {
 /** A payer forgets when confirmed and acknowledged, a payee when acknowledged. */
 function addFlag(index: u32, flag: u32): i32 {
   pendingSetFlag(flag);
-  const flags = pendingFlags();
+  const flags = pendingFlags() & (FLAG_CONFIRMED | FLAG_ACKNOWLEDGED);
   const settled = pendingState() == PENDING_SETTLED && (flags & FLAG_ACKNOWLEDGED) != 0;
   const over = settled || (pendingState() == PENDING_COMMITTED && flags == (FLAG_CONFIRMED | FLAG_ACKNOWLEDGED));
   let status = storeBegin(over ? 0 : PENDING_BYTES_MAX, 1);

@@ -202,7 +202,7 @@ function forget(items: u32): i32 {
   if (items != 2 || reader.finish() < 0) return SW_WRONG_DATA;
   const index = pendingFind(id);
   // Said twice, it is as true as the first time.
-  return index < 0 ? verdict(0) : verdict(acknowledge(index));
+  return index < 0 ? verdict(0) : verdict(acknowledge(index, false));
 }
 
 /** Redemption at a teller: the note goes to the books, then it is destroyed. */

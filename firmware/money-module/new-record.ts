@@ -3,7 +3,7 @@
 import { ROLE_TRANSACTION } from "../protocol/kinds";
 import { peerCertificate } from "../lib/establish";
 import { elementRole } from "../lib/identity";
-import { FLAG_ACKNOWLEDGED, pendingNew, pendingSetFlag, pendingSetMemo } from "./pending";
+import { FLAG_ACKNOWLEDGED, FLAG_AGENT, pendingNew, pendingSetFlag, pendingSetMemo } from "./pending";
 import * as T from "./transaction";
 import { t } from "./transaction";
 
@@ -11,5 +11,6 @@ import { t } from "./transaction";
 export function newRecord(state: u32): void {
   pendingNew(state, T.payId, peerCertificate.id, t.currency, t.exponent, t.amount);
   pendingSetMemo(T.memo, t.memoLength);
-  if (t.viaAgent == 0 && elementRole() == ROLE_TRANSACTION) pendingSetFlag(FLAG_ACKNOWLEDGED);
+  if (t.viaAgent != 0) pendingSetFlag(FLAG_AGENT);
+  else if (elementRole() == ROLE_TRANSACTION) pendingSetFlag(FLAG_ACKNOWLEDGED);
 }

@@ -30,6 +30,8 @@ export const PENDING_SETTLED: u32 = 4;
 export const FLAG_CONFIRMED: u32 = 1;
 /** The agent has stored the outcome, or there is no agent to store it. */
 export const FLAG_ACKNOWLEDGED: u32 = 2;
+/** Made for the own agent: nobody else can have stored the outcome, and a host's word for it is worth nothing. */
+export const FLAG_AGENT: u32 = 4;
 
 const ITEM_BYTES: u32 = 9;
 const ITEMS_AT: u32 = 145;
