@@ -17,7 +17,8 @@ import type { ElementSort } from "./message-manager.js";
 import { SimulatorTransport } from "./transports/simulator.js";
 
 export interface ChipParts {
-  readonly cryptography?: Cryptography;
+  /** By default libsodium's. A function gives the chip of this name its own. */
+  readonly cryptography?: Cryptography | ((chipName: string) => Cryptography);
   readonly clock?: SimulatedClock;
   /** A source of random bytes for the chip of this name; by default the machine's. */
   readonly randomness?: (chipName: string) => Randomness;
@@ -62,7 +63,8 @@ export class ChipFactory {
 
   async #make(name: string, sort: ElementSort): Promise<SimulatedChip> {
     const { folder, debugFirmware } = this.#parts;
-    const cryptography = this.#parts.cryptography ?? sodiumCryptography;
+    const given = this.#parts.cryptography ?? sodiumCryptography;
+    const cryptography = typeof given === "function" ? given(name) : given;
     const storage = folder === undefined ? {} : this.#storage(join(folder, name));
     const chip = new Chip({
       cryptography,

@@ -3,6 +3,7 @@
  * HKDF, which that binding lacks. Random bytes are handed in by the caller, so that a world can run from one seed.
  */
 
+import { channel } from "node:diagnostics_channel";
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
@@ -16,6 +17,21 @@ const SIGNATURE_BYTES = 64;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const NOTHING = new Uint8Array(0);
+
+/** Diagnostics channel on which each public-key operation of host code is told, to whoever counts them. */
+export const OPERATIONS_CHANNEL = "tallystick:public-key-operation";
+
+export interface PublicKeyOperation {
+  readonly kind: "sign" | "verify" | "agree" | "generate" | "generateAgreement";
+  /** What is signed or verified. */
+  readonly message?: Uint8Array;
+}
+
+const operations = channel(OPERATIONS_CHANNEL);
+
+function tell(kind: PublicKeyOperation["kind"], message?: Uint8Array): void {
+  if (operations.hasSubscribers) operations.publish(message === undefined ? { kind } : { kind, message });
+}
 
 export class OpenError extends Error {
   override readonly name = "OpenError";
@@ -31,6 +47,7 @@ export function ed25519KeyPair(seed: Uint8Array): KeyPair {
   assertBytes(seed, "seed", KEY_BYTES);
   const publicKey = new Uint8Array(KEY_BYTES);
   const secretKey = new Uint8Array(2 * KEY_BYTES);
+  tell("generate");
   sodium.crypto_sign_seed_keypair(publicKey, secretKey, seed);
   return { publicKey, secretKey };
 }
@@ -39,6 +56,7 @@ export function ed25519Sign(message: Uint8Array, secretKey: Uint8Array): Uint8Ar
   assertBytes(message, "message");
   assertBytes(secretKey, "secretKey", 2 * KEY_BYTES);
   const signature = new Uint8Array(SIGNATURE_BYTES);
+  tell("sign", message);
   sodium.crypto_sign_detached(signature, message, secretKey);
   return signature;
 }
@@ -49,6 +67,7 @@ export function ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signat
   assertBytes(message, "message");
   assertBytes(signature, "signature", SIGNATURE_BYTES);
   if (!signatureIsStrict(publicKey, signature)) return false;
+  tell("verify", message);
   return sodium.crypto_sign_verify_detached(signature, message, publicKey);
 }
 
@@ -62,6 +81,7 @@ export function ed25519Signer(seed: Uint8Array): Signer {
 export function x25519KeyPair(secret: Uint8Array): KeyPair {
   assertBytes(secret, "secret", KEY_BYTES);
   const publicKey = new Uint8Array(KEY_BYTES);
+  tell("generateAgreement");
   sodium.crypto_scalarmult_base(publicKey, secret);
   return { publicKey, secretKey: Uint8Array.from(secret) };
 }
@@ -71,6 +91,7 @@ export function x25519Agree(secretKey: Uint8Array, publicKey: Uint8Array): Uint8
   assertBytes(secretKey, "secretKey", KEY_BYTES);
   assertBytes(publicKey, "publicKey", KEY_BYTES);
   const shared = new Uint8Array(KEY_BYTES);
+  tell("agree");
   try {
     sodium.crypto_scalarmult(shared, secretKey, publicKey);
   } catch (error) {

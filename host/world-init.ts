@@ -9,6 +9,7 @@ import {
   ROLE_TELLER,
   ROLE_TRANSACTION,
 } from "../firmware/protocol/kinds.js";
+import { CLOCK_SKEW_SECONDS_MAX } from "../firmware/protocol/limits.js";
 import { TICKET_CREDIT_CARD, TICKET_DEBIT_CARD, TICKET_MERCHANT_CREDENTIAL } from "../firmware/protocol/messages.js";
 import { type Agencies, Agency, newAgencies } from "./agencies.js";
 import { acquire } from "./applications/acquire.js";
@@ -166,7 +167,8 @@ async function issueCredentials(world: World, progress: (what: string) => void):
 
 function cardGrant(world: World, holder: string, card: CardPlan): Grant {
   const expiry = endOfMonth(world.parts.plan.cardExpiry);
-  const validFrom = Number(world.parts.clock.now_seconds());
+  // An element's clock may be behind this one, and must not find the card too young.
+  const validFrom = Number(world.parts.clock.now_seconds()) - CLOCK_SKEW_SECONDS_MAX;
   return { expiry_seconds: expiry, components: [card.bank, card.number, validFrom, expiry, holder] };
 }
 

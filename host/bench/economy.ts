@@ -1,0 +1,169 @@
+/** An economy to measure: one merchant with much stock, and as many customers as there are transactions. */
+
+import { meet } from "../applications/deal.js";
+import { pay } from "../applications/pay.js";
+import { receive } from "../applications/receive.js";
+import { withdraw } from "../applications/withdraw.js";
+import { inProcessLink } from "../communications.js";
+import type { Device } from "../device.js";
+import type { Home } from "../home.js";
+import { systemRandom } from "../randomness.js";
+import { systemClock, systemTimers } from "../services/clock.js";
+import { parseMoney, unitOf } from "../units.js";
+import type { World } from "../world.js";
+import { createWorld } from "../world-init.js";
+import type { NetworkMode } from "../world-network.js";
+import { type CustomerPlan, cardNumber, type WorldPlan } from "../world-plan.js";
+import type { Subject } from "./measure.js";
+
+const ISSUER = "meadow-bank";
+const BIN = "400000";
+const PURCHASE = parseMoney("USD 10.00");
+/** A payer holds two of these: a payment takes one whole and divides the other. */
+const NOTE = parseMoney("USD 10.00");
+const PAYMENT = parseMoney("USD 15.00");
+const WALLETS = "wallets";
+const PROMPTS = {
+  confirmMerchant: () => true,
+  chooseCard: <Card>(cards: readonly Card[]) => cards[0],
+  confirmReceipt: () => true,
+};
+
+/** How many parties of each kind there are. */
+export interface EconomySize {
+  readonly customers: number;
+  readonly payers: number;
+}
+
+function planOf({ customers, payers }: EconomySize): WorldPlan {
+  const usd = unitOf("USD");
+  const numbered = (name: string, count: number) => Array.from({ length: count }, (_, index) => `${name}-${index}`);
+  const names = numbered("customer", customers);
+  const account = (number: string, opening: bigint) => ({ bank: ISSUER, number, unit: usd, opening });
+  return {
+    bank: { id: "harbour-bank", deposits: ["USD 5000000.00"] },
+    issuers: [{ bank: ISSUER, bin: BIN, currency: "USD" }],
+    accounts: [
+      ...names.map((name) => account(`current-${name}`, 100_000n)),
+      account("settlement-merchant", 100_000_000n),
+    ],
+    merchants: [
+      {
+        name: "merchant",
+        title: "Measured Money",
+        number: "MERCHANT",
+        settlement: { bank: ISSUER, number: "settlement-merchant" },
+        stock: [["USD 50000.00"]],
+        offers: (["buy", "sell"] as const).map((direction) => {
+          const rate = { numerator: 1n, denominator: 1n };
+          return { direction, money: usd, account: usd, rate, feeFixed: 10n, feePermille: 0n };
+        }),
+      },
+    ],
+    customers: [
+      ...names.map((name, index) => customerPlan(name, index)),
+      ...[...numbered("payer", payers), ...numbered("payee", payers)].map((name) => {
+        return { name, holder: name, cards: [] };
+      }),
+    ],
+    rates: [],
+    cardExpiry: "3112",
+  };
+}
+
+function customerPlan(name: string, index: number): CustomerPlan {
+  const card = { number: cardNumber(BIN, index), kind: "debit", bank: ISSUER, account: `current-${name}` } as const;
+  return { name, holder: `Customer ${index}`, cards: [{ ...card, status: "active", dailyLimit: 100_000n }] };
+}
+
+export async function openEconomy(home: Home, size: EconomySize, network: NetworkMode): Promise<Economy> {
+  const parts = { home, clock: systemClock, timers: systemTimers, random: systemRandom, network };
+  const world = await createWorld({ ...parts, plan: planOf(size) });
+  const unit = unitOf("USD");
+  await world.books.openDeposit(WALLETS, unit);
+  await world.books.fund({ id: `opening/${WALLETS}`, account: WALLETS, amount: 100_000_000n, unit });
+  return new Economy(world);
+}
+
+export class Economy {
+  constructor(readonly world: World) {}
+
+  /** A customer, whose device was powered on for it, buys from the merchant, which never met it before. */
+  purchase(): Subject {
+    return this.#purchase((customer) => restart(this.world, customer));
+  }
+
+  /** The same two once more, without a power-off between: each remembers the other's certificates. */
+  purchaseAgain(): Subject {
+    return this.#purchase(async () => undefined);
+  }
+
+  #purchase(prepare: (customer: Device) => Promise<void>): Subject {
+    const { merchant } = this.world.trader("merchant");
+    const customer = (index: number) => this.world.device(`customer-${index}`);
+    return {
+      prepare: (index) => prepare(customer(index)),
+      run: async (index) => {
+        const sides = { customer: customer(index), merchant, prompts: PROMPTS };
+        const deal = await meet(sides, "buy", PURCHASE);
+        if (deal.customer.status === "rejected") throw deal.customer.reason;
+        if (deal.merchant.status === "rejected") throw deal.merchant.reason;
+        if (deal.customer.value.provisional || deal.merchant.value.outcome !== "done")
+          throw new BenchError("a purchase");
+      },
+      traffic: () => this.#traffic(),
+    };
+  }
+
+  /** Two modules that never met before, both powered on for it: one note goes whole, one is divided. */
+  payment(): Subject {
+    const { world } = this;
+    return {
+      prepare: async (index) => {
+        const payer = world.device(`payer-${index}`);
+        await world.books.link(WALLETS, payer.module.idHex);
+        await withdraw(payer, world.bank, WALLETS, NOTE);
+        await withdraw(payer, world.bank, WALLETS, NOTE);
+        await world.bank.idle();
+        if ((await payer.module.notes()).length !== 2) throw new BenchError("a withdrawal");
+        await restart(world, payer);
+        await restart(world, world.device(`payee-${index}`));
+      },
+      run: async (index) => {
+        const [near, far] = inProcessLink();
+        const paying = pay(world.device(`payer-${index}`), near, PAYMENT);
+        const receiving = receive(world.device(`payee-${index}`), far);
+        const [sent] = await Promise.all([paying, receiving]);
+        if (!sent.confirmed) throw new BenchError("a payment");
+      },
+      traffic: () => this.#traffic(),
+    };
+  }
+
+  #traffic(): { apdus: number; bytes: number } {
+    const total = { apdus: 0, bytes: 0 };
+    for (const device of this.world.devices.values()) {
+      for (const { client } of device.elements()) {
+        total.apdus += client.traffic.apdus;
+        total.bytes += client.traffic.bytes;
+      }
+    }
+    return total;
+  }
+
+  close(): Promise<void> {
+    return this.world.close();
+  }
+}
+
+async function restart(world: World, device: Device): Promise<void> {
+  const record = world.state.devices.find(({ name }) => name === device.name);
+  await device.restart(record?.pin ?? "");
+}
+
+export class BenchError extends Error {
+  constructor(what: string) {
+    super(`${what} that is measured did not end as it should, so that its time means nothing.`);
+    this.name = "BenchError";
+  }
+}
