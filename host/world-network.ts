@@ -6,7 +6,12 @@ import { fileURLToPath } from "node:url";
 import { fromHex } from "./codec/bytes.js";
 import { ed25519Signer } from "./crypto.js";
 import { AuthorizationNetwork } from "./services/authorization-network.js";
-import { type CardTransport, NetworkClient, type StanSequence } from "./services/network-client.js";
+import {
+  type CardTransport,
+  NetworkClient,
+  NetworkUnreachableError,
+  type StanSequence,
+} from "./services/network-client.js";
 import { type NetworkConfig, networkConfigText } from "./services/network-config.js";
 import type { NetworkSetup, NetworkTables } from "./services/network-tables.js";
 import { currencyCodes, unitOf } from "./units.js";
@@ -16,9 +21,12 @@ import type { WorldPlan } from "./world-plan.js";
 export type NetworkMode = "in-process" | "process";
 
 export interface OpenNetwork {
-  readonly acquirer: string;
-  /** The line of one merchant to the network. */
-  transport(stans: StanSequence): CardTransport;
+  /** While it is unplugged no message reaches it: merchants' requests wait, and payments between people do not notice. */
+  unplugged: boolean;
+  /** Messages that were carried so far. */
+  messages: number;
+  /** The line of one acquirer to the network. */
+  transport(acquirer: string, stans: StanSequence): CardTransport;
   /** What an account has, where the network is in this process; elsewhere only its owner may ask. */
   accountBalance(bank: string, number: string): Promise<{ available: bigint; held: bigint } | undefined>;
   /** Faults in the network's books, where they can be seen from here. */
@@ -26,12 +34,20 @@ export interface OpenNetwork {
   close(): Promise<void>;
 }
 
-/** Every merchant of the sandbox has its account with the one acquirer. */
-const ACQUIRER = "42000001";
+/** Acquirers are numbered from here on. */
+const ACQUIRER_FIRST = 42_000_001;
 const APPROVAL_DAYS = 3;
 const SUSPENSE_AFTER_SECONDS = 259_200n;
 const SWEEP_EVERY_MS = 60_000;
 const START_MS_MAX = 15_000;
+
+/**
+ * Every merchant of the sandbox has an acquirer of its own, because it counts its own messages: the network tells them
+ * apart by acquirer and number.
+ */
+export function acquirerOf(plan: WorldPlan, merchant: string): string {
+  return String(ACQUIRER_FIRST + plan.merchants.findIndex(({ name }) => name === merchant));
+}
 
 export function openNetwork(world: World): Promise<OpenNetwork> {
   return world.parts.network === "process" ? openProcess(world) : openInProcess(world);
@@ -62,7 +78,7 @@ function setupOf(world: World): NetworkSetup {
       }),
     ),
     merchants: plan.merchants.map((merchant) => ({
-      acquirer: ACQUIRER,
+      acquirer: acquirerOf(plan, merchant.name),
       merchant: merchant.number,
       settlement: merchant.settlement,
       agents: merchant.stock.map((_, index) => world.device(tillName(merchant.name, index)).agent.idHex),
@@ -80,12 +96,25 @@ async function openInProcess(world: World): Promise<OpenNetwork> {
     ...config,
   });
   await network.setUp(setup);
-  return {
-    acquirer: ACQUIRER,
-    transport: () => ({ exchange: (message) => network.handle(message) }),
+  const open: OpenNetwork = {
+    unplugged: false,
+    messages: 0,
+    transport: () => line(open, { exchange: (message) => network.handle(message) }),
     accountBalance: (bank, number) => network.accountBalance(bank, number),
     audit: () => network.audit(),
     close: async () => undefined,
+  };
+  return open;
+}
+
+/** One merchant's line, which can be unplugged. */
+function line(open: OpenNetwork, to: CardTransport): CardTransport {
+  return {
+    exchange: (message) => {
+      if (open.unplugged) return Promise.reject(new NetworkUnreachableError("the network is unplugged"));
+      open.messages += 1;
+      return to.exchange(message);
+    },
   };
 }
 
@@ -110,12 +139,13 @@ async function openProcess(world: World): Promise<OpenNetwork> {
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const port = await portOf(child, world);
   const clients: NetworkClient[] = [];
-  return {
-    acquirer: ACQUIRER,
-    transport: (stans) => {
-      const client = new NetworkClient({ port, acquirer: ACQUIRER, stans, clock, timers });
+  const open: OpenNetwork = {
+    unplugged: false,
+    messages: 0,
+    transport: (acquirer, stans) => {
+      const client = new NetworkClient({ port, acquirer, stans, clock, timers });
       clients.push(client);
-      return client;
+      return line(open, client);
     },
     accountBalance: async () => undefined,
     audit: async () => [],
@@ -125,6 +155,7 @@ async function openProcess(world: World): Promise<OpenNetwork> {
       await exited;
     },
   };
+  return open;
 }
 
 /** The port that the network's process announces in its first line. */

@@ -20,7 +20,7 @@ import { StanSequence } from "./services/network-client.js";
 import { Outbox, type OutboxTables } from "./services/outbox.js";
 import { TellerService, type TellerTables } from "./services/teller.js";
 import { sameUnit, type Unit, unitOf } from "./units.js";
-import { type NetworkMode, type OpenNetwork, openNetwork } from "./world-network.js";
+import { acquirerOf, type NetworkMode, type OpenNetwork, openNetwork } from "./world-network.js";
 import type { CustomerPlan, MerchantPlan, WorldPlan } from "./world-plan.js";
 import { type DeviceRecord, readState, type WorldState } from "./world-state.js";
 
@@ -165,9 +165,9 @@ export class World {
   async #openTrader(plan: MerchantPlan): Promise<Trader> {
     const { clock, timers, home, onMerchantEvent } = this.parts;
     const database = home.database<OutboxTables>(`merchant-${plan.name}`);
-    const acquirer = this.network.acquirer;
+    const acquirer = acquirerOf(this.parts.plan, plan.name);
     const stans = await StanSequence.open(database, acquirer);
-    const transport = this.network.transport(stans);
+    const transport = this.network.transport(acquirer, stans);
     const outbox = await Outbox.open({ database, transport, stans, acquirer, clock, timers });
     const devices = plan.stock.map((_, index) => this.device(tillName(plan.name, index)));
     const merchant = new Merchant({

@@ -166,7 +166,7 @@ export class Merchant {
   async #authorize(conversation: Conversation, asked: NoticeOf<"authorize">): Promise<void> {
     const { terminal, merchantNumber, settlement, outbox, name } = this.#parts;
     const id = toHex(asked.receiptHash);
-    // Two receipts of one second may be the same to the byte. An approval is good for one of them.
+    // An agent asks once about a receipt. What was asked before was answered, and an approval is good for one payment.
     if ((await outbox.entry(id)) !== undefined) {
       return conversation.command(command.declined(RESPONSE.duplicate, asked.receiptHash));
     }

@@ -1,0 +1,54 @@
+/** What commands have in common: the options before the command, and the world they work in. */
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { defaultHomePath, FolderHome } from "../home.js";
+import { systemRandom } from "../randomness.js";
+import { systemClock, systemTimers } from "../services/clock.js";
+import { World, type WorldParts } from "../world.js";
+import { STANDARD_PLAN } from "../world-plan.js";
+import { type Output, outputOf } from "./output.js";
+
+export interface GlobalOptions {
+  readonly home?: string;
+  readonly json?: boolean;
+}
+
+export function outputFor(options: GlobalOptions): Output {
+  return outputOf(options.json === true);
+}
+
+export function homePath(options: GlobalOptions): string {
+  return options.home ?? defaultHomePath();
+}
+
+export function partsIn(home: WorldParts["home"]): WorldParts {
+  return { home, plan: STANDARD_PLAN, clock: systemClock, timers: systemTimers, random: systemRandom };
+}
+
+/** Opens the world in the home, lets the command work, and closes it whatever happens. */
+export async function withWorld<Result>(
+  options: GlobalOptions,
+  work: (world: World) => Promise<Result>,
+): Promise<Result> {
+  const home = new FolderHome(homePath(options));
+  let world: World | undefined;
+  try {
+    world = await World.open(partsIn(home));
+    return await work(world);
+  } finally {
+    if (world === undefined) await home.close();
+    else await world.close();
+  }
+}
+
+/** A folder that is gone afterwards. */
+export async function withTemporaryFolder<Result>(work: (path: string) => Promise<Result>): Promise<Result> {
+  const path = mkdtempSync(join(tmpdir(), "tallystick-"));
+  try {
+    return await work(path);
+  } finally {
+    rmSync(path, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,6 @@
+#!/usr/bin/env node
+/** `tally`, started. */
+
+import { run } from "./program.js";
+
+process.exitCode = await run(process.argv.slice(2));

@@ -1,0 +1,37 @@
+/** `tally`: the command line. Nothing here but commands; what they do is in the library. */
+
+import { Command, CommanderError } from "commander";
+import { addDemo } from "./demo.js";
+import { addDevice } from "./device.js";
+import { addInit } from "./init.js";
+import { EXIT_FAILED, EXIT_USAGE } from "./output.js";
+import { addWallet } from "./wallet.js";
+
+export function programOf(): Command {
+  const program = new Command("tally")
+    .description("electronic cash in tamper-proof chips")
+    .option("--home <folder>", "where chips and books are kept (default: $TALLY_HOME or ~/.tallystick)")
+    .option("--json", "results as one line of JSON")
+    .showHelpAfterError("Nothing was done. (add --help for how to use it)")
+    .exitOverride();
+  addInit(program);
+  addDemo(program);
+  addDevice(program);
+  addWallet(program);
+  return program;
+}
+
+/** Runs one command and gives its exit code. */
+export async function run(words: readonly string[]): Promise<number> {
+  try {
+    await programOf().parseAsync(words, { from: "user" });
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    if (process.env.TALLY_TRACE !== undefined) console.error(error);
+    else process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return error instanceof Error && "exitCode" in error && typeof error.exitCode === "number"
+      ? error.exitCode
+      : EXIT_FAILED;
+  }
+}

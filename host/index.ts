@@ -1,0 +1,63 @@
+/**
+ * Tallystick as a library: what `import ... from "tallystick"` gives.
+ *
+ * - chips and devices: `Element`, `Device`, `ChipFactory`, `personalise`, `pair`;
+ * - what people and services do with them: `pay`, `receive`, `buy`, `sell`, `Merchant`, `TellerService`, ...;
+ * - a whole sandbox economy: `createWorld`, `World`, `audit`.
+ */
+
+export { type Agencies, Agency, type AgencySecrets, newAgencies, RequestRefusedError } from "./agencies.js";
+export { ApduClient, type Command, decodeCommand, encodeCommand, type Response } from "./apdu.js";
+export { type Acquired, acquire } from "./applications/acquire.js";
+export { createOwnCredential, type Grant, type GrantDecision, issueCredential } from "./applications/authority.js";
+export { buy, type CustomerPrompts, type CustomerResult, TradeAbortedError } from "./applications/buy.js";
+export { type Deal, type DealSides, deal, meet } from "./applications/deal.js";
+export { deposit } from "./applications/deposit.js";
+export {
+  Merchant,
+  type MerchantEvent,
+  type MerchantParts,
+  type ServeResult,
+  type Terms,
+} from "./applications/merchant.js";
+export { type PayOptions, pay, payRequested } from "./applications/pay.js";
+export { receive, request } from "./applications/receive.js";
+export { answerResume, resume, type Settlement, settleAgent } from "./applications/resume.js";
+export { sell } from "./applications/sell.js";
+export { NoMerchantError, shop } from "./applications/shop.js";
+export { type Decision, type Prompt, type Transfer, TransferInDoubtError } from "./applications/transfer.js";
+export { type BankConnection, withdraw } from "./applications/withdraw.js";
+export { type AuditedBooks, type AuditLine, audit } from "./audit.js";
+export { ChipFactory, type ChipParts, type SimulatedChip } from "./chips.js";
+export { type Disturbance, inProcessLink, type MessageFate, type PeerLink } from "./communications.js";
+export { type DemoResult, type DemoStep, runDemo } from "./demo.js";
+export { Conversation, Device, DeviceBusyError, type DeviceParts, LinkClosedError } from "./device.js";
+export { Element } from "./element.js";
+export type { Balance, Counters, Information, LogEntry, NoteSummary, Pending, TicketSummary } from "./element-data.js";
+export { defaultHomePath, FolderHome, type Home, HomeLockedError, MemoryHome } from "./home.js";
+export { type CarriedEnvelope, ElementMissingError, type ElementSort, MessageManager } from "./message-manager.js";
+export type { CardOffer, Notice, NoticeName, NoticeOf, ReceiptFields } from "./notices.js";
+export { finishPersonalisation, type PersonalisationOrder, pair, personalise } from "./provision.js";
+export { type RandomSource, systemRandom } from "./randomness.js";
+export { ReasonError, reasonSentence } from "./reasons.js";
+export { BankBooks } from "./services/bank-books.js";
+export { type Clock, systemClock, systemTimers, type Timers } from "./services/clock.js";
+export { Directory, type Offer, type Quote } from "./services/directory.js";
+export { Outbox, type OutboxEntry } from "./services/outbox.js";
+export { TellerService } from "./services/teller.js";
+export { StatusWordError, statusSentence } from "./status-words.js";
+export { type Transport, TransportError } from "./transport.js";
+export { SimulatorTransport } from "./transports/simulator.js";
+export {
+  AmountError,
+  formatDecimal,
+  formatMoney,
+  type Money,
+  parseDecimal,
+  parseMoney,
+  type Unit,
+  unitOf,
+} from "./units.js";
+export { type Customer, type Trader, World, type WorldParts } from "./world.js";
+export { createWorld } from "./world-init.js";
+export { STANDARD_PLAN, type WorldPlan } from "./world-plan.js";

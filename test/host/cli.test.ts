@@ -1,0 +1,139 @@
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { run } from "../../host/cli/program.js";
+import { FolderHome, HomeLockedError } from "../../host/home.js";
+
+let folder: string;
+const home = () => join(folder, "home");
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "tallystick-test-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Runs a command as the shell would, and collects what it prints. */
+async function tally(...words: string[]): Promise<{ code: number; out: string; err: string }> {
+  let out = "";
+  let err = "";
+  const write = vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+    out += text;
+    return true;
+  });
+  const complain = vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    err += text;
+    return true;
+  });
+  const codeBefore = process.exitCode;
+  process.exitCode = undefined;
+  try {
+    const code = await run(["--home", home(), ...words]);
+    return { code, out, err };
+  } finally {
+    process.exitCode = codeBefore;
+    write.mockRestore();
+    complain.mockRestore();
+  }
+}
+
+async function json(...words: string[]) {
+  const { code, out, err } = await tally("--json", ...words);
+  expect(err).toBe("");
+  expect(code).toBe(0);
+  expect(out.endsWith("\n") && !out.slice(0, -1).includes("\n"), "one line").toBe(true);
+  return JSON.parse(out);
+}
+
+describe("tally", () => {
+  test("before there is an economy it says how to make one", async () => {
+    const { code, err } = await tally("wallet", "balance", "alice");
+    expect(code).toBe(1);
+    expect(err).toMatch(/tally init/);
+  });
+
+  test("an economy lives in a folder, from command to command", { timeout: 60_000 }, async () => {
+    const made = await json("init");
+    expect(made.devices).toContain("alice");
+    const again = await tally("init");
+    expect(again.code).toBe(1);
+    expect(again.err).toMatch(/already/);
+
+    expect(await json("wallet", "balance", "alice")).toMatchObject({ balances: [] });
+    const bought = await json("wallet", "buy", "alice", "USD 20.00", "--yes");
+    expect(bought).toMatchObject({
+      merchant: "Alder Exchange",
+      account: { currency: "USD", amount: "20.20" },
+      fee: "0.20",
+    });
+    await json("wallet", "pay", "alice", "bob", "USD 7.50", "--memo", "lunch");
+    expect((await json("wallet", "balance", "alice")).balances).toMatchObject([
+      { currency: "USD", spendable: "12.50" },
+    ]);
+    expect((await json("wallet", "balance", "bob")).balances).toMatchObject([{ currency: "USD", spendable: "7.50" }]);
+    const sold = await json("wallet", "sell", "bob", "USD 5.00", "--merchant", "birch", "--yes");
+    expect(sold).toMatchObject({ account: { amount: "4.25" }, provisional: false });
+    const { log } = await json("wallet", "log", "bob");
+    expect(log).toMatchObject([
+      { kind: "sent", amount: "5.00", outcome: "done" },
+      { kind: "received", amount: "7.50", outcome: "done" },
+    ]);
+    const { audit } = await json("audit");
+    expect(audit.map((line: { balanced: boolean }) => line.balanced)).toEqual([true, true]);
+    expect((await json("device", "list")).devices).toHaveLength(9);
+    expect((await json("device", "info", "alice")).elements).toMatchObject([
+      { role: "customer's agent", life: "operational" },
+      { role: "money module", life: "operational" },
+    ]);
+  });
+
+  test("for people: lines, and errors that say what became of the money", async () => {
+    expect((await tally("wallet", "balance", "bob")).out).toBe("USD 2.50\n");
+    expect((await tally("audit")).out).toMatch(/USD .* balanced\n/);
+    const errors: [string[], RegExp, number][] = [
+      [["wallet", "pay", "alice", "bob", "USD 99.00"], /not enough money.*No money moved/, 1],
+      [["wallet", "pay", "alice", "nobody", "USD 1.00"], /There is no customer "nobody".*alice, bob, carol/, 1],
+      [["wallet", "pay", "alice", "bob", "1.00"], /not an amount with a currency/, 1],
+      [["wallet", "buy", "carol", "USD 50.00", "--yes"], /card issuer declined/, 1],
+      [["wallet", "buy", "alice", "USD 1.00"], /Add --yes/, 3],
+      [["wallet", "fly"], /unknown command/, 2],
+      [["wallet", "pay"], /missing required argument/, 2],
+    ];
+    for (const [words, message, exitCode] of errors) {
+      const { code, err } = await tally(...words);
+      expect(err, words.join(" ")).toMatch(message);
+      expect(code, words.join(" ")).toBe(exitCode);
+    }
+    expect((await tally("wallet", "balance", "alice")).out).toBe("USD 12.50\n");
+  });
+
+  test("what is secret in the home is for its owner alone", () => {
+    for (const name of ["agencies.json", "world.json"]) {
+      expect(statSync(join(home(), name)).mode & 0o077, name).toBe(0);
+    }
+    expect(statSync(home()).mode & 0o077).toBe(0);
+    expect(readdirSync(home())).not.toContain("lock");
+  });
+
+  test("two commands at once: the second is told, and a lock left by a killed process does not count", async () => {
+    const first = new FolderHome(home());
+    expect(() => new FolderHome(home())).toThrow(HomeLockedError);
+    const { code, err } = await tally("wallet", "balance", "alice");
+    expect(code).toBe(1);
+    expect(err).toMatch(/is working in .*No(thing was done|.*money)/);
+    await first.close();
+    writeFileSync(join(home(), "lock"), "999999999");
+    expect((await tally("wallet", "balance", "alice")).code).toBe(0);
+  });
+
+  test("the demonstration holds, step by step", { timeout: 60_000 }, async () => {
+    const { steps, audit } = await json("demo", "--memory");
+    expect(steps.filter((step: { ok: boolean }) => !step.ok)).toEqual([]);
+    expect(steps.length).toBeGreaterThanOrEqual(14);
+    for (const line of audit) {
+      const { issued, spendable, provisional, inDoubt, redeemed, destroyed, unclaimed, balanced } = line;
+      expect(issued).toBe(spendable + provisional + inDoubt + redeemed + destroyed + unclaimed);
+      expect(balanced).toBe(true);
+    }
+  });
+});
