@@ -6,7 +6,7 @@
 import { HASH_BYTES } from "../platform/constants";
 import { sha256 } from "../platform/imports";
 import { SIGNED_TRANSFER } from "../protocol/kinds";
-import { CERTIFICATE_BYTES_MAX, ID_BYTES, NOTE_ISSUERS_MAX } from "../protocol/limits";
+import { CERTIFICATE_BYTES_MAX, ID_BYTES, NOTE_BYTES_MAX, NOTE_ISSUERS_MAX } from "../protocol/limits";
 import { REASON_NOTE_INVALID } from "../protocol/reasons";
 import { Reader, Writer } from "../lib/cbor";
 import { clockNow } from "../lib/clock";
@@ -28,6 +28,8 @@ export class NewTransfer {
 const writer = changetype<Writer>(memory.data(offsetof<Writer>(), 8));
 const reader = changetype<Reader>(memory.data(offsetof<Reader>(), 4));
 const RECORD_CAPACITY: u32 = 256;
+/** A signed record whose every number is as long as it can be. */
+const RECORD_LENGTH_MAX: u32 = 192;
 const PAYLOAD_CAPACITY: u32 = 160;
 const recordBytes = memory.data(256, 8);
 const payload = memory.data(160, 8);
@@ -81,6 +83,18 @@ export function composeHeld(w: Writer, view: NoteView, key: usize, n: NewTransfe
   writeHeld(w, view, key, <u32>record, named, knows);
   assert(w.failed != 0 || w.at - start == heldLength(view, <u32>record, named, knows));
   return w.failed != 0 ? -w.failed : 0;
+}
+
+/**
+ * Whether this module can pass the note on as it stands: there is room for one more record and, if the note does not know
+ * it yet, for this module's certificate and its security server's. What cannot grow is worth nothing to a subscriber.
+ */
+export function canGrow(view: NoteView): bool {
+  findOwn();
+  const named = isNamed(view);
+  const knows = knowsIssuer(view);
+  if (!named && !knows && view.issuers == <u32>NOTE_ISSUERS_MAX) return false;
+  return heldLength(view, RECORD_LENGTH_MAX, named, knows) <= <u32>NOTE_BYTES_MAX;
 }
 
 /** Whether the certificate that this module signs under stands in the note already. An older one of it would not do. */

@@ -117,7 +117,7 @@ export function entryBytes(): u32 {
 }
 
 /** Within a transaction: a received note, provisional, at a free place. */
-export function notePut(i: u32, view: NoteView, amount: u64, note: usize, length: u32): i32 {
+export function notePut(i: u32, view: NoteView, hops: u32, amount: u64, note: usize, length: u32): i32 {
   assert(place(i).state == NOTE_NONE && length <= <u32>NOTE_BYTES_MAX);
   let blocks: u32 = 0;
   for (let at: u32 = 0; at < length; at += STORE_VALUE_BYTES_MAX) {
@@ -130,7 +130,7 @@ export function notePut(i: u32, view: NoteView, amount: u64, note: usize, length
   memory.fill(entry, 0, ENTRY_BYTES);
   store<u8>(entry, RECORD_VERSION);
   store<u8>(entry, NOTE_PROVISIONAL, 1);
-  store<u8>(entry, <u8>view.hops, 2);
+  store<u8>(entry, <u8>hops, 2);
   store<u8>(entry, <u8>view.exponent, 3);
   store<u16>(entry, <u16>view.currency, 4);
   store<u8>(entry, <u8>blocks, 6);

@@ -4,10 +4,12 @@
  */
 
 import { HASH_BYTES } from "../platform/constants";
-import { NOTE_BYTES_MAX, PACKET_NOTES_MAX } from "../protocol/limits";
+import { HOPS_MAX, NOTE_BYTES_MAX, PACKET_NOTES_MAX } from "../protocol/limits";
+import { ROLE_TELLER } from "../protocol/kinds";
 import * as M from "../protocol/messages";
 import {
   REASON_DUPLICATE,
+  REASON_HOP_LIMIT,
   REASON_MALFORMED,
   REASON_NOTE_INVALID,
   REASON_STORE_FULL,
@@ -17,7 +19,9 @@ import {
 } from "../protocol/reasons";
 import { Reader } from "../lib/cbor";
 import { peerCertificate } from "../lib/establish";
+import { elementRole } from "../lib/identity";
 import { equal } from "../lib/memory";
+import { canGrow } from "./note-compose";
 import { lastTransfer, noteRead, view } from "./note";
 import {
   directoryFree,
@@ -54,6 +58,7 @@ export function takeNote(r: Reader): i32 {
   if (status == 0) status = packetCheck();
   if (status == 0) status = noteVerify(view, peerCertificate.id, t.currency, t.exponent);
   if (status == 0) status = treeCheck(view);
+  if (status == 0 && elementRole() != ROLE_TELLER && !canGrow(view)) status = -REASON_HOP_LIMIT;
   return status < 0 ? status : keepNote(note, length);
 }
 
@@ -77,7 +82,9 @@ function keepNote(note: usize, length: u32): i32 {
   let status = complete ? newDoubt(<u32>at) : 0;
   if (status < 0) return status;
   status = reserve(noteStoreBytes(length) + (complete ? PENDING_BYTES_MAX : 0), noteRecords(length) + 1);
-  if (status >= 0) status = notePut(<u32>at, view, lastTransfer(view).amount, note, length);
+  // A teller takes what cannot be passed on, and redeems it: to its choice of notes it is at the hop limit.
+  const hops = canGrow(view) ? view.hops : HOPS_MAX;
+  if (status >= 0) status = notePut(<u32>at, view, hops, lastTransfer(view).amount, note, length);
   if (status >= 0 && complete) status = pendingPut(t.pending);
   if (status >= 0) status = storeCommit();
   if (status >= 0) status = placeLoad(<u32>at);
