@@ -3,7 +3,7 @@
 import { TYPE_PURCHASE } from "../../firmware/protocol/messages.js";
 import { type Outcome, verifyOutcome } from "../../host/codec/receipt.js";
 import { command } from "../../host/commands.js";
-import { type Disturbance, inProcessLink } from "../../host/communications.js";
+import { type Disturbance, inProcessLink, type PeerLink } from "../../host/communications.js";
 import type { Conversation } from "../../host/device.js";
 import type { Notice, NoticeName, NoticeOf } from "../../host/notices.js";
 import { type Money, parseMoney } from "../../host/units.js";
@@ -59,6 +59,22 @@ export function merchantAnswers(world: AgentWorld): HostAnswers {
     terms: () => command.terms(50n, USD, 1n, 1n),
     authorize: (asked) => command.authorized(world.approve(asked), world.network.chain),
   };
+}
+
+/** The customer's side alone, against whoever is at the other end of the link. */
+export async function shop(
+  customer: AgentDevice,
+  link: PeerLink,
+  order: Uint8Array,
+  answers: HostAnswers,
+): Promise<Side> {
+  const notices: Notice[] = [];
+  const shopping = customer.device.converse(link, "agent", async (conversation) => {
+    await conversation.command(order);
+    await run(conversation, answers, notices, false);
+  });
+  const [shopped] = await Promise.allSettled([shopping]);
+  return { notices, error: errorOf(shopped) };
 }
 
 export interface TradeOptions {
