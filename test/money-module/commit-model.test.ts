@@ -7,7 +7,7 @@
  *                     offered -> none (aborted)                           in doubt -> none (aborted, or settled and forgotten)
  */
 
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { LOG_RECEIVED, LOG_SENT, OUTCOME_COMMITTED } from "../../firmware/protocol/messages.js";
 import { pay } from "../../host/applications/pay.js";
 import { receive } from "../../host/applications/receive.js";
@@ -210,13 +210,16 @@ class Walk {
   }
 }
 
+// Many runs a test: seconds on an idle core, more on a busy one.
+vi.setConfig({ testTimeout: 120_000 });
+
 let stage: FaultStage;
 
 beforeAll(async () => {
   stage = await FaultStage.create("commit model");
 });
 
-test("walks of payments, faults, meetings and restarts", { timeout: 60_000 }, async () => {
+test("walks of payments, faults, meetings and restarts", async () => {
   const total = { clean: 0, refused: 0, open: 0, cuts: 0 };
   for (let seed = 1; seed <= WALKS; seed += 1) {
     const walk = new Walk(stage, seed * 7919);

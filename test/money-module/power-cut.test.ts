@@ -4,7 +4,7 @@
  * (docs/PROTOCOLS.md, section 1).
  */
 
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { toHex } from "../../host/codec/bytes.js";
 import type { NoteSummary } from "../../host/element-data.js";
 import type { Fate, OperationHook } from "../../simulator/faults.js";
@@ -16,6 +16,9 @@ import { generator, TEARS, type Tear, tornFate } from "../support/store-driver.j
 const WORD_BYTES = 4;
 const SIDES = ["payer", "payee"] as const;
 type Side = (typeof SIDES)[number];
+
+// Many runs a test: seconds on an idle core, more on a busy one.
+vi.setConfig({ testTimeout: 120_000 });
 
 let stage: FaultStage;
 
@@ -100,7 +103,7 @@ async function restartOne(module: ModuleDevice): Promise<void> {
 describe.each(["payment", "withdrawal", "deposit", "issue"] as const)("%s", (name) => {
   const tears = name === "payment" ? TEARS : (["before", "after", "random"] as const);
 
-  test.each(SIDES)("power is cut at each operation of the %s", { timeout: 60_000 }, async (side) => {
+  test.each(SIDES)("power is cut at each operation of the %s", async (side) => {
     const total = await count(name, side);
     expect(total).toBeGreaterThan(4);
     let stands = 0;

@@ -4,12 +4,15 @@
  * nothing is open (docs/PROTOCOLS.md, section 1; section 5, Resume).
  */
 
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { MESSAGE_FAULTS, type MessageFault, type Strike } from "../support/faults.js";
 import { type Ends, FaultStage, judgeWords, SCENARIOS, type ScenarioName } from "../support/faults-scenarios.js";
 
 /** After every so many messages the payee spends what it was paid. */
 const SPENT_ON_EVERY = 4;
+
+// Many runs a test: seconds on an idle core, more on a busy one.
+vi.setConfig({ testTimeout: 120_000 });
 
 let stage: FaultStage;
 
