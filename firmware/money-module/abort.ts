@@ -54,6 +54,14 @@ export function abortTransaction(reason: i32, byPeer: bool): i32 {
   return told ? routeInner() : 0;
 }
 
+/** Ends it likewise, without a word to anybody. */
+export function abandonTransaction(): i32 {
+  storeAbort();
+  const status = t.state == T.DOUBT || t.state == T.COMMITTED ? 0 : rollBack();
+  if (status >= 0) t.state = T.ENDED;
+  return status;
+}
+
 /** Steps 1726, 1750: the store is what it was before, but for log and counter. */
 function rollBack(): i32 {
   if (t.state == T.SENDING && pendingLoad(t.pending) && pendingState() == PENDING_OFFERED) {

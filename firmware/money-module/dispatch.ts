@@ -6,14 +6,14 @@
 import { SW_CONDITIONS, SW_NOT_ALLOWED, SW_WRONG_DATA } from "../protocol/apdu";
 import * as M from "../protocol/messages";
 import { QUERIES_MAX } from "../protocol/limits";
-import { REASON_PEER, REASON_REPEAT, REASON_TIMEOUT, REASON_UNEXPECTED } from "../protocol/reasons";
+import { REASON_REPEAT, REASON_TIMEOUT, REASON_UNEXPECTED } from "../protocol/reasons";
 import { isUsable, statusWaiting } from "../lib/dispatcher";
 import { outboxAdd, outboxClear, outboxRewind } from "../lib/envelope";
 import { sessionPurpose } from "../lib/establish";
 import { linkAnswer, linkOpen, LINK_RANDOM_BYTES, linkTakeAsk } from "../lib/link";
 import { isPairing, pairTake } from "../lib/pairing";
 import { pinVerified } from "../lib/pin";
-import { abortTransaction } from "./abort";
+import { abandonTransaction, abortTransaction } from "./abort";
 import { agentTake } from "./agent";
 import { hostTake } from "./host";
 import * as T from "./transaction";
@@ -58,10 +58,10 @@ function linkAsked(body: usize, length: u32): i32 {
   const status = linkTakeAsk(body, length);
   if (status < 0) return status;
   outboxClear();
-  // A link that opens anew ends what the old one carried: the agent has forgotten it.
-  const ended = T.isFree() ? 0 : abortTransaction(REASON_PEER, false);
+  // A link that opens anew ends what the old one carried: the agent has forgotten it. Nothing is said of that: sealed under
+  // the new key and not sent, it would leave a gap in which the agent could open nothing that comes after.
+  const ended = T.isFree() ? 0 : abandonTransaction();
   if (ended < 0) return ended;
-  outboxClear();
   outboxAdd(M.ADDRESS_AGENT, M.KIND_LINK_OPEN, linkAnswer(), LINK_RANDOM_BYTES);
   return 0;
 }
