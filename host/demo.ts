@@ -8,7 +8,6 @@ import { deal } from "./applications/deal.js";
 import { deposit } from "./applications/deposit.js";
 import { pay } from "./applications/pay.js";
 import { receive } from "./applications/receive.js";
-import { answerResume, resume } from "./applications/resume.js";
 import { shop } from "./applications/shop.js";
 import type { Transfer } from "./applications/transfer.js";
 import type { AuditLine } from "./audit.js";
@@ -271,13 +270,9 @@ class Demo {
   }
 
   async #resume(): Promise<string> {
-    for (const name of ["alice", "bob"]) await this.#customer(name).restart(this.#pin(name));
+    for (const name of ["alice", "bob"]) await this.#customer(name).restart(this.world.pin(name));
     const before = await this.#spendable("bob", { amount: 0n, unit: usd });
-    const [near, far] = inProcessLink();
-    const [settled] = await Promise.all([
-      resume(this.#customer("alice"), near),
-      answerResume(this.#customer("bob"), far),
-    ]);
+    const settled = await this.world.settle(this.#customer("alice"), this.#customer("bob"));
     check(settled.open === 0, "nothing is open between them");
     check((await this.#spendable("bob", { amount: 0n, unit: usd })) === before + 300n, "bob can spend it");
     check((await this.#customer("bob").module.pending()).length === 0, "nothing is in doubt");
@@ -319,10 +314,6 @@ class Demo {
   async #spendable(name: string, money: Money): Promise<bigint> {
     const balances = await this.#customer(name).module.balances();
     return balances.find((balance) => sameUnit(balance.unit, money.unit))?.spendable ?? 0n;
-  }
-
-  #pin(name: string): string {
-    return this.world.state.devices.find((device) => device.name === name)?.pin ?? "";
   }
 }
 

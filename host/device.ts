@@ -17,6 +17,7 @@ import {
 import type { Notice, NoticeName, NoticeOf } from "./notices.js";
 import { ReasonError } from "./reasons.js";
 import type { Clock, Timers } from "./services/clock.js";
+import { StatusWordError } from "./status-words.js";
 
 export interface DeviceParts {
   readonly name: string;
@@ -28,11 +29,36 @@ export interface DeviceParts {
   readonly recorder?: (envelope: CarriedEnvelope) => void;
 }
 
+/** So far this clock may be behind an issuer's. */
+const CLOCK_BEHIND_SECONDS_MAX = 60n;
+
+/** This computer's clock is earlier than a date that an issuer has signed. */
+export class ClockBehindError extends Error {
+  constructor(name: string, floor_seconds: bigint) {
+    const date = new Date(Number(floor_seconds) * 1000).toISOString();
+    super(
+      `${name} knows that it is at least ${date}, and this computer's clock says less. No money moved. Set the clock.`,
+    );
+    this.name = "ClockBehindError";
+  }
+}
+
 /** The device is in another conversation. */
 export class DeviceBusyError extends Error {
   constructor(name: string) {
     super(`${name} is in the middle of another transaction. No money moved. Wait until it is done.`);
     this.name = "DeviceBusyError";
+  }
+}
+
+/** Power went off in the middle of a conversation. */
+export class DeviceRestartedError extends Error {
+  constructor(name: string) {
+    super(
+      `${name} lost power in the middle of a transaction. The money is where it was, or in an open transaction; ` +
+        "connect to the other device again and resume.",
+    );
+    this.name = "DeviceRestartedError";
   }
 }
 
@@ -83,7 +109,24 @@ export class Device {
   async unlock(pin: string): Promise<void> {
     for (const element of this.elements()) {
       await element.verifyPin(pin);
-      await element.open(this.parts.clock.now_seconds());
+      await this.#openClock(element);
+    }
+  }
+
+  /**
+   * Tells an element date and time. Its floor, which only issuers' signed dates raise, may be a moment ahead of this
+   * clock, because chips count whole seconds from their power-up: then the floor is the better date.
+   */
+  async #openClock(element: Element): Promise<void> {
+    const now = this.parts.clock.now_seconds();
+    try {
+      await element.open(now);
+    } catch (error) {
+      if (!(error instanceof StatusWordError) || error.status !== p.SW_WRONG_DATA) throw error;
+      const { clockFloor_seconds: floor } = await element.counters();
+      if (floor <= now) throw error;
+      if (floor - now > CLOCK_BEHIND_SECONDS_MAX) throw new ClockBehindError(this.name, floor);
+      await element.open(floor);
     }
   }
 
@@ -91,6 +134,9 @@ export class Device {
   async restart(pin: string): Promise<void> {
     this.manager.disconnect("agent");
     this.manager.disconnect("module");
+    for (const [source, conversation] of this.#conversations) {
+      conversation.take({ kind: "fault", source, error: new DeviceRestartedError(this.name) });
+    }
     for (const element of this.elements()) await element.restart();
     await this.unlock(pin);
   }

@@ -6,8 +6,9 @@
 import { TYPE_PURCHASE } from "../firmware/protocol/messages.js";
 import { type Agencies, Agency } from "./agencies.js";
 import { Merchant, type MerchantEvent, type Terms } from "./applications/merchant.js";
-import { settleAgent } from "./applications/resume.js";
+import { answerResume, resume, type Settlement, settleAgent } from "./applications/resume.js";
 import { type AuditLine, audit } from "./audit.js";
+import { inProcessLink } from "./communications.js";
 import { Device } from "./device.js";
 import type { Home } from "./home.js";
 import type { CarriedEnvelope } from "./message-manager.js";
@@ -96,6 +97,13 @@ export class World {
     return device;
   }
 
+  /** The PIN of a device of this sandbox. */
+  pin(name: string): string {
+    const record = this.state.devices.find((device) => device.name === name);
+    if (record === undefined) throw new UnknownNameError("device", name, [...this.devices.keys()]);
+    return record.pin;
+  }
+
   customer(name: string): Customer {
     const customer = this.customers.get(name);
     if (customer === undefined) throw new UnknownNameError("customer", name, [...this.customers.keys()]);
@@ -126,6 +134,19 @@ export class World {
     }
     for (const { device } of this.customers.values()) await settleAgent(device);
     await this.bank.recover();
+  }
+
+  /**
+   * Two devices that have something open meet again: their modules settle it, their agents follow, the card network is
+   * told. `payer` is the device that paid, or the customer.
+   */
+  async settle(payer: Device, payee: Device): Promise<Settlement> {
+    const [near, far] = inProcessLink();
+    const [one, other] = await Promise.all([resume(payer, near), answerResume(payee, far)]);
+    for (const outcome of [...one.outcomes, ...other.outcomes]) {
+      for (const { merchant } of this.traders.values()) await merchant.settle(outcome);
+    }
+    return one;
   }
 
   async close(): Promise<void> {

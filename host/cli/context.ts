@@ -36,6 +36,8 @@ export async function withWorld<Result>(
   let world: World | undefined;
   try {
     world = await World.open(partsIn(home));
+    // A command that was killed may have left something to agents and services that they can settle by themselves.
+    await world.recover();
     return await work(world);
   } finally {
     if (world === undefined) await home.close();

@@ -38,6 +38,7 @@ export function addWallet(program: Command): void {
   addTrade(wallet, "buy", "buy electronic money with a bank card, from the cheapest merchant");
   addTrade(wallet, "sell", "sell electronic money into the account of a bank card");
   addPay(wallet);
+  addResume(wallet);
   addLog(wallet);
 }
 
@@ -160,6 +161,23 @@ function addPay(wallet: Command): void {
       outputFor(options).result({ from, to, money: moneyJson(money), payId: toHex(paid.payId) }, [
         `${from} paid ${to} ${formatMoney(money)}.`,
       ]);
+    });
+}
+
+function addResume(wallet: Command): void {
+  wallet
+    .command("resume")
+    .description("settle what a broken connection left open between two devices")
+    .argument("<payer>", "the device that paid, or the customer")
+    .argument("<payee>", "the other device")
+    .action(async (payer: string, payee: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      const { committed, aborted, open } = await withWorld(options, (world) =>
+        world.settle(world.device(payer), world.device(payee)),
+      );
+      const settled =
+        committed + aborted === 0 ? "There was nothing to settle" : `${committed} stand, ${aborted} were undone`;
+      outputFor(options).result({ payer, payee, committed, aborted, open }, [`${settled}; ${open} are still open.`]);
     });
 }
 

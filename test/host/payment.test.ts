@@ -5,7 +5,7 @@ import { receive, request } from "../../host/applications/receive.js";
 import { answerResume, resume } from "../../host/applications/resume.js";
 import { withdraw } from "../../host/applications/withdraw.js";
 import { type Disturbance, inProcessLink } from "../../host/communications.js";
-import type { Device } from "../../host/device.js";
+import { Device } from "../../host/device.js";
 import { ReasonError } from "../../host/reasons.js";
 import { noteValues } from "../../host/services/teller.js";
 import { parseMoney } from "../../host/units.js";
@@ -168,6 +168,22 @@ describe("a cable that is pulled", () => {
     }
     expect(paidTotal).toBeGreaterThan(300n);
     expect(await spendable(bob, USD)).toBe(paidTotal);
+  });
+});
+
+describe("date and time", () => {
+  test("a host a moment behind an issuer's date opens its chip; one that is far behind is told to set its clock", async () => {
+    const world = await BankWorld.create();
+    const alice = await world.customer("alice", "USD 1.00");
+    const floor = (await alice.module.counters()).clockFloor_seconds;
+    expect(floor).toBeGreaterThan(0n);
+    const at = (now: bigint) => {
+      const clock = { now_seconds: () => now };
+      return new Device({ name: "alice", module: alice.module, clock, timers: world.time }).unlock(PIN);
+    };
+    await at(floor - 2n);
+    expect((await alice.module.counters()).now_seconds).toBeGreaterThanOrEqual(floor);
+    await expect(at(floor - 3600n)).rejects.toThrow(/Set the clock/);
   });
 });
 

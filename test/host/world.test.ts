@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { buy } from "../../host/applications/buy.js";
 import { meet } from "../../host/applications/deal.js";
 import type { MerchantEvent } from "../../host/applications/merchant.js";
-import { answerResume, resume } from "../../host/applications/resume.js";
 import { shop } from "../../host/applications/shop.js";
 import { type Disturbance, inProcessLink } from "../../host/communications.js";
 import type { Device } from "../../host/device.js";
@@ -241,11 +241,69 @@ async function holdings(world: World, device: Device) {
 /** What the two hosts do when their devices meet again: outcome session, agents, network. */
 async function settleOpen(world: World, customer: Device, till: Device): Promise<void> {
   const open = (await customer.module.pending()).length + (await till.module.pending()).length;
-  if (open > 0) {
-    const [near, far] = inProcessLink();
-    const [one, other] = await Promise.all([resume(customer, near), answerResume(till, far)]);
-    const { merchant } = world.trader("birch");
-    for (const outcome of [...one.outcomes, ...other.outcomes]) await merchant.settle(outcome);
-  }
+  if (open > 0) await world.settle(customer, till);
   await world.recover();
 }
+
+describe("links that lose, repeat and delay", () => {
+  test("a purchase only takes longer, or fails on both sides alike", { timeout: 120_000 }, async () => {
+    const { world, time } = await newWorld("lossy");
+    opened = world;
+    const { merchant, devices } = world.trader("birch");
+    const [till] = devices;
+    const { device: bob } = world.customer("bob");
+    if (till === undefined) throw new Error("birch has a till");
+    const random = new SeededRandomness(sodiumCryptography, "lossy links");
+    let done = 0;
+    for (let round = 0; round < 20; round += 1) {
+      const before = await holdings(world, bob);
+      const disturbance: Disturbance = () => {
+        const draw = random.below(12);
+        if (draw === 0) return { kind: "lose" };
+        if (draw === 1) return { kind: "repeat", times: 2 };
+        return draw === 2 ? { kind: "delay", delay_ms: 25_000 } : { kind: "deliver" };
+      };
+      const direction = round % 3 === 2 ? "sell" : "buy";
+      const sides = { customer: bob, merchant, prompts: yes };
+      const link = { disturbance, timers: time };
+      const { customer } = await time.run(meet(sides, direction, parseMoney("USD 1.00"), link));
+      if (customer.status === "fulfilled" && !customer.value.provisional) done += 1;
+      await time.run(settleOpen(world, bob, till));
+      const after = await holdings(world, bob);
+      const moved = after.notes - before.notes;
+      const agreed = direction === "buy" ? [100n, -175n] : [-100n, 25n];
+      const expected = moved === 0n ? [0n, 0n] : agreed;
+      expect([moved, after.account - before.account], `round ${round}`).toEqual(expected);
+    }
+    expect(done).toBeGreaterThan(10);
+    expect((await world.audit()).every((line) => line.balanced)).toBe(true);
+  });
+});
+
+describe("a merchant's host that crashes", () => {
+  test("while it asks the card network: afterwards the reservation is released", async () => {
+    const { world, time } = await newWorld("crash");
+    opened = world;
+    const { merchant, outbox, devices } = world.trader("birch");
+    const { device: bob } = world.customer("bob");
+    world.network.unplugged = true;
+    const [near, far] = inProcessLink();
+    const buying = buy(bob, near, parseMoney("USD 10.00"), yes);
+    const serving = merchant.serve(far);
+    buying.catch(() => undefined);
+    serving.catch(() => undefined);
+    while ((await outbox.unfinished()).length === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect((await outbox.unfinished())[0]?.state).toBe("requested");
+
+    // Power goes on both sides. What the hosts were waiting for is forgotten; the outbox is not.
+    for (const device of [bob, ...devices]) await device.restart(world.pin(device.name));
+    world.network.unplugged = false;
+    await time.run(Promise.allSettled([buying, serving]));
+    await time.run(world.recover());
+    expect(await outbox.unfinished()).toEqual([]);
+    expect(await world.network.accountBalance("meadow-bank", "current-bob")).toEqual({ available: 30_000n, held: 0n });
+    expect((await world.audit()).every((line) => line.balanced)).toBe(true);
+    const again = await time.run(meet({ customer: bob, merchant, prompts: yes }, "buy", parseMoney("USD 10.00")));
+    expect(again.customer.status).toBe("fulfilled");
+  });
+});
