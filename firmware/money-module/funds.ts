@@ -7,7 +7,7 @@ import { peerCertificate } from "../lib/establish";
 import { elementRole } from "../lib/identity";
 import { candidate, chooseNotes } from "./note-choice";
 import { issuedRoom } from "./note-issue";
-import { NOTE_SPENDABLE, place } from "./note-directory";
+import { noteFinalRedemption, NOTE_SPENDABLE, place } from "./note-directory";
 import { pendingAddItem } from "./pending";
 
 const SECONDS_A_DAY: u64 = 86400;
@@ -42,12 +42,12 @@ export function fundsFor(amount: u64, currency: u32, exponent: u32, isTeller: bo
   return chooseNotes(count, amount);
 }
 
-/** The transferee takes it: a subscriber below the hop limit and before expiry, a teller whatever fits the limits. */
+/** The transferee takes it: a subscriber below the hop limit and before expiry, a teller until the final redemption date. */
 function mayLeave(i: u32, now: u64, isTeller: bool): bool {
   const p = place(i);
   if (p.hops >= <u32>HOPS_MAX) return false;
-  if (isTeller) return true;
-  return p.expiry > now && p.hops + 1 < <u32>HOPS_MAX;
+  if (p.expiry > now) return isTeller || p.hops + 1 < <u32>HOPS_MAX;
+  return isTeller && noteFinalRedemption(i) > now;
 }
 
 /** The parts that the last choice gave, into the pending record. */

@@ -198,6 +198,11 @@ export function noteKey(i: u32, to: usize): i32 {
   return got == HASH_BYTES ? 0 : -REASON_STORE_FAILURE;
 }
 
+/** A note's final redemption date; 0 when it cannot be read. */
+export function noteFinalRedemption(i: u32): u64 {
+  return entryRead(i) < 0 ? 0 : load<u64>(entry, 24);
+}
+
 /** Copies the 16 bytes of a note's id. */
 export function noteId(i: u32, to: usize): i32 {
   const got = storeRead(RECORD_NOTE | i, 32, to, ID_BYTES);

@@ -51,6 +51,8 @@ export function noteVerify(view: NoteView, peer: usize, currency: u32, exponent:
   if (view.currency != currency || view.exponent != exponent) return -REASON_UNKNOWN_UNIT;
   let status = verifyHistory(view);
   if (status == 0) status = verifyEnds(view, peer);
+  // After the final redemption date nobody pays for it: whatever no path has redeemed by then is for claims.
+  if (status == 0 && clockNow() >= view.finalRedemption) status = -REASON_NOTE_EXPIRED;
   if (status == 0 && elementRole() != ROLE_TELLER) status = verifyTimely(view);
   if (status == 0) status = verifyBody(view);
   for (let i: u32 = 0; i < view.hops && status == 0; i++) status = verifyTransfer(view, i);
