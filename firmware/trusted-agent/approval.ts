@@ -90,6 +90,11 @@ export function approvalVerify(
   return coseVerify(SIGNED_APPROVAL, approval, length, network.signatureKey);
 }
 
+/** Id of the network whose approval was verified last, 16 bytes. */
+export function approvalNetworkId(): usize {
+  return network.id;
+}
+
 /** Compares every field with the receipt whose hash is given, and the last day with the date. */
 export function approvalMatches(approval: Approval, receipt: Receipt, receiptHash: usize, now: u64): i32 {
   const same =

@@ -11,6 +11,7 @@
 
 import { HASH_BYTES, KEY_BYTES } from "../platform/constants";
 import { randomBytes } from "../platform/imports";
+import { badIdsCheck } from "../lib/bad-ids";
 import { clockNow } from "../lib/clock";
 import { rootId, rootKey } from "../lib/identity";
 import { linkChangeKey } from "../lib/link";
@@ -41,7 +42,15 @@ import {
 } from "../protocol/reasons";
 import { abort, doubt, moduleAborted, reasonOf, toldReason } from "./abort";
 import { acknowledgeAll } from "./acknowledge";
-import { Approval, approvalHash, approvalMatches, approvalRead, APPROVAL_BYTES_MAX, approvalVerify } from "./approval";
+import {
+  Approval,
+  approvalHash,
+  approvalMatches,
+  approvalRead,
+  APPROVAL_BYTES_MAX,
+  approvalVerify,
+  approvalNetworkId,
+} from "./approval";
 import { commit } from "./commit";
 import {
   accept,
@@ -99,6 +108,8 @@ function takeApproval(): i32 {
   const chainLength = incoming.length;
   if (incoming.failed != 0) return -REASON_MALFORMED;
   let result = approvalIsGenuine(approvalAt, approvalLength, chain, chainLength, clockNow(), approval);
+  // A network that is known to be untrusted still has its old approvals settled; no money moves on a new one.
+  if (result == 0) result = badIdsCheck(approvalNetworkId());
   if (result == 0 && !equal(approval.receiptHash, RECEIPT_HASH, HASH_BYTES)) result = -REASON_APPROVAL_INVALID;
   return result;
 }
