@@ -76,6 +76,7 @@ async function live(type: number, disturbance?: Disturbance): Promise<End> {
   const told: Notice[] = [...result.customer.notices, ...result.merchant.notices];
   await customer.device.restart(PIN);
   await merchant.device.restart(PIN);
+  if (approval !== undefined) told.push(...(await askMerchant(approval)));
   told.push(...(await meet()));
   if (approval !== undefined) told.push(...(await askMerchant(approval)));
   return { ...(await agreed()), words: outcomes(world, told), approved: approval !== undefined };
@@ -87,18 +88,22 @@ async function meet(): Promise<Notice[]> {
   return [...a.outcomes, ...b.outcomes];
 }
 
-/** The merchant's host asks how it ended, and tells what the network had answered if its agent does not know. */
+/**
+ * The merchant's host asks how it ended, and tells what the network had answered, whether its agent needs to know or not:
+ * an agent in doubt, or one that has concluded, must not be talked into another word.
+ */
 async function askMerchant(approval: Uint8Array): Promise<Notice[]> {
+  const told: Notice[] = [];
   for (const order of [command.report(sha256(approval)), command.authorized(approval, world.network.chain)]) {
-    const told = await merchant.device.converse(undefined, "agent", async (conversation) => {
+    const answer = await merchant.device.converse(undefined, "agent", async (conversation) => {
       await conversation.command(order).catch((error: unknown) => {
         if (!(error instanceof StatusWordError)) throw error;
       });
       return conversation.drain().map(({ notice }) => notice);
     });
-    if (told.length > 0) return told;
+    told.push(...answer);
   }
-  return [];
+  return told;
 }
 
 /** Modules and agents agree, and nothing is left open. */
