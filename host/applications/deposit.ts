@@ -4,8 +4,8 @@ import type { Device } from "../device.js";
 import type { Money } from "../units.js";
 import { pay } from "./pay.js";
 import type { Transfer } from "./transfer.js";
-import type { BankConnection } from "./withdraw.js";
+import { atCounter, type BankConnection } from "./withdraw.js";
 
-export async function deposit(device: Device, bank: BankConnection, account: string, money: Money): Promise<Transfer> {
-  return pay(device, await bank.connect(), money, { memo: account });
+export function deposit(device: Device, bank: BankConnection, account: string, money: Money): Promise<Transfer> {
+  return atCounter(device, bank, async () => pay(device, await bank.connect(), money, { memo: account }));
 }

@@ -56,6 +56,8 @@ export interface TellerParts {
   /** Devices with a money module of role teller, and of role generator. */
   readonly teller: Device;
   readonly generator: Device;
+  /** How customers are connected; within this process by default. */
+  readonly links?: () => [PeerLink, PeerLink];
   /** Told why a customer was not served. */
   readonly onFault?: (error: unknown) => void;
   /** Told of what the counter does, without account numbers. */
@@ -87,7 +89,7 @@ export class TellerService implements BankConnection {
 
   /** A connection to the counter; it is served as soon as the ones before are done. */
   async connect(expected?: Money): Promise<PeerLink> {
-    const [theirs, ours] = inProcessLink();
+    const [theirs, ours] = this.#link();
     await this.#inTurn(() => this.#prepare(expected));
     // A customer that goes away or is refused is told so by its own module; the counter serves the next.
     void this.#inTurn(() => this.serve(ours)).catch((error) => this.#parts.onFault?.(error));
@@ -96,9 +98,13 @@ export class TellerService implements BankConnection {
 
   /** A connection for settling what an earlier one left open. */
   connectForResume(): PeerLink {
-    const [theirs, ours] = inProcessLink();
+    const [theirs, ours] = this.#link();
     void this.#inTurn(() => this.answerResume(ours)).catch((error) => this.#parts.onFault?.(error));
     return theirs;
+  }
+
+  #link(): [PeerLink, PeerLink] {
+    return (this.#parts.links ?? inProcessLink)();
   }
 
   /** Resolves when nobody is being served. */
@@ -296,7 +302,8 @@ export class TellerService implements BankConnection {
   async recover(): Promise<void> {
     const { teller, generator, books } = this.#parts;
     for (const entry of await generator.module.log()) {
-      if (isCommitted(entry, LOG_SENT)) await this.#issued(entry.payId, entry.money);
+      if (!isCommitted(entry, LOG_SENT) || (await books.operation(toHex(entry.payId))) !== undefined) continue;
+      await this.#issued(entry.payId, entry.money);
     }
     const entries = await teller.module.log();
     await this.#recoverDeposits(entries);

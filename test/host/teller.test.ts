@@ -1,0 +1,135 @@
+import { describe, expect, test } from "vitest";
+import { deposit } from "../../host/applications/deposit.js";
+import { resume } from "../../host/applications/resume.js";
+import { withdraw } from "../../host/applications/withdraw.js";
+import { audit } from "../../host/audit.js";
+import { inProcessLink, type MessageFate } from "../../host/communications.js";
+import type { Device } from "../../host/device.js";
+import type { BankBooks } from "../../host/services/bank-books.js";
+import { TellerService } from "../../host/services/teller.js";
+import { parseMoney } from "../../host/units.js";
+import { BankWorld, spendable } from "../support/bank-world.js";
+
+const USD = 840;
+const usd = (text: string) => parseMoney(`USD ${text}`);
+const unit = usd("1").unit;
+
+type Posting = "withdrawSettle" | "depositSettle" | "redeem" | "issue" | "withdrawReserve";
+
+interface Crash {
+  /** Set when the books are to fail. */
+  armed: boolean;
+  count: number;
+}
+
+/** Books that crash the bank's host at one posting: it is never made, and whatever came after is not done either. */
+function crashingBooks(books: BankBooks, posting: Posting, crash: Crash): BankBooks {
+  return new Proxy(books, {
+    get(target, name) {
+      const value = Reflect.get(target, name);
+      if (name === posting && crash.armed) {
+        return () => {
+          crash.count += 1;
+          throw new Error(`the bank's host crashed at ${posting}`);
+        };
+      }
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+async function service(world: BankWorld, books: BankBooks, links?: () => ReturnType<typeof inProcessLink>) {
+  const parts = { books, database: world.database, teller: world.bank.teller, generator: world.generator };
+  return TellerService.open(links === undefined ? parts : { ...parts, links });
+}
+
+/** Everything that must be true of a bank whose host has recovered, with nobody at the counter. */
+async function expectAgreement(
+  world: BankWorld,
+  bank: TellerService,
+  customer: Device,
+  account: string,
+  total: bigint,
+) {
+  const lines = await audit([customer, bank.teller, world.generator], [bank]);
+  expect(lines.every((line) => line.balanced)).toBe(true);
+  expect(await world.books.audit()).toEqual([]);
+  expect(await world.books.balance("in-transit", unit)).toBe(0n);
+  const held = await world.books.balance("money-held", unit);
+  expect(held, "the books hold what the teller's module holds").toBe(await spendable(bank.teller, USD));
+  expect((await world.books.depositBalance(account)) + (await spendable(customer, USD))).toBe(total);
+  expect(await customer.module.pending()).toEqual([]);
+  expect(await bank.teller.module.pending()).toEqual([]);
+}
+
+describe("a bank whose host crashes at a posting", () => {
+  for (const posting of ["withdrawReserve", "withdrawSettle", "issue"] as const) {
+    test(`withdrawal, ${posting}: after recovery books and modules agree`, async () => {
+      const world = await BankWorld.create();
+      const alice = await world.customer("alice", "USD 10.00");
+      const crash = { armed: false, count: 0 };
+      const failing = await service(world, crashingBooks(world.books, posting, crash));
+      crash.armed = true;
+      await world.time.run(Promise.allSettled([withdraw(alice, failing, "alice-840", usd("6.00"))]));
+      await failing.idle();
+      expect(crash.count).toBeGreaterThan(0);
+      const bank = await service(world, world.books);
+      // Whatever is open with the teller is settled before the next withdrawal.
+      await world.time.run(withdraw(alice, bank, "alice-840", usd("1.00")));
+      await bank.idle();
+      await expectAgreement(world, bank, alice, "alice-840", 2_000n);
+    });
+  }
+
+  for (const posting of ["depositSettle", "redeem"] as const) {
+    test(`deposit, ${posting}: after recovery it is credited once, to the account that was named`, async () => {
+      const world = await BankWorld.create();
+      const alice = await world.customer("alice", "USD 10.00");
+      const crash = { armed: false, count: 0 };
+      const failing = await service(world, crashingBooks(world.books, posting, crash));
+      crash.armed = true;
+      await world.time.run(Promise.allSettled([deposit(alice, failing, "alice-840", usd("4.00"))]));
+      await failing.idle();
+      expect(crash.count).toBeGreaterThan(0);
+      const bank = await service(world, world.books);
+      await bank.recover();
+      expect(await world.books.depositBalance("alice-840")).toBe(1_400n);
+      await expectAgreement(world, bank, alice, "alice-840", 2_000n);
+      expect((await bank.notesEnded(unit)).redeemed).toBe(400n);
+    });
+  }
+});
+
+describe("a connection to the bank that breaks at any message", () => {
+  for (const kind of ["withdrawal", "deposit"] as const) {
+    test(`${kind}: after resuming, account and wallet add up`, async () => {
+      const world = await BankWorld.create();
+      const alice = await world.customer("alice", "USD 30.00");
+      let cutAt = -1;
+      let count = 0;
+      const fate = (): MessageFate => ({ kind: count++ === cutAt ? "cut" : "deliver" });
+      const bank = await service(world, world.books, () => inProcessLink(fate, world.time));
+      let moved = 0;
+      for (cutAt = 0; cutAt < 16; cutAt += 1) {
+        count = 0;
+        const before = await spendable(alice, USD);
+        const work =
+          kind === "withdrawal"
+            ? withdraw(alice, bank, "alice-840", usd("1.00"))
+            : deposit(alice, bank, "alice-840", usd("1.00"));
+        await world.time.run(Promise.allSettled([work]));
+        await world.time.run(bank.idle());
+        const open = (await alice.module.pending()).length + (await bank.teller.module.pending()).length;
+        if (open > 0) {
+          count = 1_000;
+          await world.time.run(resume(alice, bank.connectForResume()));
+          await world.time.run(bank.idle());
+        }
+        if ((await spendable(alice, USD)) !== before) moved += 1;
+        await expectAgreement(world, bank, alice, "alice-840", 6_000n);
+      }
+      expect(moved).toBeGreaterThan(0);
+      expect(moved).toBeLessThan(16);
+    });
+  }
+});
