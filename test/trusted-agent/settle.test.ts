@@ -4,7 +4,13 @@
  */
 
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { OUTCOME_COMMITTED, TICKET_RECEIPT, TYPE_PURCHASE, TYPE_SALE } from "../../firmware/protocol/messages.js";
+import {
+  ADDRESS_MODULE,
+  OUTCOME_COMMITTED,
+  TICKET_RECEIPT,
+  TYPE_PURCHASE,
+  TYPE_SALE,
+} from "../../firmware/protocol/messages.js";
 import { answerResume, resume, settleAgent } from "../../host/applications/resume.js";
 import type { SimulatedChip } from "../../host/chips.js";
 import type { Outcome } from "../../host/codec/receipt.js";
@@ -43,6 +49,7 @@ beforeEach(rewind);
 /** Every chip as it was before the first transaction. */
 function rewind(): void {
   world.onEnvelope = undefined;
+  onceOver = () => {};
   chips.forEach(({ simulated }, index) => {
     simulated.chip.onOperation = undefined;
     simulated.restore(start[index] as Uint8Array);
@@ -50,6 +57,9 @@ function rewind(): void {
   customer = world.afresh(customer);
   merchant = world.afresh(merchant);
 }
+
+/** Called when a transaction is over, before everybody meets again: the end of what was done to it. */
+let onceOver = () => {};
 
 /** What is known when everything is over. */
 interface End {
@@ -72,6 +82,7 @@ async function live(type: number, disturbance?: Disturbance): Promise<End> {
     },
   });
   world.onEnvelope = undefined;
+  onceOver();
   for (const { simulated } of chips) simulated.chip.onOperation = undefined;
   const told: Notice[] = [...result.customer.notices, ...result.merchant.notices];
   await customer.device.restart(PIN);
@@ -204,6 +215,33 @@ describe.each(both)("a %s", (_name, type) => {
         consistent(end, type, `message ${lost} lost`);
         expect(end.moved, `message ${lost} is asked for again`).toBe(true);
         if (!reached) break;
+      }
+    },
+    WHOLE_TEST_MS,
+  );
+
+  it.each(["customer", "merchant"] as const)(
+    "with a %s's host that hides what its module says, from any message on, and cancels",
+    async (side) => {
+      for (let hideFrom = 0; ; hideFrom += 1) {
+        rewind();
+        const { device } = side === "customer" ? customer : merchant;
+        const element = device.agent;
+        const honest = element.deliver.bind(element);
+        let heard = 0;
+        element.deliver = async (envelope) => {
+          const hidden = envelope[0] === ADDRESS_MODULE && heard++ >= hideFrom;
+          if (!hidden) return honest(envelope);
+          for (let again = 0; again < 2; again += 1) {
+            queueMicrotask(() => void device.manager.command("agent", command.cancel()).catch(() => undefined));
+          }
+          return [];
+        };
+        onceOver = () => {
+          element.deliver = honest;
+        };
+        consistent(await live(type), type, `hidden from message ${hideFrom}`);
+        if (heard <= hideFrom) break;
       }
     },
     WHOLE_TEST_MS,
