@@ -31,12 +31,20 @@ export function acknowledgeAll(): i32 {
   return 0;
 }
 
-/** Tells the module that the outcome of a payment is stored. */
+/** Tells the module that the outcome of a payment is stored, and counts on its next answer to prove that it heard. */
 export function acknowledge(slot: i32, payId: usize): i32 {
-  compose(LINK_ACKNOWLEDGE, 2).bytes(payId, HASH_BYTES);
-  const status = sendToModule();
+  const status = acknowledgeOnce(payId);
   if (status >= 0) told |= 1 << slot;
   return status;
+}
+
+/**
+ * The same in the middle of a payment, where the module's next word may be older than this one, and proves nothing: a host
+ * that kept this one back would have the agent forget what its module never can. It is said again on the next link.
+ */
+export function acknowledgeOnce(payId: usize): i32 {
+  compose(LINK_ACKNOWLEDGE, 2).bytes(payId, HASH_BYTES);
+  return sendToModule();
 }
 
 /** The module answered something that was sealed later. */
@@ -62,5 +70,7 @@ export function acknowledgedDelete(): i32 {
 
 /** After its commit. */
 export function acknowledgedDeleted(): void {
+  // What is gone may have been told again on a newer link: its slot may soon be another's.
+  told &= ~proved;
   proved = 0;
 }

@@ -26,7 +26,7 @@ import {
   REFERENCE_PAYMENT,
   REFERENCE_SESSION,
 } from "../protocol/messages";
-import { acknowledge, acknowledgedCount, acknowledgedDelete, acknowledgedDeleted } from "./acknowledge";
+import { acknowledgeOnce, acknowledgedCount, acknowledgedDelete, acknowledgedDeleted } from "./acknowledge";
 import { ANNEX_BYTES_MAX, annexSign } from "./annex";
 import { holderDelete, holderOldest, holderSettle, HOLDER_RESERVE_BYTES } from "./ticket-holder";
 import {
@@ -122,7 +122,7 @@ export function commit(inner: usize, innerLength: u32): i32 {
   const slot = pendingLiveSlot();
   let status = conclude(slot, live, OUTCOME_COMMITTED);
   if (status < 0) return status;
-  status = acknowledge(slot, live.payId);
+  status = acknowledgeOnce(live.payId);
   if (status >= 0 && innerLength > 0) status = forwardInner(inner, innerLength);
   if (status >= 0 && live.hasApproval != 0) status = outcomeReport(live.approvalHash);
   noticeDone(live.payId);
