@@ -17,9 +17,10 @@ import { PURPOSE_PAIRING, TREE_AGENTS } from "../protocol/kinds";
 import { ID_BYTES } from "../protocol/limits";
 import { ADDRESS_AGENT, ADDRESS_MODULE, KIND_HANDSHAKE, KIND_SEALED, NOTICE_PAIRED } from "../protocol/messages";
 import { REASON_BAD_SEAL, REASON_NOT_PERMITTED } from "../protocol/reasons";
-import { noticeBegin, noticeEnd, outboxCapacity, outboxClear, outboxClose, outboxOpen } from "./envelope";
+import { noticeBegin, noticeEnd, outboxAdd, outboxCapacity, outboxClear, outboxClose, outboxOpen } from "./envelope";
 import { establishEnd, establishExpect, establishStart, establishTake, peer, peerCertificate } from "./establish";
 import { elementTree, lifeState } from "./identity";
+import { IO } from "./io";
 import { wipe } from "./memory";
 import { SESSION_OPEN, sessionExport, sessionOpen, sessionSeal } from "./noise";
 import { partnerId, partnerSet } from "./partner";
@@ -46,11 +47,12 @@ export function pairBegin(): i32 {
 
 /** A KIND_HANDSHAKE envelope from the partner. */
 export function pairTake(body: usize, length: u32): i32 {
+  // Written aside first: a repeat must find the outbox as it was.
+  const answer = establishTake(body, length, IO);
+  if (answer < 0) return answer;
   outboxClear();
   const partner = elementTree() == TREE_AGENTS ? ADDRESS_MODULE : ADDRESS_AGENT;
-  const answer = establishTake(body, length, outboxOpen(partner, KIND_HANDSHAKE));
-  if (answer < 0) return answer;
-  if (answer > 0) outboxClose(answer);
+  if (answer > 0) outboxAdd(partner, KIND_HANDSHAKE, IO, answer);
   if (peer.state != SESSION_OPEN) return 0;
   const status = sessionExport(peer, INFO, INFO_BYTES, secret);
   if (status < 0 || elementTree() == TREE_AGENTS) return status;

@@ -58,12 +58,14 @@ import {
   rootId,
   rootKey,
   rootsSet,
+  writeRecord,
   secretsWipe,
 } from "./identity";
 import { IO } from "./io";
 import { equal, equalConstantTime, wipe } from "./memory";
 import { pinSet, pinTries } from "./pin";
-import { RECORD_PIN, RECORD_PUK } from "./records";
+import { RECORD_PARAMETERS, RECORD_PIN, RECORD_PUK, RECORD_VERSION } from "./records";
+import { storeLength } from "./store";
 import { SLOT_AGREEMENT, SLOT_LOCK, SLOT_PERSONALISATION, SLOT_SIGNATURE } from "./slots";
 
 /** Bytes of response data in IO. */
@@ -86,6 +88,10 @@ const POSSESSION_LABEL_BYTES: u32 = 21;
 const POSSESSION_BYTES: u32 = 101;
 const REQUEST_BYTES: u32 = 256;
 
+/** Parameters of an applet, STORE DATA. */
+export const PARAMETERS_BYTES_MAX: u32 = 63;
+
+const parameters = memory.data(64, 8);
 const secret = memory.data(32, 8);
 const tag = memory.data(32, 8);
 const request = memory.data(256, 8);
@@ -251,12 +257,21 @@ function chainIsOwn(data: usize, length: u32): bool {
   return slotPublic(SLOT_AGREEMENT, tag, KEY_BYTES) >= 0 && equal(tag, own.agreementKey, KEY_BYTES);
 }
 
+/** STORE DATA, parameters: what the applet has found well-formed. A status word. */
+export function parametersPut(bytes: usize, length: u32): i32 {
+  assert(length <= PARAMETERS_BYTES_MAX);
+  store<u8>(parameters, RECORD_VERSION);
+  memory.copy(parameters + 1, bytes, length);
+  return writeRecord(RECORD_PARAMETERS, parameters, length + 1) < 0 ? SW_MEMORY_FAILURE : SW_OK;
+}
+
 /** SET STATUS: upwards only; terminated wipes the keys. */
 export function setStatus(state: i32): i32 {
   if (!open) return SW_SECURITY_STATUS;
   if (state <= lifeState()) return SW_CONDITIONS;
   if (state == LIFE_PERSONALISED) {
     if (elementChainLength() == 0 || pinTries(RECORD_PIN) < 0 || pinTries(RECORD_PUK) < 0) return SW_CONDITIONS;
+    if (storeLength(RECORD_PARAMETERS) < 0) return SW_CONDITIONS;
     // Keys or roots may have been made anew after the chain was stored.
     if (!chainIsOwn(elementChain(), elementChainLength())) return SW_CONDITIONS;
   } else if (state == LIFE_OPERATIONAL) {

@@ -11,7 +11,7 @@ import { sha256 } from "../platform/imports";
 import { ROLE_GENERATOR } from "../protocol/kinds";
 import * as M from "../protocol/messages";
 import { REASON_NOTE_INVALID, REASON_UNEXPECTED } from "../protocol/reasons";
-import { clockFloor, clockRaise } from "../lib/clock";
+import { clockFloor, clockNow, clockRaise } from "../lib/clock";
 import { noticeBegin, noticeEnd } from "../lib/envelope";
 import { elementRole } from "../lib/identity";
 import { IO } from "../lib/io";
@@ -134,7 +134,9 @@ export function settlePayee(index: u32, shown: usize): i32 {
   logCommitted();
   status = directoryLoad();
   // A generator's date is an issuer's; once a day is often enough, and spares the flash.
-  if (status >= 0 && issued > clockFloor() + SECONDS_A_DAY) status = clockRaise(issued);
+  // Never beyond what this chip takes for now: a generator's clock that is ahead must not lock its payees out.
+  const reached = min(issued, clockNow());
+  if (status >= 0 && reached > clockFloor() + SECONDS_A_DAY) status = clockRaise(reached);
   return status;
 }
 

@@ -15,8 +15,6 @@ import {
   LIFE_INITIALISED,
   SW_CONDITIONS,
   SW_INS_UNSUPPORTED,
-  SW_MEMORY_FAILURE,
-  SW_OK,
   SW_SECURITY_STATUS,
   SW_WRONG_DATA,
   SW_WRONG_P1P2,
@@ -35,10 +33,9 @@ import {
   apduRespond,
 } from "../lib/apdu";
 import { commonBoot, commonCommand, NOT_COMMON } from "../lib/dispatcher";
-import { elementRole, lifeState, writeRecord } from "../lib/identity";
+import { elementRole, lifeState } from "../lib/identity";
 import { INBOUND, IO } from "../lib/io";
-import { personalisationOpen, responseLength } from "../lib/personalise";
-import { RECORD_PARAMETERS, RECORD_VERSION } from "../lib/records";
+import { PARAMETERS_BYTES_MAX, parametersPut, personalisationOpen, responseLength } from "../lib/personalise";
 import { storeAbort } from "../lib/store";
 import { envelope } from "./dispatch";
 import { moduleBoot } from "./module";
@@ -47,9 +44,6 @@ import { directoryLoad } from "./note-directory";
 import { parametersRead } from "./note-issue";
 import { trailLoad } from "./note-tree";
 import { counterLoad } from "./pending";
-
-const PARAMETERS_BYTES_MAX: u32 = 63;
-const parameters = memory.data(64, 8);
 
 /** Address of the I/O buffer. */
 export function buffer(): usize {
@@ -107,7 +101,5 @@ function storeParameters(): i32 {
   } else if (apduLength != 1 || load<u8>(INBOUND) != 0x80) {
     return SW_WRONG_DATA;
   }
-  store<u8>(parameters, RECORD_VERSION);
-  memory.copy(parameters + 1, INBOUND, apduLength);
-  return writeRecord(RECORD_PARAMETERS, parameters, apduLength + 1) < 0 ? SW_MEMORY_FAILURE : SW_OK;
+  return parametersPut(INBOUND, apduLength);
 }

@@ -15,7 +15,7 @@ import {
   SIGNED_TRANSFER,
   TREE_MODULES,
 } from "../protocol/kinds";
-import { HOPS_MAX, ID_BYTES } from "../protocol/limits";
+import { CLOCK_SKEW_SECONDS_MAX, HOPS_MAX, ID_BYTES } from "../protocol/limits";
 import {
   REASON_HOP_LIMIT,
   REASON_NOTE_EXPIRED,
@@ -59,14 +59,17 @@ export function noteVerify(view: NoteView, peer: usize, currency: u32, exponent:
   return status;
 }
 
-/** Steps 1578-1580 without signatures: hash chain, locks, amounts. */
+/** Steps 1578-1580 without signatures: hash chain, locks, amounts, dates. */
 function verifyHistory(view: NoteView): i32 {
+  // A date that has not come yet would move the clock's floor, or choose which certificates are valid.
+  const latest = clockNow() + CLOCK_SKEW_SECONDS_MAX;
+  if (view.issued > latest) return -REASON_NOTE_INVALID;
   let amount = view.value;
   let before = view.body;
   let beforeLength = view.bodyLength;
   for (let i: u32 = 0; i < view.hops; i++) {
     const t = transfer(view, i);
-    if (t.amount > amount) return -REASON_NOTE_INVALID;
+    if (t.amount > amount || t.date > latest) return -REASON_NOTE_INVALID;
     amount = t.amount;
     const hashed = sha256(before, beforeLength, hash, HASH_BYTES);
     if (hashed < 0) return hashed;

@@ -17,14 +17,13 @@ import {
 } from "../lib/apdu";
 import { commonBoot, commonCommand, NOT_COMMON } from "../lib/dispatcher";
 import { IO } from "../lib/io";
-import { personalisationOpen, responseLength } from "../lib/personalise";
+import { parametersPut, personalisationOpen, responseLength } from "../lib/personalise";
 import { INBOUND } from "../lib/io";
 import {
   AID_TRUSTED_AGENT,
   INS_ENVELOPE,
   INS_READ_RECORD,
   INS_STORE_DATA,
-  SW_OK,
   SW_REFERENCED_DATA_NOT_FOUND,
   SW_SECURITY_STATUS,
   SW_WRONG_DATA,
@@ -84,5 +83,6 @@ function ownCommand(): i32 {
 
 function noParameters(): i32 {
   if (!personalisationOpen()) return SW_SECURITY_STATUS;
-  return apduLength == 1 && load<u8>(INBOUND) == NO_PARAMETERS ? SW_OK : SW_WRONG_DATA;
+  if (apduLength != 1 || load<u8>(INBOUND) != NO_PARAMETERS) return SW_WRONG_DATA;
+  return parametersPut(INBOUND, apduLength);
 }

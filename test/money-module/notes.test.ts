@@ -265,9 +265,19 @@ describe("one note, refused for its own reason, and the store as before", () => 
       (victim) => cheats.offered(victim, { date: NOW - DAY }).parts,
     ],
     [
-      "a certificate that had expired on the date of its record",
-      r.REASON_CERTIFICATE_EXPIRED,
-      (victim) => cheats.offered(victim, { date: NOW + 6 * 365 * DAY }).parts,
+      "a certificate that was not valid yet on the date of its record",
+      r.REASON_CERTIFICATE_NOT_YET_VALID,
+      (victim) => cheats.offered(victim, { date: NOW - 6 * 365 * DAY }).parts,
+    ],
+    [
+      "a record of a date that has not come yet",
+      r.REASON_NOTE_INVALID,
+      (victim) => cheats.offered(victim, { date: NOW + 2 * DAY }).parts,
+    ],
+    [
+      "a body of a date that has not come yet: its taker's clock would be set ahead",
+      r.REASON_NOTE_INVALID,
+      (victim) => cheats.offered(victim, {}, { issued: NOW + 2 * DAY }).parts,
     ],
     [
       "a record without date, which would fit any certificate",
