@@ -61,7 +61,6 @@ import {
   incoming,
   incomingEnd,
   incomingInner,
-  incomingItems,
   sendToModule,
   sendToPeer,
 } from "./messages";

@@ -12,7 +12,6 @@ import { Card, Ticket } from "./ticket";
 import { Receipt } from "./receipt";
 
 /** What the host asked for: the session serves this alone. */
-export const GOAL_NONE: i32 = 0;
 export const GOAL_PURCHASE: i32 = 1;
 export const GOAL_ACQUIRE: i32 = 2;
 
