@@ -10,6 +10,7 @@
 import { HASH_BYTES } from "../platform/constants";
 import { ID_BYTES, LOG_ENTRIES_MAX } from "../protocol/limits";
 import { clockNow } from "./clock";
+import { equal } from "./memory";
 import { RECORD_LOG, RECORD_LOG_HEAD, RECORD_VERSION } from "./records";
 import { storePut, storeRead } from "./store";
 import { Writer } from "./cbor";
@@ -66,6 +67,18 @@ export function logPut(): i32 {
 /** After the commit of the transaction that wrote the entry. */
 export function logCommitted(): void {
   next += 1;
+}
+
+/** Whether the log says of a payment that it ended so: 1, 0, or an error of the store. As far back as the ring goes. */
+export function logSays(kind: i32, payId: usize, outcome: i32): i32 {
+  const count = min<u32>(next, LOG_ENTRIES_MAX);
+  for (let back: u32 = 1; back <= count; back++) {
+    const got = storeRead(RECORD_LOG + ((next - back) % LOG_ENTRIES_MAX), 0, entry, LOG_ENTRY_BYTES);
+    if (got < 0) return got;
+    if (load<u8>(entry, 1) != kind || load<u8>(entry, 73) != outcome) continue;
+    if (equal(entry + 41, payId, HASH_BYTES)) return 1;
+  }
+  return 0;
 }
 
 /** READ RECORD: entry `number`, 1 the newest, as CBOR; false when there is none. */

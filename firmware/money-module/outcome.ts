@@ -19,6 +19,7 @@ import { cosePayload, cosePayloadLength, coseSign, coseVerify } from "../lib/cos
 import { noticeBegin, noticeEnd } from "../lib/envelope";
 import { peerCertificate } from "../lib/establish";
 import { elementId } from "../lib/identity";
+import { logSays } from "../lib/log";
 import { equal, wipe } from "../lib/memory";
 import { SLOT_SIGNATURE } from "../lib/slots";
 import { abortOffer, dropDoubt } from "./abort";
@@ -222,7 +223,7 @@ function writeVerdict(w: Writer, id: usize, askedLock: usize): i32 {
   w.array(3);
   w.bytes(id, HASH_BYTES);
   const index = pendingFind(id);
-  if (index < 0) return writeAborted(w, id, askedLock);
+  if (index < 0) return writeUnknown(w, id, askedLock);
   const mine = equal(pendingPeer(), peerCertificate.id, ID_BYTES);
   if (mine && pendingState() == PENDING_COMMITTED) {
     const status = pendingKey(key);
@@ -236,6 +237,19 @@ function writeVerdict(w: Writer, id: usize, askedLock: usize): i32 {
     const status = abortOffer(index);
     return status < 0 ? status : writeAborted(w, id, askedLock);
   }
+  w.nil();
+  w.nil();
+  return 0;
+}
+
+/**
+ * No record: aborted, and signed so. Or long over: the payee had confirmed, and would like to have a false word for what it
+ * was paid. The log knows, as far back as it goes.
+ */
+function writeUnknown(w: Writer, id: usize, askedLock: usize): i32 {
+  const sent = logSays(M.LOG_SENT, id, M.OUTCOME_COMMITTED);
+  if (sent < 0) return sent;
+  if (sent == 0) return writeAborted(w, id, askedLock);
   w.nil();
   w.nil();
   return 0;
