@@ -4,6 +4,7 @@ import { pay, payRequested } from "../../host/applications/pay.js";
 import { receive, request } from "../../host/applications/receive.js";
 import { answerResume, resume } from "../../host/applications/resume.js";
 import { withdraw } from "../../host/applications/withdraw.js";
+import { audit } from "../../host/audit.js";
 import { type Disturbance, inProcessLink } from "../../host/communications.js";
 import { Device } from "../../host/device.js";
 import { ReasonError } from "../../host/reasons.js";
@@ -117,12 +118,19 @@ describe("a cable that is pulled", () => {
     const bob = await world.module("bob");
     let total = 0n;
     let settledByResume = 0;
+    let doubts = 0;
     for (let cutAt = 0; cutAt < 14; cutAt += 1) {
       let count = 0;
       const before = await spendable(alice, USD);
       const [paid, received] = await payOver(world, alice, bob, "1.00", () =>
         count++ === cutAt ? { kind: "cut" } : { kind: "deliver" },
       );
+      const lines = await audit([alice, bob, world.bank.teller, world.generator], [world.bank]);
+      expect(
+        lines.every((line) => line.balanced),
+        `audit, cut at ${cutAt}`,
+      ).toBe(true);
+      doubts += lines[0]?.inDoubt === 0n ? 0 : 1;
       if (paid.status === "rejected" || received.status === "rejected" || !paid.value.confirmed) {
         const [near, far] = inProcessLink();
         const [one] = await world.time.run(Promise.all([resume(alice, near), answerResume(bob, far)]));
@@ -136,6 +144,7 @@ describe("a cable that is pulled", () => {
     }
     expect(total).toBeGreaterThan(0n);
     expect(settledByResume).toBeGreaterThan(0);
+    expect(doubts).toBeGreaterThan(0);
   });
 
   test("while one payment is open no other begins with that peer", async () => {

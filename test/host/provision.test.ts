@@ -1,10 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { LIFE_BLANK, LIFE_OPERATIONAL, LIFE_PERSONALISED } from "../../firmware/protocol/apdu.js";
-import { ROLE_CUSTOMER, ROLE_MERCHANT, ROLE_TRANSACTION } from "../../firmware/protocol/kinds.js";
+import { ROLE_CUSTOMER, ROLE_MERCHANT, ROLE_TRANSACTION, SIGNED_REQUEST } from "../../firmware/protocol/kinds.js";
 import { Agency, newAgencies, RequestRefusedError } from "../../host/agencies.js";
 import { ChipFactory } from "../../host/chips.js";
 import { fromHex } from "../../host/codec/bytes.js";
+import { encode } from "../../host/codec/cbor.js";
 import { verifyChain } from "../../host/codec/certificate.js";
+import { sign1 } from "../../host/codec/cose.js";
+import { ed25519Signer, hmacSha256, x25519Agree, x25519KeyPair } from "../../host/crypto.js";
 import { Device } from "../../host/device.js";
 import { authenticate, finishPersonalisation, pair, personalise } from "../../host/provision.js";
 import { systemRandom } from "../../host/randomness.js";
@@ -101,6 +104,27 @@ describe("personalisation", () => {
       broken[at] = (broken[at] ?? 0) ^ 1;
       expect(() => agencies.modules.readRequest(broken), `byte ${at}`).toThrow();
     }
+  });
+});
+
+describe("proof of possession", () => {
+  test("a well-signed request for an agreement key that its maker does not own is refused", () => {
+    const { agencies } = newWorld();
+    const signer = ed25519Signer(new Uint8Array(32).fill(11));
+    const own = x25519KeyPair(new Uint8Array(32).fill(12));
+    const id = new Uint8Array(16).fill(13);
+    const issuerKey = agencies.modules.agreementKey;
+    const label = new TextEncoder().encode("tallystick possession");
+    const requestWith = (agreementKey: Uint8Array, secret: Uint8Array) => {
+      const said = Uint8Array.of(...label, ...signer.publicKey, ...agreementKey, ...id);
+      const proof = hmacSha256(x25519Agree(secret, issuerKey), said);
+      const body = [1, id, ROLE_TRANSACTION, signer.publicKey, agreementKey, issuerKey, proof];
+      return sign1(SIGNED_REQUEST, encode(body), signer);
+    };
+    expect(agencies.modules.readRequest(requestWith(own.publicKey, own.secretKey)).agreementKey).toEqual(own.publicKey);
+    const somebodyElses = x25519KeyPair(new Uint8Array(32).fill(14)).publicKey;
+    const stolen = requestWith(somebodyElses, own.secretKey);
+    expect(() => agencies.modules.readRequest(stolen)).toThrow(RequestRefusedError);
   });
 });
 
