@@ -6,6 +6,8 @@ import { shop } from "../../host/applications/shop.js";
 import { type Disturbance, inProcessLink } from "../../host/communications.js";
 import type { Device } from "../../host/device.js";
 import { MemoryHome } from "../../host/home.js";
+import type { CarriedEnvelope } from "../../host/message-manager.js";
+import { readNotice } from "../../host/notices.js";
 import { parseMoney, unitOf } from "../../host/units.js";
 import type { World, WorldParts } from "../../host/world.js";
 import { createWorld } from "../../host/world-init.js";
@@ -23,6 +25,7 @@ const yes = {
 async function newWorld(
   seed = "world",
   onMerchantEvent: NonNullable<WorldParts["onMerchantEvent"]> = () => undefined,
+  recorder: NonNullable<WorldParts["recorder"]> = () => undefined,
 ): Promise<{ world: World; time: VirtualTime }> {
   const time = new VirtualTime();
   const random = new SeededRandomness(sodiumCryptography, seed);
@@ -32,7 +35,7 @@ async function newWorld(
     debugFirmware: true,
   });
   const world = await time.run(
-    createWorld({ home, plan: STANDARD_PLAN, clock: time, timers: time, random, onMerchantEvent }),
+    createWorld({ home, plan: STANDARD_PLAN, clock: time, timers: time, random, onMerchantEvent, recorder }),
   );
   return { world, time };
 }
@@ -170,6 +173,39 @@ describe("a purchase of electronic money", () => {
       available: 80_000n,
       held: 0n,
     });
+  });
+});
+
+describe("what the untrusted parts of a purchase see", () => {
+  test("no account number, name, identity or credential, but the one notice that the card network needs", async () => {
+    const seen: { device: string; envelope: CarriedEnvelope }[] = [];
+    const { world, time } = await newWorld("leaks", undefined, (device, envelope) => seen.push({ device, envelope }));
+    opened = world;
+    const { merchant, devices } = world.trader("birch");
+    const { device: alice, plan } = world.customer("alice");
+    const [card] = plan.cards;
+    if (card === undefined) throw new Error("alice has a card");
+    seen.length = 0;
+    await time.run(meet({ customer: alice, merchant, prompts: yes }, "buy", parseMoney("USD 5.00")));
+    const text = (value: string) => Buffer.from(value);
+    const secrets = [text(card.number), text(plan.holder), text("Birch Money")];
+    for (const element of [...alice.elements(), ...devices.flatMap((till) => till.elements())]) {
+      secrets.push(Buffer.from(element.id));
+    }
+    const readable = ({ envelope }: (typeof seen)[number], secret: Buffer) =>
+      Buffer.from(envelope.body).includes(secret);
+    const sealed = seen.filter(({ envelope }) => envelope.to !== "host" && envelope.from !== "host");
+    expect(sealed.length).toBeGreaterThan(40);
+    for (const secret of secrets) {
+      expect(
+        sealed.filter((one) => readable(one, secret)).map(({ device }) => device),
+        String(secret),
+      ).toEqual([]);
+    }
+    const told = seen.filter((one) => one.envelope.to === "host" && readable(one, text(card.number)));
+    expect(told.map(({ device, envelope }) => [device, readNotice(envelope.body).name])).toEqual([
+      ["birch-1", "authorize"],
+    ]);
   });
 });
 
