@@ -131,6 +131,7 @@ export class World {
     for (const { merchant, devices } of this.traders.values()) {
       for (const device of devices) for (const outcome of await settleAgent(device)) await merchant.settle(outcome);
       await merchant.recover();
+      await merchant.idle();
     }
     for (const { device } of this.customers.values()) await settleAgent(device);
     await this.bank.recover();

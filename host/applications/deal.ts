@@ -22,7 +22,7 @@ export interface Deal {
   readonly merchant: PromiseSettledResult<ServeResult>;
 }
 
-/** Runs both sides to their ends. */
+/** Runs both sides to their ends, and waits until the card network has been told. */
 export async function meet(
   sides: DealSides,
   direction: "buy" | "sell",
@@ -35,6 +35,7 @@ export async function meet(
     side(sides.customer, near, money, sides.prompts),
     sides.merchant.serve(far, sides.till),
   ]);
+  await sides.merchant.idle();
   return { customer, merchant };
 }
 

@@ -15,7 +15,7 @@ import { inProcessLink, type PeerLink } from "../communications.js";
 import { sha256 } from "../crypto.js";
 import type { Conversation, Device, SourcedNotice } from "../device.js";
 import type { NoticeOf } from "../notices.js";
-import { RESPONSE, type SettlementAccount } from "../services/iso8583/messages.js";
+import type { SettlementAccount } from "../services/iso8583/messages.js";
 import type { Outbox, OutboxEntry } from "../services/outbox.js";
 import { StatusWordError } from "../status-words.js";
 import { type Money, sameUnit, type Unit } from "../units.js";
@@ -61,6 +61,9 @@ export interface ServeResult {
 
 export class Merchant {
   readonly #parts: MerchantParts;
+  /** Outbox entries by approval hash, of the purchases that are under way. */
+  readonly #entries = new Map<string, string>();
+  readonly #settling = new Set<Promise<unknown>>();
 
   constructor(parts: MerchantParts) {
     if (parts.devices.length === 0) throw new RangeError("devices: a merchant has at least one");
@@ -165,12 +168,7 @@ export class Merchant {
 
   async #authorize(conversation: Conversation, asked: NoticeOf<"authorize">): Promise<void> {
     const { terminal, merchantNumber, settlement, outbox, name } = this.#parts;
-    const id = toHex(asked.receiptHash);
-    // An agent asks once about a receipt. What was asked before was answered, and an approval is good for one payment.
-    if ((await outbox.entry(id)) !== undefined) {
-      return conversation.command(command.declined(RESPONSE.duplicate, asked.receiptHash));
-    }
-    const entry = await outbox.request(id, {
+    const entry = await outbox.request(toHex(asked.receiptHash), {
       type: asked.type === TYPE_PURCHASE ? "purchase" : "sale",
       cardNumber: asked.account,
       expiry: isoExpiry(asked.cardExpiry_seconds),
@@ -185,7 +183,9 @@ export class Merchant {
       settlement,
     });
     this.#parts.onEvent?.({ kind: "authorization", entry });
-    if (entry.approval !== undefined && entry.chain !== undefined) {
+    // An agent asks once about a receipt, and an approval is good for one payment: one that is concluded is none any more.
+    if (entry.state === "approved" && entry.approval !== undefined && entry.chain !== undefined) {
+      this.#entries.set(toHex(sha256(entry.approval)), entry.id);
       return conversation.command(command.authorized(entry.approval, entry.chain));
     }
     return conversation.command(command.declined(entry.code ?? "", asked.receiptHash));
@@ -217,19 +217,37 @@ export class Merchant {
     }
   }
 
-  /** Hands an agent's signed outcome to the network: completion or reversal, as the agent says. */
+  /**
+   * Hands an agent's signed outcome to the network: completion or reversal, as the agent says. Resolves when that is
+   * stored; the network's answer is waited for in the background, because a till does not stand still for it.
+   */
   async settle(notice: NoticeOf<"outcome">): Promise<void> {
     const { outbox } = this.#parts;
-    const open = await outbox.unfinished();
-    const entry = open.find(
-      ({ approval }) => approval !== undefined && equalBytes(sha256(approval), notice.approvalHash),
-    );
+    const id = await this.#entryOf(notice.approvalHash);
     // What is not open any more was settled before: agents repeat their word as often as they are asked.
-    if (entry === undefined) return;
+    if (id === undefined) return;
     const evidence = encode([notice.outcome, notice.chain]);
-    if (outcomeOf(notice.outcome) === OUTCOME_COMMITTED) await outbox.complete(entry.id, evidence);
-    else await outbox.reverse(entry.id, evidence);
-    this.#parts.onEvent?.({ kind: "settlement", entry: await outbox.settled(entry.id) });
+    if (outcomeOf(notice.outcome) === OUTCOME_COMMITTED) await outbox.complete(id, evidence);
+    else await outbox.reverse(id, evidence);
+    this.#entries.delete(toHex(notice.approvalHash));
+    const answered = outbox.settled(id).then(
+      (entry) => this.#parts.onEvent?.({ kind: "settlement", entry }),
+      () => undefined, // The outbox was closed; it goes on when it is opened again.
+    );
+    this.#settling.add(answered);
+    void answered.finally(() => this.#settling.delete(answered));
+  }
+
+  /** Resolves when the network has answered everything that it was told. */
+  async idle(): Promise<void> {
+    while (this.#settling.size > 0) await Promise.all(this.#settling);
+  }
+
+  async #entryOf(approvalHash: Uint8Array): Promise<string | undefined> {
+    const known = this.#entries.get(toHex(approvalHash));
+    if (known !== undefined) return known;
+    const open = await this.#parts.outbox.unfinished();
+    return open.find(({ approval }) => approval !== undefined && equalBytes(sha256(approval), approvalHash))?.id;
   }
 }
 

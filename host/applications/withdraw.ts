@@ -13,8 +13,8 @@ import { memoBytes, type Prompt, runTransfer, type Transfer } from "./transfer.j
 export interface BankConnection {
   /** `expected` lets the bank have the notes ready; it promises nothing. */
   connect(expected?: Money): Promise<PeerLink>;
-  /** To settle what an earlier connection left open. */
-  connectForResume(): PeerLink;
+  /** To settle what an earlier connection left open; a bank without it leaves that to the caller. */
+  connectForResume?(): PeerLink;
 }
 
 /** A teller that is short has notes made, and one with something open settles it: then it is asked once more. */
@@ -43,7 +43,8 @@ export async function atCounter(
       return await business();
     } catch (error) {
       if (!(error instanceof ReasonError) || tries === TRIES_MAX) throw error;
-      if (error.reason === REASON_PENDING) await resume(device, bank.connectForResume());
+      const reconnected = error.reason === REASON_PENDING ? bank.connectForResume?.() : undefined;
+      if (reconnected !== undefined) await resume(device, reconnected);
       else if (!(error.reason === REASON_INSUFFICIENT_FUNDS && error.byPeer)) throw error;
     }
   }
