@@ -60,10 +60,15 @@ export function encodeCommand(command: Command, form?: "short" | "extended"): Ui
   return short && form !== "extended" ? encodeShort(command, data, answer) : encodeExtended(command, data, answer);
 }
 
+function isByte(value: number): boolean {
+  return (value & 0xff) === value;
+}
+
 function checkCommand(command: Command, dataLength: number, answer: number): void {
-  for (const name of ["cla", "ins", "p1", "p2"] as const) {
-    const value = command[name];
-    if (!Number.isInteger(value) || value < 0 || value > 255) throw new RangeError(`command.${name}: not a byte`);
+  const { cla, ins, p1, p2 } = command;
+  if (!isByte(cla) || !isByte(ins) || !isByte(p1) || !isByte(p2)) {
+    const name = (["cla", "ins", "p1", "p2"] as const).find((each) => !isByte(command[each]));
+    throw new RangeError(`command.${name}: not a byte`);
   }
   if (dataLength > EXTENDED_DATA_BYTES_MAX) throw new RangeError("command.data: more than 65535 bytes");
   if (!Number.isInteger(answer) || answer < 0 || answer > EXTENDED_ANSWER_BYTES_MAX) {
@@ -209,6 +214,26 @@ export class ApduClient {
     return response;
   }
 
+  /**
+   * As `send`, but without a promise where the transport answers at once: a purchase is more than a hundred APDUs, and none
+   * of them should wait for the others' turns.
+   */
+  sendNow(command: Command): Response | Promise<Response> {
+    if (this.#pending > 0 || !this.transport.extendedLength) return this.send(command);
+    const first = this.#transmitOnce(command);
+    if (!(first instanceof Promise) && isSuccess(first.status)) return first;
+    return this.#counted(this.#finish(command, first));
+  }
+
+  /** What is left to do of a command whose first answer may be on its way, in parts, or a refusal. */
+  async #finish(command: Command, first: Response | Promise<Response>): Promise<Response> {
+    let response = await first;
+    if (isWrongLe(response)) response = await this.#transmitOnce(withRightLe(command, response));
+    if ((response.status & 0xff00) === SW_MORE) response = await this.#rest(response);
+    if (!isSuccess(response.status)) throw new StatusWordError(response.status, command.ins);
+    return response;
+  }
+
   async #counted(work: Promise<Response>): Promise<Response> {
     this.#pending += 1;
     this.#tail = work.catch(() => undefined);
@@ -252,18 +277,29 @@ export class ApduClient {
   /** One APDU; with another Le once more if the card says which. */
   async #transmit(command: Command): Promise<Response> {
     const response = await this.#transmitOnce(command);
-    if ((response.status & 0xff00) !== SW_WRONG_LE) return response;
-    const right = response.status & 0xff;
-    return this.#transmitOnce({ ...command, answerBytesMax: right === 0 ? SHORT_ANSWER_BYTES_MAX : right });
+    return isWrongLe(response) ? this.#transmitOnce(withRightLe(command, response)) : response;
   }
 
-  async #transmitOnce(command: Command): Promise<Response> {
+  #transmitOnce(command: Command): Response | Promise<Response> {
     const apdu = encodeCommand(command);
     const answer = this.transport.transmit(apdu);
-    const bytes = answer instanceof Uint8Array ? answer : await answer;
+    if (answer instanceof Uint8Array) return this.#received(apdu, answer);
+    return answer.then((bytes) => this.#received(apdu, bytes));
+  }
+
+  #received(apdu: Uint8Array, bytes: Uint8Array): Response {
     this.traffic.apdus += 1;
     this.traffic.bytes += apdu.length + bytes.length;
     if (bytes.length < 2) throw new TransportError(`${this.transport.name} gave an answer without status word.`);
     return decodeResponse(bytes);
   }
+}
+
+function isWrongLe({ status }: Response): boolean {
+  return (status & 0xff00) === SW_WRONG_LE;
+}
+
+function withRightLe(command: Command, { status }: Response): Command {
+  const right = status & 0xff;
+  return { ...command, answerBytesMax: right === 0 ? SHORT_ANSWER_BYTES_MAX : right };
 }

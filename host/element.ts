@@ -203,7 +203,8 @@ export class Element {
    */
   async deliver(envelope: Uint8Array): Promise<Uint8Array[]> {
     try {
-      return await this.#fetchAll((await this.#envelope(envelope)).status);
+      const taken = this.#envelope(envelope);
+      return await this.#fetchAll((taken instanceof Promise ? await taken : taken).status);
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
       return this.#deliverAgain(envelope, error);
@@ -234,7 +235,8 @@ export class Element {
     let waiting = again || isFetch(first ?? p.SW_OK);
     while (waiting) {
       if (envelopes.length > ENVELOPES_MAX) throw new RangeError("an element that never stops talking");
-      const response = await this.#fetchOrRestart(again, envelopes);
+      const fetched = this.#fetchOrRestart(again, envelopes);
+      const response = fetched instanceof Promise ? await fetched : fetched;
       again = false;
       if (response.data.length > 0) envelopes.push(response.data);
       waiting = isFetch(response.status);
@@ -243,27 +245,37 @@ export class Element {
   }
 
   /** One FETCH; if its answer is lost everything is fetched again from the first, for nobody knows what was taken. */
-  async #fetchOrRestart(again: boolean, taken: Uint8Array[]): Promise<Response> {
-    try {
-      return await this.#fetch(again);
-    } catch (error) {
+  #fetchOrRestart(again: boolean, taken: Uint8Array[]): Response | Promise<Response> {
+    const restart = (error: unknown) => {
       if (!(error instanceof TransportError)) throw error;
       taken.length = 0;
       return this.#repeating(() => this.#fetch(true), error);
+    };
+    try {
+      const fetched = this.#fetch(again);
+      return fetched instanceof Promise ? fetched.catch(restart) : fetched;
+    } catch (error) {
+      return restart(error);
     }
   }
 
-  #envelope(data: Uint8Array): Promise<Response> {
-    return this.client.send({ cla: p.CLA_OWN, ins: p.INS_ENVELOPE, p1: 0, p2: 0, data });
+  #envelope(data: Uint8Array): Response | Promise<Response> {
+    return this.client.sendNow({ cla: p.CLA_OWN, ins: p.INS_ENVELOPE, p1: 0, p2: 0, data });
   }
 
-  #fetch(again: boolean): Promise<Response> {
-    const command = { cla: p.CLA_OWN, ins: p.INS_FETCH, p1: again ? 1 : 0, p2: 0 };
-    return this.client.send({ ...command, answerBytesMax: EXTENDED_ANSWER_BYTES_MAX });
+  #fetch(again: boolean): Response | Promise<Response> {
+    const p1 = again ? 1 : 0;
+    return this.client.sendNow({
+      cla: p.CLA_OWN,
+      ins: p.INS_FETCH,
+      p1,
+      p2: 0,
+      answerBytesMax: EXTENDED_ANSWER_BYTES_MAX,
+    });
   }
 
   /** Tries again what was lost; when that does not help, the first loss is the one that says why. */
-  async #repeating(work: () => Promise<Response>, lost: TransportError): Promise<Response> {
+  async #repeating(work: () => Response | Promise<Response>, lost: TransportError): Promise<Response> {
     for (let repeats = 0; repeats < REPEATS_MAX; repeats += 1) {
       try {
         return await work();

@@ -9,7 +9,7 @@ import type { Device } from "../device.js";
 import type { Home } from "../home.js";
 import { systemRandom } from "../randomness.js";
 import { systemClock, systemTimers } from "../services/clock.js";
-import { parseMoney, unitOf } from "../units.js";
+import { type Money, parseMoney, unitOf } from "../units.js";
 import type { World } from "../world.js";
 import { createWorld } from "../world-init.js";
 import type { NetworkMode } from "../world-network.js";
@@ -19,6 +19,8 @@ import type { Subject } from "./measure.js";
 const ISSUER = "meadow-bank";
 const BIN = "400000";
 const PURCHASE = parseMoney("USD 10.00");
+/** Another amount: two receipts alike in all fields, of one second, would be one purchase asked for twice. */
+const PURCHASE_AGAIN = parseMoney("USD 11.00");
 /** A payer holds two of these: a payment takes one whole and divides the other. */
 const NOTE = parseMoney("USD 10.00");
 const PAYMENT = parseMoney("USD 15.00");
@@ -90,22 +92,22 @@ export class Economy {
 
   /** A customer, whose device was powered on for it, buys from the merchant, which never met it before. */
   purchase(): Subject {
-    return this.#purchase((customer) => restart(this.world, customer));
+    return this.#purchase(PURCHASE, (customer) => restart(this.world, customer));
   }
 
   /** The same two once more, without a power-off between: each remembers the other's certificates. */
   purchaseAgain(): Subject {
-    return this.#purchase(async () => undefined);
+    return this.#purchase(PURCHASE_AGAIN, async () => undefined);
   }
 
-  #purchase(prepare: (customer: Device) => Promise<void>): Subject {
+  #purchase(money: Money, prepare: (customer: Device) => Promise<void>): Subject {
     const { merchant } = this.world.trader("merchant");
     const customer = (index: number) => this.world.device(`customer-${index}`);
     return {
       prepare: (index) => prepare(customer(index)),
       run: async (index) => {
         const sides = { customer: customer(index), merchant, prompts: PROMPTS };
-        const deal = await meet(sides, "buy", PURCHASE);
+        const deal = await meet(sides, "buy", money);
         if (deal.customer.status === "rejected") throw deal.customer.reason;
         if (deal.merchant.status === "rejected") throw deal.merchant.reason;
         if (deal.customer.value.provisional || deal.merchant.value.outcome !== "done")

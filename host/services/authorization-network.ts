@@ -47,17 +47,22 @@ import {
   readAdvice,
   readAuthorization,
 } from "./iso8583/messages.js";
-import { Ledger, type Unit } from "./ledger.js";
+import { Ledger, PostingBatch, type Unit } from "./ledger.js";
 import { settleBetweenBanks } from "./network-clearing.js";
 import { type Billing, billingOf, type Decision, holdsOf, merchantFits } from "./network-decision.js";
 import {
   type AuthorizationRow,
   type AuthorizationState,
+  authorizationOf,
+  authorizedFor,
+  insertAuthorization,
   migrateNetwork,
   type NetworkMerchant,
   type NetworkRate,
   type NetworkSetup,
   type NetworkTables,
+  requestOf,
+  setAuthorizationState,
   storeAccount,
   storeMerchant,
   storeRate,
@@ -270,13 +275,8 @@ export class AuthorizationNetwork {
     const digest = toHex(sha256(encodeMessage(message)));
     const day = request.time_seconds / SECONDS_PER_DAY;
     return this.#database.transaction().execute(async (transaction) => {
-      const earlier = await transaction
-        .selectFrom("network_authorization")
-        .select(["request_digest", "response"])
-        .where("acquirer", "=", request.acquirer)
-        .where("stan", "=", BigInt(request.stan))
-        .where("day", "=", day)
-        .executeTakeFirst();
+      const key = { acquirer: request.acquirer, stan: BigInt(request.stan), day };
+      const earlier = await requestOf.first(transaction, key);
       if (earlier !== undefined) {
         if (earlier.request_digest === digest) return decodeMessage(earlier.response);
         return answerTo(message, RESPONSE.duplicate);
@@ -302,7 +302,11 @@ export class AuthorizationNetwork {
     const decision = { billing, cardBank, unit };
     const checked: CheckedHold[] = [];
     for (const [bank, hold] of holdsOf(request, decision, "")) {
-      const found = await this.#issuer(bank).check(transaction, hold);
+      const found = await this.#issuer(bank).check(
+        transaction,
+        hold,
+        "cardNumber" in hold.source ? billing.source : undefined,
+      );
       if (typeof found === "string") return { code: found };
       checked.push(found);
     }
@@ -330,33 +334,30 @@ export class AuthorizationNetwork {
       }
       answer = this.#approvalAnswer(answer, request, billing, signed, approval);
     }
-    await transaction
-      .insertInto("network_authorization")
-      .values({
-        acquirer: request.acquirer,
-        stan: BigInt(request.stan),
-        day: request.time_seconds / SECONDS_PER_DAY,
-        request_digest: digest,
-        response: encodeMessage(answer),
-        state: approved ? "approved" : "declined",
-        type: request.type,
-        time_seconds: request.time_seconds,
-        last_day_seconds: lastDay,
-        approval,
-        receipt: toHex(request.receiptHash),
-        merchant_agent: toHex(request.merchantAgent),
-        customer_agent: toHex(request.customerAgent),
-        card_bank: cardBank ?? "",
-        card_masked: maskPan(request.cardNumber),
-        merchant_bank: request.settlement.bank,
-        amount: request.amount,
-        currency: BigInt(request.currency),
-        exponent: BigInt(unit?.exponent ?? 0),
-        billing_amount: billing?.amount ?? 0n,
-        billing_currency: BigInt(billing?.unit.currency ?? 0),
-        billing_exponent: BigInt(billing?.unit.exponent ?? 0),
-      })
-      .execute();
+    await insertAuthorization.run(transaction, {
+      acquirer: request.acquirer,
+      stan: BigInt(request.stan),
+      day: request.time_seconds / SECONDS_PER_DAY,
+      request_digest: digest,
+      response: encodeMessage(answer),
+      state: approved ? "approved" : "declined",
+      type: request.type,
+      time_seconds: request.time_seconds,
+      last_day_seconds: lastDay,
+      approval,
+      receipt: toHex(request.receiptHash),
+      merchant_agent: toHex(request.merchantAgent),
+      customer_agent: toHex(request.customerAgent),
+      card_bank: cardBank ?? "",
+      card_masked: maskPan(request.cardNumber),
+      merchant_bank: request.settlement.bank,
+      amount: request.amount,
+      currency: BigInt(request.currency),
+      exponent: BigInt(unit?.exponent ?? 0),
+      billing_amount: billing?.amount ?? 0n,
+      billing_currency: BigInt(billing?.unit.currency ?? 0),
+      billing_exponent: BigInt(billing?.unit.exponent ?? 0),
+    });
     return answer;
   }
 
@@ -427,15 +428,17 @@ export class AuthorizationNetwork {
       await recordIncident(transaction, row.approval, agent, committed ? 1n : 2n, now);
       return RESPONSE.noActionTaken;
     }
+    const batch = new PostingBatch();
     for (const [bank, part] of [
       [row.card_bank, "card"],
       [row.merchant_bank, "merchant"],
     ] as const) {
       const id = `${row.approval}/${part}`;
-      if (committed) await this.#issuer(bank).capture(transaction, id, now);
-      else await this.#issuer(bank).release(transaction, id, now);
+      if (committed) await this.#issuer(bank).capture(transaction, id, now, batch);
+      else await this.#issuer(bank).release(transaction, id, now, batch);
     }
-    if (committed) await settleBetweenBanks(transaction, this.#ledger, row, now);
+    if (committed) settleBetweenBanks(row, now, batch);
+    await batch.post(this.#ledger, transaction);
     await setState(transaction, row, wanted);
     return RESPONSE.approved;
   }
@@ -447,11 +450,7 @@ export class AuthorizationNetwork {
   ): Promise<ResponseCode | { row: AuthorizationRow; committed: boolean; agent: string }> {
     try {
       const approval = toHex(approvalHashOf(advice.outcome));
-      const row = await transaction
-        .selectFrom("network_authorization")
-        .selectAll()
-        .where("approval", "=", approval)
-        .executeTakeFirst();
+      const row = await authorizationOf.first(transaction, { approval });
       if (row === undefined) return RESPONSE.recordNotFound;
       const { outcome, agent } = verifyOutcome(advice.outcome, this.#options.root);
       const id = toHex(agent.id);
@@ -469,13 +468,7 @@ export class AuthorizationNetwork {
 
 /** One receipt is authorized once: under another number it would hold the customer's funds twice. */
 async function isAuthorized(transaction: Transaction<NetworkTables>, request: AuthorizationRequest): Promise<boolean> {
-  const row = await transaction
-    .selectFrom("network_authorization")
-    .select("stan")
-    .where("receipt", "=", toHex(request.receiptHash))
-    .where("state", "!=", "declined")
-    .executeTakeFirst();
-  return row !== undefined;
+  return (await authorizedFor.first(transaction, { receipt: toHex(request.receiptHash) })) !== undefined;
 }
 
 async function setState(
@@ -483,7 +476,7 @@ async function setState(
   row: AuthorizationRow,
   state: AuthorizationState,
 ): Promise<void> {
-  await transaction.updateTable("network_authorization").set({ state }).where("approval", "=", row.approval).execute();
+  await setAuthorizationState.run(transaction, { approval: row.approval, state });
 }
 
 async function recordIncident(

@@ -15,10 +15,10 @@
  */
 
 import { sql } from "kysely";
-import { type Books, type Migration, migrate, narrowed } from "./database.js";
+import { type Books, type Executor, type Migration, migrate, narrowed, Prepared } from "./database.js";
 import { maskPan } from "./iso8583/codec.js";
 import { RESPONSE, type ResponseCode } from "./iso8583/messages.js";
-import { type Account, Ledger, type LedgerTables, type Posting, type Unit } from "./ledger.js";
+import { type Account, Ledger, type LedgerTables, type Posting, PostingBatch, type Unit } from "./ledger.js";
 
 const SECONDS_PER_DAY = 86_400n;
 
@@ -78,6 +78,18 @@ export interface IssuerTables extends LedgerTables {
   };
 }
 
+export interface CardAccount {
+  readonly card: CardRow;
+  readonly account: Account & { readonly balance: bigint };
+}
+
+/** Where postings go: into a batch that somebody else posts, or at once. */
+interface Destination {
+  readonly books: Books;
+  readonly batch?: PostingBatch | undefined;
+}
+
+type CardRow = IssuerTables["issuer_card"];
 type HoldRow = IssuerTables["issuer_hold"];
 type HoldState = "held" | "suspense" | "captured" | "released";
 
@@ -110,6 +122,43 @@ const STEPS: readonly Migration[] = [
   },
 ];
 
+const cardOf = new Prepared((books: Executor<IssuerTables>, p: { number: string; bank: string }) =>
+  books.selectFrom("issuer_card").selectAll().where("number", "=", p.number).where("bank", "=", p.bank),
+);
+
+const spentOnDay = new Prepared((books: Executor<IssuerTables>, p: { card: string; day: bigint }) =>
+  books
+    .selectFrom("issuer_hold")
+    .select(sql<bigint>`cast(coalesce(sum(amount), 0) as bigint)`.as("spent"))
+    .where("card", "=", p.card)
+    .where("day", "=", p.day)
+    .where("direction", "=", "debit")
+    .where("state", "!=", "released"),
+);
+
+const holdOf = new Prepared((books: Executor<IssuerTables>, p: { id: string; bank: string }) =>
+  books.selectFrom("issuer_hold").selectAll().where("id", "=", p.id).where("bank", "=", p.bank),
+);
+
+const setHoldState = new Prepared((books: Executor<IssuerTables>, p: { id: string; state: string }) =>
+  books.updateTable("issuer_hold").set({ state: p.state }).where("id", "=", p.id),
+);
+
+const insertHold = new Prepared((books: Executor<IssuerTables>, p: HoldRow) =>
+  books.insertInto("issuer_hold").values({
+    id: p.id,
+    bank: p.bank,
+    account: p.account,
+    card: p.card,
+    direction: p.direction,
+    amount: p.amount,
+    currency: p.currency,
+    exponent: p.exponent,
+    day: p.day,
+    state: p.state,
+  }),
+);
+
 export class CardIssuer {
   readonly bankId: string;
   readonly #ledger = new Ledger();
@@ -136,7 +185,7 @@ export class CardIssuer {
   async fund(transaction: Books, id: string, number: string, amount: bigint): Promise<void> {
     const { unit } = await this.#ledger.account(transaction, this.#deposit(number));
     const cash = this.#bankAccount("cash", unit);
-    await this.#post(transaction, `${this.bankId}/fund/${id}`, 0n, amount, cash, this.#deposit(number));
+    await this.#post({ books: transaction }, `${this.bankId}/fund/${id}`, 0n, amount, cash, this.#deposit(number));
   }
 
   /** Issues a card, once: a card that exists keeps its status and limit. */
@@ -165,18 +214,24 @@ export class CardIssuer {
     return { available, held };
   }
 
-  /** The unit in which a card's account is kept; undefined for a card that is not this bank's. */
-  async cardUnit(transaction: Books, cardNumber: string): Promise<Unit | undefined> {
+  /** A card of this bank and the account behind it; undefined for a card that is not this bank's. */
+  async cardAccount(transaction: Books, cardNumber: string): Promise<CardAccount | undefined> {
     const card = await this.#card(transaction, cardNumber);
     if (card === undefined) return undefined;
-    return (await this.#ledger.account(transaction, this.#deposit(card.account))).unit;
+    return { card, account: await this.#ledger.account(transaction, this.#deposit(card.account)) };
   }
 
-  /** What a hold would be placed on, or why it is refused. Writes nothing. */
-  async check(transaction: Books, request: HoldRequest): Promise<CheckedHold | Refusal> {
-    const source = await this.#source(transaction, request);
+  /**
+   * What a hold would be placed on, or why it is refused. Writes nothing. `known` is what `cardAccount` has found in the
+   * same transaction.
+   */
+  async check(transaction: Books, request: HoldRequest, known?: CardAccount): Promise<CheckedHold | Refusal> {
+    const source = await this.#source(transaction, request, known?.card);
     if (typeof source === "string") return source;
-    const account = await this.#ledger.find(transaction, this.#deposit(source.account));
+    const account =
+      source.card !== undefined && source.card === known?.card
+        ? known.account
+        : await this.#ledger.find(transaction, this.#deposit(source.account));
     if (account === undefined) return RESPONSE.invalidMerchant;
     const { unit, balance } = account;
     if (unit.currency !== request.unit.currency || unit.exponent !== request.unit.exponent) {
@@ -205,38 +260,47 @@ export class CardIssuer {
       day: dayOf(request.time_seconds),
       state: "held",
     };
-    await narrowed<IssuerTables>(transaction).insertInto("issuer_hold").values(row).execute();
+    await insertHold.run(transaction, row);
     if (request.direction === "credit") return;
     const held = `${this.bankId}/held/${checked.account}`;
     const entry = `${this.bankId}/hold/${request.id}`;
-    await this.#post(transaction, entry, request.time_seconds, request.amount, this.#deposit(checked.account), held);
+    await this.#post(
+      { books: transaction },
+      entry,
+      request.time_seconds,
+      request.amount,
+      this.#deposit(checked.account),
+      held,
+    );
   }
 
-  /** The held amount goes to clearing, or for a credit comes from there. */
-  async capture(transaction: Books, id: string, time_seconds: bigint): Promise<void> {
-    const hold = await this.#openHold(transaction, id, "captured");
+  /** The held amount goes to clearing, or for a credit comes from there. A batch is posted by the caller. */
+  async capture(books: Books, id: string, time_seconds: bigint, batch?: PostingBatch): Promise<void> {
+    const to = { books, batch };
+    const hold = await this.#openHold(books, id, "captured");
     if (hold === undefined) return;
     const clearing = this.#bankAccount("clearing", unitOf(hold));
     const entry = `${this.bankId}/capture/${id}`;
     if (hold.direction === "credit") {
-      await this.#post(transaction, entry, time_seconds, hold.amount, clearing, this.#deposit(hold.account));
+      await this.#post(to, entry, time_seconds, hold.amount, clearing, this.#deposit(hold.account));
     } else {
       const from = this.#whereHeld(hold);
-      await this.#post(transaction, entry, time_seconds, hold.amount, from, clearing);
+      await this.#post(to, entry, time_seconds, hold.amount, from, clearing);
     }
-    await this.#setState(transaction, id, "captured");
+    await this.#setState(books, id, "captured");
   }
 
   /** The held amount is free again. */
-  async release(transaction: Books, id: string, time_seconds: bigint): Promise<void> {
-    const hold = await this.#openHold(transaction, id, "released");
+  async release(books: Books, id: string, time_seconds: bigint, batch?: PostingBatch): Promise<void> {
+    const to = { books, batch };
+    const hold = await this.#openHold(books, id, "released");
     if (hold === undefined) return;
     if (hold.direction === "debit") {
       const from = this.#whereHeld(hold);
       const entry = `${this.bankId}/release/${id}`;
-      await this.#post(transaction, entry, time_seconds, hold.amount, from, this.#deposit(hold.account));
+      await this.#post(to, entry, time_seconds, hold.amount, from, this.#deposit(hold.account));
     }
-    await this.#setState(transaction, id, "released");
+    await this.#setState(books, id, "released");
   }
 
   /** Nobody has said how it ended: the amount leaves the account's own books, but goes to neither side. */
@@ -246,7 +310,14 @@ export class CardIssuer {
     if (hold.direction === "debit") {
       const suspense = this.#bankAccount("suspense", unitOf(hold));
       const held = `${this.bankId}/held/${hold.account}`;
-      await this.#post(transaction, `${this.bankId}/suspend/${id}`, time_seconds, hold.amount, held, suspense);
+      await this.#post(
+        { books: transaction },
+        `${this.bankId}/suspend/${id}`,
+        time_seconds,
+        hold.amount,
+        held,
+        suspense,
+      );
     }
     await this.#setState(transaction, id, "suspense");
   }
@@ -258,9 +329,11 @@ export class CardIssuer {
   async #source(
     transaction: Books,
     request: HoldRequest,
-  ): Promise<Refusal | { account: string; card?: IssuerTables["issuer_card"] }> {
+    known?: CardRow,
+  ): Promise<Refusal | { account: string; card?: CardRow }> {
     if ("account" in request.source) return { account: request.source.account };
-    const card = await this.#card(transaction, request.source.cardNumber);
+    const { cardNumber } = request.source;
+    const card = known?.number === cardNumber ? known : await this.#card(transaction, cardNumber);
     if (card === undefined) return RESPONSE.invalidCard;
     if (card.status === "stolen") return RESPONSE.stolenCard;
     if (card.status !== "active") return RESPONSE.declined;
@@ -270,36 +343,18 @@ export class CardIssuer {
     return { account: card.account, card };
   }
 
-  #card(transaction: Books, number: string): Promise<IssuerTables["issuer_card"] | undefined> {
-    return narrowed<IssuerTables>(transaction)
-      .selectFrom("issuer_card")
-      .selectAll()
-      .where("number", "=", number)
-      .where("bank", "=", this.bankId)
-      .executeTakeFirst();
+  #card(transaction: Books, number: string): Promise<CardRow | undefined> {
+    return cardOf.first(transaction, { number, bank: this.bankId });
   }
 
   /** What the card was debited, or may still be, on one day: never above its limit, so that the sum stays in range. */
   async #spentOn(transaction: Books, card: string, day: bigint): Promise<bigint> {
-    const row = await narrowed<IssuerTables>(transaction)
-      .selectFrom("issuer_hold")
-      .select(sql<bigint>`cast(coalesce(sum(amount), 0) as bigint)`.as("spent"))
-      .where("card", "=", card)
-      .where("day", "=", day)
-      .where("direction", "=", "debit")
-      .where("state", "!=", "released")
-      .executeTakeFirstOrThrow();
-    return row.spent;
+    return (await spentOnDay.first(transaction, { card, day }))?.spent ?? 0n;
   }
 
   /** The hold if it can still go to `state`; undefined if it is already there. */
   async #openHold(transaction: Books, id: string, state: HoldState): Promise<HoldRow | undefined> {
-    const hold = await narrowed<IssuerTables>(transaction)
-      .selectFrom("issuer_hold")
-      .selectAll()
-      .where("id", "=", id)
-      .where("bank", "=", this.bankId)
-      .executeTakeFirst();
+    const hold = await holdOf.first(transaction, { id, bank: this.bankId });
     if (hold === undefined) throw new Error(`bank ${this.bankId} has no hold ${id}`);
     if (hold.state === state) return undefined;
     if (hold.state !== "held" && hold.state !== "suspense") throw new Error(`hold ${id} is already ${hold.state}`);
@@ -313,7 +368,7 @@ export class CardIssuer {
   }
 
   async #setState(transaction: Books, id: string, state: HoldState): Promise<void> {
-    await narrowed<IssuerTables>(transaction).updateTable("issuer_hold").set({ state }).where("id", "=", id).execute();
+    await setHoldState.run(transaction, { id, state });
   }
 
   #bankAccount(name: "cash" | "clearing" | "suspense", unit: Unit): Account {
@@ -327,7 +382,7 @@ export class CardIssuer {
 
   /** Accounts of the bank's own, given as such, are opened when they are first used. */
   async #post(
-    transaction: Books,
+    { books, batch }: Destination,
     id: string,
     time_seconds: bigint,
     amount: bigint,
@@ -339,7 +394,9 @@ export class CardIssuer {
       { account: typeof credit === "string" ? credit : credit.id, side: "credit", amount },
     ];
     const own = [debit, credit].filter((account) => typeof account !== "string");
-    await this.#ledger.postOpening(transaction, { id, memo: "", time_seconds, postings }, own);
+    const entries = batch ?? new PostingBatch();
+    entries.add({ id, memo: "", time_seconds, postings }, own);
+    if (batch === undefined) await entries.post(this.#ledger, books);
   }
 }
 

@@ -9,7 +9,17 @@
  * Integers always come back as bigint. A number would silently lose a cent above 2^53.
  */
 
-import { Kysely, type SqliteDatabase, SqliteDialect, type SqliteStatement, sql, type Transaction } from "kysely";
+import {
+  type Compilable,
+  type CompiledQuery,
+  Kysely,
+  type QueryResult,
+  type SqliteDatabase,
+  SqliteDialect,
+  type SqliteStatement,
+  sql,
+  type Transaction,
+} from "kysely";
 import Libsql from "libsql";
 
 /** A database whose tables are `Tables`, or a transaction in it. */
@@ -117,6 +127,86 @@ export function atomically<Tables, Result>(
 /** The one place where a wider database is narrowed by hand to the tables of one service. */
 export function narrowed<Tables>(books: Books): Executor<Tables> {
   return books as unknown as Executor<Tables>;
+}
+
+/** Stands in a prepared query for a value of a row that is given when it is run. */
+class Placeholder {
+  constructor(
+    readonly row: number,
+    readonly name: string,
+  ) {}
+}
+
+/** A row that answers with a placeholder whatever it is asked for. */
+function placeholders<Row>(row: number): Row {
+  return new Proxy({}, { get: (_target, name) => new Placeholder(row, String(name)) }) as Row;
+}
+
+/**
+ * A query over rows of parameters that is built and compiled once for each number of them, and then run with values.
+ * Kysely takes longer to build and compile a query than SQLite takes to run it, and a purchase runs some fifty.
+ */
+export class PreparedRows<Tables, Row extends object, Result> {
+  readonly #build: (books: Executor<Tables>, rows: readonly Row[]) => Compilable<Result>;
+  /** By dialect, which a database and its transactions share, and number of rows. */
+  readonly #compiled = new WeakMap<object, Map<number, CompiledQuery<Result>>>();
+
+  constructor(build: (books: Executor<Tables>, rows: readonly Row[]) => Compilable<Result>) {
+    this.#build = build;
+  }
+
+  async all(books: Books, rows: readonly Row[]): Promise<Result[]> {
+    return (await this.#execute(books, rows)).rows;
+  }
+
+  /** How many rows it changed. */
+  async run(books: Books, rows: readonly Row[]): Promise<bigint> {
+    return (await this.#execute(books, rows)).numAffectedRows ?? 0n;
+  }
+
+  #execute(books: Books, rows: readonly Row[]): Promise<QueryResult<Result>> {
+    const own = narrowed<Tables>(books);
+    const compiled = this.#compiledFor(own, rows.length);
+    const parameters = compiled.parameters.map((each) =>
+      each instanceof Placeholder ? (rows[each.row] as Record<string, unknown>)[each.name] : each,
+    );
+    return own.executeQuery<Result>({ ...compiled, parameters });
+  }
+
+  #compiledFor(books: Executor<Tables>, count: number): CompiledQuery<Result> {
+    const { adapter } = books.getExecutor();
+    const known = this.#compiled.get(adapter) ?? new Map<number, CompiledQuery<Result>>();
+    this.#compiled.set(adapter, known);
+    let compiled = known.get(count);
+    if (compiled === undefined) {
+      const rows = Array.from({ length: count }, (_, row) => placeholders<Row>(row));
+      compiled = this.#build(books, rows).compile();
+      known.set(count, compiled);
+    }
+    return compiled;
+  }
+}
+
+/** As `PreparedRows`, with one set of parameters. */
+export class Prepared<Tables, Parameters extends object, Result> {
+  readonly #rows: PreparedRows<Tables, Parameters, Result>;
+
+  constructor(build: (books: Executor<Tables>, parameters: Parameters) => Compilable<Result>) {
+    this.#rows = new PreparedRows((books, [parameters]) => build(books, parameters as Parameters));
+  }
+
+  all(books: Books, parameters: Parameters): Promise<Result[]> {
+    return this.#rows.all(books, [parameters]);
+  }
+
+  async first(books: Books, parameters: Parameters): Promise<Result | undefined> {
+    return (await this.#rows.all(books, [parameters]))[0];
+  }
+
+  /** How many rows it changed. */
+  run(books: Books, parameters: Parameters): Promise<bigint> {
+    return this.#rows.run(books, [parameters]);
+  }
 }
 
 /** One step of a schema. Steps are only ever added; a step that has been published never changes. */

@@ -12,7 +12,8 @@
  */
 
 import { createHash } from "node:crypto";
-import { atomically, type Books, type Executor, type Migration, migrate, narrowed } from "./database.js";
+import { sql } from "kysely";
+import { atomically, type Books, type Executor, type Migration, migrate, narrowed, PreparedRows } from "./database.js";
 
 /** A monetary unit: ISO 4217 numeric currency, and how many decimal digits one of its units is below the major one. */
 export interface Unit {
@@ -145,28 +146,34 @@ export class Ledger {
     });
   }
 
-  /**
-   * Posts an entry. Everything is checked before the first write, so that a caller may catch a refusal and go on with
-   * its transaction.
-   */
+  /** Posts one entry: see `postAll`. */
   async post(books: Books, entry: Entry): Promise<{ readonly replayed: boolean }> {
-    checkPostings(entry);
-    const digest = digestOf(entry.postings);
-    const own = narrowed<LedgerTables>(books);
-    return atomically(own, async (transaction) => {
-      const earlier = await transaction
-        .selectFrom("ledger_entry")
-        .select("digest")
-        .where("id", "=", entry.id)
-        .executeTakeFirst();
-      if (earlier !== undefined) {
-        if (earlier.digest === digest) return { replayed: true };
-        throw new LedgerError("conflict", `Entry "${entry.id}" was already posted with other contents.`);
-      }
-      const changes = await balancesAfter(transaction, entry);
-      await writeEntry(transaction, entry, digest);
-      for (const change of changes) await writeBalance(transaction, change);
-      return { replayed: false };
+    const [replayed] = await this.postAll(books, [entry]);
+    return { replayed: replayed === true };
+  }
+
+  /**
+   * Posts entries in their order, all or none, and says of each whether it had been posted before. Everything is checked
+   * before the first write, so that a caller may catch a refusal and go on with its transaction.
+   */
+  async postAll(books: Books, entries: readonly Entry[]): Promise<boolean[]> {
+    for (const entry of entries) checkPostings(entry);
+    return atomically(narrowed<LedgerTables>(books), async (transaction) => {
+      const earlier = new Map((await someEntries.all(transaction, entries)).map(({ id, digest }) => [id, digest]));
+      const fresh: DigestedEntry[] = [];
+      const replayed = entries.map((entry) => {
+        const digest = digestOf(entry.postings);
+        const known = earlier.get(entry.id);
+        if (known !== undefined && known !== digest) {
+          throw new LedgerError("conflict", `Entry "${entry.id}" was already posted with other contents.`);
+        }
+        if (known !== undefined) return true;
+        earlier.set(entry.id, digest);
+        fresh.push({ entry, digest });
+        return false;
+      });
+      if (fresh.length > 0) await writeAll(transaction, fresh);
+      return replayed;
     });
   }
 
@@ -184,17 +191,6 @@ export class Ledger {
   async find(books: Books, id: string): Promise<(Account & { readonly balance: bigint }) | undefined> {
     const row = await accountRow(narrowed<LedgerTables>(books), id);
     return row === undefined ? undefined : { ...accountOf(row), balance: row.balance };
-  }
-
-  /** Posts an entry to accounts of which some may not be open yet. In the common case they are, and nothing is asked. */
-  async postOpening(books: Books, entry: Entry, accounts: readonly Account[]): Promise<{ readonly replayed: boolean }> {
-    try {
-      return await this.post(books, entry);
-    } catch (error) {
-      if (!(error instanceof LedgerError) || error.code !== "unknown-account") throw error;
-      for (const account of accounts) await this.openAccount(books, account);
-      return this.post(books, entry);
-    }
   }
 
   async hasEntry(books: Books, id: string): Promise<boolean> {
@@ -232,6 +228,31 @@ export class Ledger {
   }
 }
 
+/**
+ * Entries that are posted together, with the accounts of theirs that may not be open yet. In the common case they are, and
+ * nothing is asked.
+ */
+export class PostingBatch {
+  readonly #entries: Entry[] = [];
+  readonly #accounts: Account[] = [];
+
+  add(entry: Entry, accounts: readonly Account[]): void {
+    this.#entries.push(entry);
+    this.#accounts.push(...accounts);
+  }
+
+  async post(ledger: Ledger, books: Books): Promise<void> {
+    if (this.#entries.length === 0) return;
+    try {
+      await ledger.postAll(books, this.#entries);
+    } catch (error) {
+      if (!(error instanceof LedgerError) || error.code !== "unknown-account") throw error;
+      for (const account of this.#accounts) await ledger.openAccount(books, account);
+      await ledger.postAll(books, this.#entries);
+    }
+  }
+}
+
 interface BalanceChange {
   readonly id: string;
   readonly before: bigint;
@@ -264,18 +285,37 @@ function auditOf(accounts: Map<string, AccountRow>, postings: readonly LedgerTab
   return faults;
 }
 
-/** New balances of the accounts an entry touches, or the reason why it must not be posted. */
-async function balancesAfter(transaction: Executor<LedgerTables>, entry: Entry): Promise<BalanceChange[]> {
-  const ids = [...new Set(entry.postings.map((posting) => posting.account))];
-  const rows = await transaction.selectFrom("ledger_account").selectAll().where("id", "in", ids).execute();
-  const accounts = new Map(rows.map((row) => [row.id, row]));
-  const after = new Map<string, bigint>();
+interface DigestedEntry {
+  readonly entry: Entry;
+  readonly digest: string;
+}
+
+async function writeAll(transaction: Executor<LedgerTables>, fresh: readonly DigestedEntry[]): Promise<void> {
+  const ids = [...new Set(fresh.flatMap(({ entry }) => entry.postings.map(({ account }) => account)))];
+  const accounts = new Map(
+    (
+      await someAccounts.all(
+        transaction,
+        ids.map((id) => ({ id })),
+      )
+    ).map((row) => [row.id, row]),
+  );
+  const balances = new Map([...accounts].map(([id, row]) => [id, row.balance]));
+  for (const { entry } of fresh) apply(entry, accounts, balances);
+  await writeEntries(transaction, fresh);
+  const changes = [...accounts].map(([id, row]) => ({ id, before: row.balance, after: balances.get(id) ?? 0n }));
+  await writeBalances(transaction, changes);
+}
+
+/** Brings balances to what they are after an entry, or says why it must not be posted. */
+function apply(entry: Entry, accounts: ReadonlyMap<string, AccountRow>, balances: Map<string, bigint>): void {
+  const own = new Map<string, bigint>();
   const sums = new Map<string, bigint>();
   for (const posting of entry.postings) {
     const account = accounts.get(posting.account);
     if (account === undefined) throw new LedgerError("unknown-account", `There is no account "${posting.account}".`);
-    const own = signed(account.kind as AccountKind, posting.side, posting.amount);
-    after.set(account.id, (after.get(account.id) ?? account.balance) + own);
+    const amount = signed(account.kind as AccountKind, posting.side, posting.amount);
+    own.set(account.id, (own.get(account.id) ?? 0n) + amount);
     const unit = `${account.currency}/${account.exponent}`;
     const debit = posting.side === "debit" ? posting.amount : -posting.amount;
     sums.set(unit, (sums.get(unit) ?? 0n) + debit);
@@ -283,54 +323,110 @@ async function balancesAfter(transaction: Executor<LedgerTables>, entry: Entry):
   for (const [unit, sum] of sums) {
     if (sum !== 0n) throw new LedgerError("unbalanced", `Entry "${entry.id}" is out of balance in unit ${unit}.`);
   }
-  return [...after].map(([id, balance]) => checkedChange(accounts.get(id) as AccountRow, balance));
+  for (const [id, amount] of own) {
+    const before = balances.get(id) ?? 0n;
+    checkChange(accounts.get(id) as AccountRow, before, before + amount);
+    balances.set(id, before + amount);
+  }
 }
 
-function checkedChange(account: AccountRow, after: bigint): BalanceChange {
+function checkChange(account: AccountRow, before: bigint, after: bigint): void {
   if (after > AMOUNT_MAX || after < -AMOUNT_MAX) {
     throw new LedgerError("out-of-range", `The balance of account "${account.id}" would leave 63 bits.`);
   }
   // An account that was allowed below zero, and no longer is, may still be filled up.
-  if (after < 0n && account.may_go_negative === 0n && after < account.balance) {
+  if (after < 0n && account.may_go_negative === 0n && after < before) {
     throw new LedgerError("insufficient-funds", `Account "${account.id}" does not hold enough.`);
   }
-  return { id: account.id, before: account.balance, after };
 }
 
-async function writeEntry(transaction: Executor<LedgerTables>, entry: Entry, digest: string): Promise<void> {
-  await transaction
+const someAccounts = new PreparedRows((books: Executor<LedgerTables>, rows: readonly { id: string }[]) =>
+  books
+    .selectFrom("ledger_account")
+    .selectAll()
+    .where(
+      "id",
+      "in",
+      rows.map(({ id }) => id),
+    ),
+);
+
+const someEntries = new PreparedRows((books: Executor<LedgerTables>, rows: readonly { id: string }[]) =>
+  books
+    .selectFrom("ledger_entry")
+    .select(["id", "digest"])
+    .where(
+      "id",
+      "in",
+      rows.map(({ id }) => id),
+    ),
+);
+
+const insertEntries = new PreparedRows((books: Executor<LedgerTables>, rows: readonly LedgerTables["ledger_entry"][]) =>
+  books
     .insertInto("ledger_entry")
-    .values({ id: entry.id, memo: entry.memo, time_seconds: entry.time_seconds, digest })
-    .execute();
-  await transaction
-    .insertInto("ledger_posting")
-    .values(
-      entry.postings.map((posting, line) => ({
-        entry_id: entry.id,
-        line: BigInt(line),
-        account_id: posting.account,
-        side: posting.side,
-        amount: posting.amount,
-      })),
-    )
-    .execute();
+    .values(rows.map(({ id, memo, time_seconds, digest }) => ({ id, memo, time_seconds, digest }))),
+);
+
+const insertPostings = new PreparedRows(
+  (books: Executor<LedgerTables>, rows: readonly LedgerTables["ledger_posting"][]) =>
+    books.insertInto("ledger_posting").values(
+      rows.map(({ entry_id, line, account_id, side, amount }) => {
+        return { entry_id, line, account_id, side, amount };
+      }),
+    ),
+);
+
+/**
+ * All balances in one statement. The condition on the old ones makes it safe where transactions do run side by side
+ * (PostgreSQL).
+ */
+const updateBalances = new PreparedRows((books: Executor<LedgerTables>, changes: readonly BalanceChange[]) =>
+  books
+    .updateTable("ledger_account")
+    .set((expression) => {
+      const [first, ...rest] = changes;
+      const start = expression
+        .case()
+        .when("id", "=", first?.id ?? "")
+        .then(asBigint(first?.after));
+      const cases = rest.reduce((before, { id, after }) => before.when("id", "=", id).then(asBigint(after)), start);
+      return { balance: cases.else(expression.ref("balance")).end() };
+    })
+    .where((expression) =>
+      expression.or(
+        changes.map(({ id, before }) =>
+          expression.and([expression("id", "=", id), expression("balance", "=", before)]),
+        ),
+      ),
+    ),
+);
+
+/** PostgreSQL would take a bare parameter in a case for text. */
+function asBigint(value: bigint | undefined) {
+  return sql<bigint>`cast(${value} as bigint)`;
 }
 
-/** The condition on the old balance makes the write safe where transactions do run side by side (PostgreSQL). */
-async function writeBalance(transaction: Executor<LedgerTables>, change: BalanceChange): Promise<void> {
-  const result = await transaction
-    .updateTable("ledger_account")
-    .set({ balance: change.after })
-    .where("id", "=", change.id)
-    .where("balance", "=", change.before)
-    .executeTakeFirst();
-  if (result.numUpdatedRows !== 1n) {
-    throw new LedgerError("contention", `Account "${change.id}" changed at the same time: post again.`);
+async function writeEntries(transaction: Books, fresh: readonly DigestedEntry[]): Promise<void> {
+  const entries = fresh.map(({ entry: { id, memo, time_seconds }, digest }) => ({ id, memo, time_seconds, digest }));
+  const lines = fresh.flatMap(({ entry }) =>
+    entry.postings.map(({ account, side, amount }, line) => {
+      return { entry_id: entry.id, line: BigInt(line), account_id: account, side, amount };
+    }),
+  );
+  await insertEntries.run(transaction, entries);
+  await insertPostings.run(transaction, lines);
+}
+
+async function writeBalances(transaction: Books, changes: readonly BalanceChange[]): Promise<void> {
+  const changed = await updateBalances.run(transaction, changes);
+  if (changed !== BigInt(changes.length)) {
+    throw new LedgerError("contention", "An account changed at the same time: post again.");
   }
 }
 
-function accountRow(books: Executor<LedgerTables>, id: string): Promise<AccountRow | undefined> {
-  return books.selectFrom("ledger_account").selectAll().where("id", "=", id).executeTakeFirst();
+async function accountRow(books: Books, id: string): Promise<AccountRow | undefined> {
+  return (await someAccounts.all(books, [{ id }]))[0];
 }
 
 function accountOf(row: AccountRow): Account {

@@ -4,16 +4,10 @@
  * accounts stand between them.
  */
 
-import type { Transaction } from "kysely";
-import type { Account, Ledger, Posting, Unit } from "./ledger.js";
-import type { AuthorizationRow, NetworkTables } from "./network-tables.js";
+import type { Account, Posting, PostingBatch, Unit } from "./ledger.js";
+import type { AuthorizationRow } from "./network-tables.js";
 
-export async function settleBetweenBanks(
-  transaction: Transaction<NetworkTables>,
-  ledger: Ledger,
-  row: AuthorizationRow,
-  time_seconds: bigint,
-): Promise<void> {
+export function settleBetweenBanks(row: AuthorizationRow, time_seconds: bigint, batch: PostingBatch): void {
   const cardUnit = { currency: Number(row.billing_currency), exponent: Number(row.billing_exponent) };
   const merchantUnit = { currency: Number(row.currency), exponent: Number(row.exponent) };
   const [cardSide, merchantSide] =
@@ -29,7 +23,7 @@ export async function settleBetweenBanks(
     { account: merchant.id, side: merchantSide, amount: row.amount },
   ];
   const entry = { id: `network/clear/${row.approval}`, memo: "", time_seconds, postings };
-  await ledger.postOpening(transaction, entry, [card, merchant, cardExchange, merchantExchange]);
+  batch.add(entry, [card, merchant, cardExchange, merchantExchange]);
 }
 
 /** `due/BANK`: what that bank owes the network; `exchange`: the network's position in a currency. Both go either way. */

@@ -5,7 +5,7 @@
 
 import { connect, type Socket } from "node:net";
 import type { Clock, Timers } from "./clock.js";
-import { type Books, type Migration, migrate, narrowed } from "./database.js";
+import { type Books, type Executor, type Migration, migrate, narrowed, Prepared } from "./database.js";
 import { decodeMessage, encodeMessage, type IsoMessage } from "./iso8583/codec.js";
 import { responseType } from "./iso8583/fields.js";
 import { FrameReader, frame } from "./iso8583/framing.js";
@@ -43,6 +43,22 @@ const STEPS: readonly Migration[] = [
   },
 ];
 
+/** One statement, so that two callers never read the same number. */
+const nextStan = new Prepared((books: Executor<StanTables>, p: { acquirer: string }) =>
+  books
+    .updateTable("stan_sequence")
+    .set((expression) => ({
+      last: expression
+        .case()
+        .when("last", ">=", STAN_MAX)
+        .then(1n)
+        .else(expression("last", "+", 1n))
+        .end(),
+    }))
+    .where("acquirer", "=", p.acquirer)
+    .returning("last"),
+);
+
 /**
  * Systems trace audit numbers, 1 to 999999 and round again. A number is stored as used before it is given out, so that
  * no crash uses it twice; the network tells numbers of different days apart, so one acquirer has a million a day.
@@ -68,20 +84,8 @@ export class StanSequence {
 
   /** The next number: in the caller's transaction, or in one of its own. */
   async next(books: Books = this.#books): Promise<number> {
-    // One statement, so that two callers never read the same number.
-    const row = await narrowed<StanTables>(books)
-      .updateTable("stan_sequence")
-      .set((expression) => ({
-        last: expression
-          .case()
-          .when("last", ">=", STAN_MAX)
-          .then(1n)
-          .else(expression("last", "+", 1n))
-          .end(),
-      }))
-      .where("acquirer", "=", this.#acquirer)
-      .returning("last")
-      .executeTakeFirstOrThrow();
+    const row = await nextStan.first(books, { acquirer: this.#acquirer });
+    if (row === undefined) throw new RangeError("acquirer: has no sequence");
     return Number(row.last);
   }
 }

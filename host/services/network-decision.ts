@@ -2,10 +2,10 @@
 
 import type { Transaction } from "kysely";
 import { toHex } from "../codec/bytes.js";
-import type { CardIssuer, CheckedHold, HoldRequest } from "./card-issuer.js";
+import type { CardAccount, CardIssuer, CheckedHold, HoldRequest } from "./card-issuer.js";
 import { type AuthorizationRequest, RESPONSE, type ResponseCode } from "./iso8583/messages.js";
 import type { Unit } from "./ledger.js";
-import type { NetworkRate, NetworkTables } from "./network-tables.js";
+import { merchantOf, type NetworkRate, type NetworkTables, rateOf } from "./network-tables.js";
 
 /** What a request comes to, before it is written down. */
 export interface Decision {
@@ -20,6 +20,7 @@ export interface Decision {
 export interface Billing {
   readonly amount: bigint;
   readonly unit: Unit;
+  readonly source: CardAccount;
   /** Only where the currencies differ. */
   readonly rate?: NetworkRate;
 }
@@ -31,18 +32,15 @@ export async function billingOf(
   issuer: CardIssuer,
   unit: Unit,
 ): Promise<Billing | ResponseCode> {
-  const accountUnit = await issuer.cardUnit(transaction, request.cardNumber);
-  if (accountUnit === undefined) return RESPONSE.invalidCard;
+  const source = await issuer.cardAccount(transaction, request.cardNumber);
+  if (source === undefined) return RESPONSE.invalidCard;
+  const accountUnit = source.account.unit;
   if (accountUnit.currency === unit.currency) {
     if (accountUnit.exponent !== unit.exponent) return RESPONSE.invalidTransaction;
-    return { amount: request.amount, unit: accountUnit };
+    return { amount: request.amount, unit: accountUnit, source };
   }
-  const row = await transaction
-    .selectFrom("network_rate")
-    .selectAll()
-    .where("account_currency", "=", BigInt(accountUnit.currency))
-    .where("currency", "=", BigInt(unit.currency))
-    .executeTakeFirst();
+  const currencies = { account: BigInt(accountUnit.currency), currency: BigInt(unit.currency) };
+  const row = await rateOf.first(transaction, currencies);
   if (row === undefined) return RESPONSE.invalidTransaction;
   const denominator = 10n ** row.decimals;
   const product = request.amount * row.numerator;
@@ -54,7 +52,7 @@ export async function billingOf(
     numerator: row.numerator,
     decimals: Number(row.decimals),
   };
-  return { amount, unit: accountUnit, rate };
+  return { amount, unit: accountUnit, source, rate };
 }
 
 /** What both sides are to hold: the card's account in its currency, the merchant's in the transaction's. */
@@ -92,15 +90,7 @@ export async function merchantFits(
   transaction: Transaction<NetworkTables>,
   request: AuthorizationRequest,
 ): Promise<boolean> {
-  const merchant = await transaction
-    .selectFrom("network_merchant as m")
-    .innerJoin("network_merchant_agent as a", (join) =>
-      join.onRef("a.acquirer", "=", "m.acquirer").onRef("a.merchant", "=", "m.merchant"),
-    )
-    .select(["m.bank", "m.account"])
-    .where("m.acquirer", "=", request.acquirer)
-    .where("m.merchant", "=", request.merchant)
-    .where("a.agent", "=", toHex(request.merchantAgent))
-    .executeTakeFirst();
+  const { acquirer, merchant: number, merchantAgent } = request;
+  const merchant = await merchantOf.first(transaction, { acquirer, merchant: number, agent: toHex(merchantAgent) });
   return merchant?.bank === request.settlement.bank && merchant.account === request.settlement.number;
 }

@@ -2,7 +2,7 @@
 
 import type { Kysely } from "kysely";
 import { type Card, CardIssuer, type IssuerTables } from "./card-issuer.js";
-import { type Migration, migrate } from "./database.js";
+import { type Executor, type Migration, migrate, Prepared } from "./database.js";
 import type { Unit } from "./ledger.js";
 
 export interface NetworkTables extends IssuerTables {
@@ -116,6 +116,89 @@ const STEPS: readonly Migration[] = [
       .execute();
   },
 ];
+
+// What is asked for each message.
+
+const AUTHORIZATION_COLUMNS: readonly (keyof AuthorizationRow)[] = [
+  "acquirer",
+  "stan",
+  "day",
+  "request_digest",
+  "response",
+  "state",
+  "type",
+  "time_seconds",
+  "last_day_seconds",
+  "approval",
+  "receipt",
+  "merchant_agent",
+  "customer_agent",
+  "card_bank",
+  "card_masked",
+  "merchant_bank",
+  "amount",
+  "currency",
+  "exponent",
+  "billing_amount",
+  "billing_currency",
+  "billing_exponent",
+];
+
+export const requestOf = new Prepared(
+  (books: Executor<NetworkTables>, p: { acquirer: string; stan: bigint; day: bigint }) =>
+    books
+      .selectFrom("network_authorization")
+      .select(["request_digest", "response"])
+      .where("acquirer", "=", p.acquirer)
+      .where("stan", "=", p.stan)
+      .where("day", "=", p.day),
+);
+
+export const authorizedFor = new Prepared((books: Executor<NetworkTables>, p: { receipt: string }) =>
+  books
+    .selectFrom("network_authorization")
+    .select("stan")
+    .where("receipt", "=", p.receipt)
+    .where("state", "!=", "declined"),
+);
+
+export const authorizationOf = new Prepared((books: Executor<NetworkTables>, p: { approval: string }) =>
+  books.selectFrom("network_authorization").selectAll().where("approval", "=", p.approval),
+);
+
+export const setAuthorizationState = new Prepared(
+  (books: Executor<NetworkTables>, p: { approval: string; state: AuthorizationState }) =>
+    books.updateTable("network_authorization").set({ state: p.state }).where("approval", "=", p.approval),
+);
+
+export const insertAuthorization = new Prepared((books: Executor<NetworkTables>, row: AuthorizationRow) =>
+  books
+    .insertInto("network_authorization")
+    .values(
+      Object.fromEntries(AUTHORIZATION_COLUMNS.map((column) => [column, row[column]])) as unknown as AuthorizationRow,
+    ),
+);
+
+export const merchantOf = new Prepared(
+  (books: Executor<NetworkTables>, p: { acquirer: string; merchant: string; agent: string }) =>
+    books
+      .selectFrom("network_merchant as m")
+      .innerJoin("network_merchant_agent as a", (join) =>
+        join.onRef("a.acquirer", "=", "m.acquirer").onRef("a.merchant", "=", "m.merchant"),
+      )
+      .select(["m.bank", "m.account"])
+      .where("m.acquirer", "=", p.acquirer)
+      .where("m.merchant", "=", p.merchant)
+      .where("a.agent", "=", p.agent),
+);
+
+export const rateOf = new Prepared((books: Executor<NetworkTables>, p: { account: bigint; currency: bigint }) =>
+  books
+    .selectFrom("network_rate")
+    .selectAll()
+    .where("account_currency", "=", p.account)
+    .where("currency", "=", p.currency),
+);
 
 export async function migrateNetwork(database: Kysely<NetworkTables>): Promise<void> {
   await CardIssuer.migrate(database);

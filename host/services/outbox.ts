@@ -14,7 +14,7 @@
 
 import type { Kysely } from "kysely";
 import type { Clock, Timers } from "./clock.js";
-import { type Migration, migrate } from "./database.js";
+import { type Books, type Executor, type Migration, migrate, Prepared } from "./database.js";
 import { decodeMessage, encodeMessage, type IsoMessage, maskPan } from "./iso8583/codec.js";
 import {
   type AuthorizationRequest,
@@ -113,6 +113,45 @@ const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 60_000;
 const UNFINISHED: readonly string[] = ["requested", "completing", "reversing"];
 
+const entryRow = new Prepared((books: Executor<OutboxTables>, p: { id: string }) =>
+  books.selectFrom("outbox_entry").selectAll().where("id", "=", p.id),
+);
+
+const openRows = new Prepared((books: Executor<OutboxTables>, _: object) =>
+  books
+    .selectFrom("outbox_entry")
+    .selectAll()
+    .where("state", "in", [...UNFINISHED, "approved"])
+    .orderBy("time_seconds"),
+);
+
+const insertRequest = new Prepared(
+  (books: Executor<OutboxTables>, row: Omit<OutboxRow, "response" | "advice" | "problem">) => {
+    const { id, state, stan, time_seconds, card, request, receipt } = row;
+    return books.insertInto("outbox_entry").values({
+      ...{ id, state, stan, time_seconds, card, request, receipt },
+      ...{ response: null, advice: null, problem: null },
+    });
+  },
+);
+
+const noteAdvice = new Prepared((books: Executor<OutboxTables>, p: { id: string; state: string; advice: Uint8Array }) =>
+  books.updateTable("outbox_entry").set({ state: p.state, advice: p.advice, problem: null }).where("id", "=", p.id),
+);
+
+const noteResponse = new Prepared(
+  (books: Executor<OutboxTables>, p: { id: string; state: string; response: Uint8Array }) =>
+    books
+      .updateTable("outbox_entry")
+      .set({ state: p.state, response: p.response, request: null })
+      .where("id", "=", p.id)
+      .where("state", "=", "requested"),
+);
+
+const noteConclusion = new Prepared((books: Executor<OutboxTables>, p: { id: string; from: string; to: string }) =>
+  books.updateTable("outbox_entry").set({ state: p.to }).where("id", "=", p.id).where("state", "=", p.from),
+);
+
 interface Courier {
   readonly done: Promise<void>;
   cancel: () => void;
@@ -184,12 +223,7 @@ export class Outbox {
 
   /** Entries that are not at an end: under way, in trouble, or approved and waiting for the agents. */
   async unfinished(): Promise<OutboxEntry[]> {
-    const rows = await this.#database
-      .selectFrom("outbox_entry")
-      .selectAll()
-      .where("state", "in", [...UNFINISHED, "approved"])
-      .orderBy("time_seconds")
-      .execute();
+    const rows = await openRows.all(this.#database, {});
     return rows.map(entryOf);
   }
 
@@ -207,21 +241,9 @@ export class Outbox {
     await this.#database.transaction().execute(async (transaction) => {
       const stan = await stans.next(transaction);
       const request = encodeMessage(authorizationMessage({ ...details, acquirer, stan, time_seconds }));
-      await transaction
-        .insertInto("outbox_entry")
-        .values({
-          id,
-          state: "requested",
-          stan: BigInt(stan),
-          time_seconds,
-          card: maskPan(details.cardNumber),
-          request,
-          receipt,
-          response: null,
-          advice: null,
-          problem: null,
-        })
-        .execute();
+      const card = maskPan(details.cardNumber);
+      const row = { id, state: "requested", stan: BigInt(stan), time_seconds, card, request, receipt };
+      await insertRequest.run(transaction, row);
     });
     await this.#tell(id);
   }
@@ -234,7 +256,7 @@ export class Outbox {
   ): Promise<OutboxEntry> {
     const { acquirer, clock, stans } = this.#options;
     const entry = await this.#database.transaction().execute(async (transaction) => {
-      const row = await transaction.selectFrom("outbox_entry").selectAll().where("id", "=", id).executeTakeFirst();
+      const row = await this.#row(id, transaction);
       if (row === undefined) throw new OutboxError(`There is no entry ${id}.`);
       if (row.state === end || (row.state === underWay && row.problem === null)) return entryOf(row);
       // With a problem on record the sender may try again, with better evidence or the other way.
@@ -250,7 +272,7 @@ export class Outbox {
         original: { stan: Number(row.stan), time_seconds: row.time_seconds, acquirer },
       });
       const changes = { state: underWay, advice: encodeMessage(advice), problem: null };
-      await transaction.updateTable("outbox_entry").set(changes).where("id", "=", id).execute();
+      await noteAdvice.run(transaction, { id, ...changes });
       return entryOf({ ...row, ...changes });
     });
     this.#options.onChange?.(entry);
@@ -330,19 +352,18 @@ export class Outbox {
 
   async #noteDecision(row: OutboxRow, answer: IsoMessage, code: string): Promise<void> {
     const state: OutboxState = code === RESPONSE.approved ? "approved" : "declined";
-    await this.#database
-      .updateTable("outbox_entry")
-      .set({ state, response: encodeMessage(answer), request: null })
-      .where("id", "=", row.id)
-      .where("state", "=", "requested")
-      .execute();
+    await noteResponse.run(this.#database, { id: row.id, state, response: encodeMessage(answer) });
   }
 
   async #noteEnd(row: OutboxRow, code: string): Promise<void> {
     const end: OutboxState = row.state === "completing" ? "completed" : "reversed";
+    if (code === RESPONSE.approved) {
+      await noteConclusion.run(this.#database, { id: row.id, from: row.state, to: end });
+      return;
+    }
     await this.#database
       .updateTable("outbox_entry")
-      .set(code === RESPONSE.approved ? { state: end } : { problem: problemOf(code) })
+      .set({ problem: problemOf(code) })
       .where("id", "=", row.id)
       .where("state", "=", row.state)
       .execute();
@@ -354,8 +375,8 @@ export class Outbox {
     if (entry !== undefined) this.#options.onChange(entry);
   }
 
-  #row(id: string): Promise<OutboxRow | undefined> {
-    return this.#database.selectFrom("outbox_entry").selectAll().where("id", "=", id).executeTakeFirst();
+  #row(id: string, books: Books = this.#database): Promise<OutboxRow | undefined> {
+    return entryRow.first(books, { id });
   }
 }
 
