@@ -152,11 +152,18 @@ export interface NoteSummary {
   readonly finalRedemption_seconds: number;
   readonly hops: number;
   readonly spendable: boolean;
+  /** A teller has handed it to its books; only its destruction is missing. */
+  readonly redeeming: boolean;
   /** Where the module keeps it: what REDEEM names. */
   readonly place: number;
 }
 
 const NOTE_SPENDABLE = 1;
+const NOTE_REDEEMING = 4;
+
+function stateOf(state: number): Pick<NoteSummary, "spendable" | "redeeming"> {
+  return { spendable: state === NOTE_SPENDABLE, redeeming: state === NOTE_REDEEMING };
+}
 
 export function readNote(record: CborValue): NoteSummary {
   const fields = Fields.ofArray(record, "note", 9);
@@ -168,7 +175,7 @@ export function readNote(record: CborValue): NoteSummary {
     expiry_seconds: fields.uint("expiry", SECONDS_MAX),
     finalRedemption_seconds: fields.uint("final redemption", SECONDS_MAX),
     hops: fields.uint("hops"),
-    spendable: fields.uint("state") === NOTE_SPENDABLE,
+    ...stateOf(fields.uint("state")),
     place: fields.uint("place", 255),
   };
 }

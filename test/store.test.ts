@@ -301,7 +301,8 @@ describe("the store's interface", () => {
   it("holds as many records as its index", async () => {
     const driver = await formatted({ pageSizeBytes: 4096, pageCount: 64, wordSizeBytes: 4 });
     for (let key = 1; key <= STORE_RECORDS_MAX; ) {
-      const changes = Array.from({ length: 96 }, () => ({ key: key++, length: 20, fill: key }));
+      const length = Math.min(96, STORE_RECORDS_MAX + 1 - key);
+      const changes = Array.from({ length }, () => ({ key: key++, length: 20, fill: key }));
       driver.transaction(changes);
     }
     expect(driver.store.storeFreeRecords()).toBe(0);

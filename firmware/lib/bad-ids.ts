@@ -26,6 +26,10 @@ const HEAD_BYTES: u32 = 11;
 /** BAD_IDS_MAX ids take this many blocks. */
 const BLOCKS_MAX: u32 = 4;
 
+/** What the longest list takes: a bad-id list must fit even when everything else is full. */
+export const BAD_IDS_STORE_BYTES: u32 = HEAD_BYTES + BLOCKS_MAX * BLOCK_BYTES;
+export const BAD_IDS_STORE_RECORDS: u32 = 1 + BLOCKS_MAX;
+
 const head = memory.data(16, 8);
 const block = memory.data(264, 8);
 const reader = changetype<Reader>(memory.data(offsetof<Reader>(), 4));

@@ -213,7 +213,8 @@ function check(length: u32, last: bool): i32 {
   if (!mayMeet(a, b, purpose)) return -REASON_WRONG_ROLE;
   if (!equal(sessionRemoteStatic(peer), peerCertificate.agreementKey, KEY_BYTES)) return -REASON_KEY_MISMATCH;
   if (!timely) return 0;
-  const listed = badIdsCheck(peerCertificate.id);
+  let listed = badIdsCheck(peerCertificate.id);
+  if (listed == 0) listed = badIdsCheck(peerCertificate.issuer);
   if (listed < 0) return listed;
   const apart = date > now ? date - now : now - date;
   return apart > <u64>CLOCK_SKEW_SECONDS_MAX ? -REASON_CLOCK_SKEW : 0;

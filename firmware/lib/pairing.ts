@@ -97,8 +97,9 @@ function tell(): void {
   noticeEnd();
 }
 
+/** Whether a handshake with the partner is under way that may still end: not after personalisation was closed. */
 export function isPairing(purpose: i32): bool {
-  return purpose == PURPOSE_PAIRING;
+  return purpose == PURPOSE_PAIRING && lifeState() == LIFE_PERSONALISED;
 }
 
 export function pairEnd(): void {

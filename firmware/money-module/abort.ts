@@ -44,7 +44,9 @@ export function abortTransaction(reason: i32, byPeer: bool): i32 {
   t.state = T.ENDED;
   // An initiator whose last handshake message has not left is alone in its session: the peer could not open what it seals.
   const alone = state == T.HANDSHAKE && isInitiator();
-  const told = !byPeer && tellPeer(reason, !alone);
+  // What is over already was told then; after a commit a word of abort would be a lie that the peer believes.
+  const over = state == T.IDLE || state == T.ENDED;
+  const told = !byPeer && !over && tellPeer(reason, !alone);
   if (t.viaAgent != 0) return tellAgent(reason, told);
   const w = noticeBegin(M.NOTICE_ABORTED, 4);
   w.uint(reason);

@@ -11,7 +11,7 @@ import { logRead } from "../lib/log";
 import { responseSet } from "../lib/personalise";
 import { pinVerified } from "../lib/pin";
 import { tlv16, tlv64, tlv8, tlvBegin, tlvBytes, tlvClose, tlvLength, tlvOpen } from "../lib/tlv";
-import { noteDescribe, NOTE_NONE, NOTE_SPENDABLE, place } from "./note-directory";
+import { noteDescribe, NOTE_NONE, NOTE_REDEEMING, NOTE_SPENDABLE, place } from "./note-directory";
 import { issuedAmount, issuedCurrency, issuedExponent, issuedLoad } from "./note-issue";
 import {
   PENDING_DOUBT,
@@ -73,7 +73,8 @@ function writeBalance(): void {
   lines = 0;
   for (let i: u32 = 0; i < <u32>WALLET_NOTES_MAX; i++) {
     const p = place(i);
-    if (p.state == NOTE_SPENDABLE) add(line(p.currency, p.exponent), 8, p.amount);
+    // What is set aside for redemption is the bank's still, until its module has destroyed it.
+    if (p.state == NOTE_SPENDABLE || p.state == NOTE_REDEEMING) add(line(p.currency, p.exponent), 8, p.amount);
   }
   for (let i: u32 = 0; i < <u32>PENDING_MAX; i++) {
     if (!pendingLoad(i)) continue;

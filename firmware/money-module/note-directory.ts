@@ -24,6 +24,8 @@ export const NOTE_SPENDABLE: u32 = 1;
 export const NOTE_PROVISIONAL: u32 = 2;
 /** There is a note, and its record cannot be read: it cannot be spent, and its place is not free. */
 export const NOTE_UNREADABLE: u32 = 3;
+/** Handed to the bank's books for redemption: it leaves by being destroyed, and by nothing else. */
+export const NOTE_REDEEMING: u32 = 4;
 
 const ENTRY_BYTES: u32 = 84;
 const BLOCK_SHIFT: u32 = 4;
@@ -149,6 +151,15 @@ export function noteSettle(i: u32, key: usize): i32 {
   assert(load<u8>(entry, 1) == NOTE_PROVISIONAL);
   store<u8>(entry, NOTE_SPENDABLE, 1);
   memory.copy(entry + 48, key, HASH_BYTES);
+  return storePut(RECORD_NOTE | i, entry, ENTRY_BYTES);
+}
+
+/** Within a transaction: a spendable note is set aside for redemption. */
+export function noteSetAside(i: u32): i32 {
+  const status = entryRead(i);
+  if (status < 0) return status;
+  assert(load<u8>(entry, 1) == NOTE_SPENDABLE);
+  store<u8>(entry, NOTE_REDEEMING, 1);
   return storePut(RECORD_NOTE | i, entry, ENTRY_BYTES);
 }
 

@@ -74,7 +74,7 @@ function againstTrail(view: NoteView): i32 {
   const from = nextTrail > <u32>TRAIL_MAX ? nextTrail - TRAIL_MAX : 0;
   for (let n = from; n < nextTrail; n++) {
     if (storeRead(RECORD_TRAIL | (n % TRAIL_MAX), 0, trail, TRAIL_BYTES) != TRAIL_BYTES) continue;
-    if (!equal(trail + 1, view.noteId, ID_BYTES)) continue;
+    // One counter is one record, whatever note it is of.
     for (let i: u32 = 0; i < view.hops; i++) {
       const t = transfer(view, i);
       if (load<u64>(trail, 33) != t.counter || !equal(trail + 17, transferor(view, i), ID_BYTES)) continue;

@@ -70,6 +70,8 @@ function verifyHistory(view: NoteView): i32 {
   for (let i: u32 = 0; i < view.hops; i++) {
     const t = transfer(view, i);
     if (t.amount > amount || t.date > latest) return -REASON_NOTE_INVALID;
+    // Nor one from before the note was there: keys stolen from a module signed off long ago could sign under it.
+    if (t.date + CLOCK_SKEW_SECONDS_MAX < view.issued) return -REASON_NOTE_INVALID;
     amount = t.amount;
     const hashed = sha256(before, beforeLength, hash, HASH_BYTES);
     if (hashed < 0) return hashed;
@@ -94,6 +96,8 @@ function verifyLock(t: TransferView, last: bool): i32 {
 /** From the peer of this session, to this module. */
 function verifyEnds(view: NoteView, peer: usize): i32 {
   if (!equal(transferor(view, view.hops - 1), peer, ID_BYTES)) return -REASON_NOTE_INVALID;
+  // The record on offer was signed for this session, so it is of today.
+  if (lastTransfer(view).date + CLOCK_SKEW_SECONDS_MAX < clockNow()) return -REASON_NOTE_INVALID;
   return equal(lastTransfer(view).transferee, elementId(), ID_BYTES) ? 0 : -REASON_NOTE_INVALID;
 }
 
@@ -103,7 +107,11 @@ function verifyTimely(view: NoteView): i32 {
   if (now >= view.expiry) return -REASON_NOTE_EXPIRED;
   // At the limit only a teller takes it; a module must be able to pass on what it takes.
   if (view.hops >= <u32>HOPS_MAX) return -REASON_HOP_LIMIT;
-  const status = badIdsCheck(view.generatorId);
+  let status = badIdsCheck(view.generatorId);
+  for (let i: u32 = 0; i < view.issuers && status == 0; i++) {
+    status = certificateRead(issuerCertificate(view, i), issuerCertificateLength(view, i), issuer);
+    if (status == 0) status = badIdsCheck(issuer.id);
+  }
   if (status < 0) return status;
   for (let i: u32 = 0; i < view.hops; i++) {
     const listed = badIdsCheck(transferor(view, i));

@@ -3,8 +3,15 @@
  * meets a full store, because nothing new starts on the space they will need.
  */
 
-import { PACKET_NOTES_MAX, PENDING_MAX } from "../protocol/limits";
+import {
+  NOTE_BYTES_MAX,
+  PACKET_NOTES_MAX,
+  PENDING_MAX,
+  STORE_TRANSACTION_RECORDS_MAX,
+  STORE_VALUE_BYTES_MAX,
+} from "../protocol/limits";
 import { REASON_STORE_FULL } from "../protocol/reasons";
+import { BAD_IDS_STORE_BYTES, BAD_IDS_STORE_RECORDS } from "../lib/bad-ids";
 import { LOG_RESERVE_BYTES, LOG_RESERVE_RECORDS } from "../lib/log";
 import { storeBegin, storeFreeBytes, storeFreeRecords } from "../lib/store";
 import { entryBytes } from "./note-directory";
@@ -17,13 +24,18 @@ function endBytes(): u32 {
 }
 
 const END_RECORDS: u32 = PACKET_NOTES_MAX * 3 + 1 + LOG_RESERVE_RECORDS;
+/** Records that go at the end of one payment: every block of every note, and the pending record. */
+const NOTE_BLOCKS_MAX: u32 = (NOTE_BYTES_MAX + STORE_VALUE_BYTES_MAX - 1) / STORE_VALUE_BYTES_MAX;
+const END_DELETIONS_MAX: u32 = PACKET_NOTES_MAX * (1 + NOTE_BLOCKS_MAX) + 1;
 
 /** Starts a store transaction that begins or goes on with something: it leaves room for the end of all that is open. */
 export function reserve(bytes: u32, records: u32): i32 {
   const open = pendingCount() + 1;
   assert(open <= <u32>PENDING_MAX + 1);
-  if (storeFreeBytes() < bytes + open * endBytes()) return -REASON_STORE_FULL;
-  if (storeFreeRecords() < records + END_RECORDS) return -REASON_STORE_FULL;
+  if (storeFreeBytes() < bytes + open * endBytes() + BAD_IDS_STORE_BYTES) return -REASON_STORE_FULL;
+  const needed = records + END_RECORDS + END_DELETIONS_MAX + BAD_IDS_STORE_RECORDS;
+  const most = <u32>STORE_TRANSACTION_RECORDS_MAX;
+  if (storeFreeRecords() < (needed < most ? needed : most)) return -REASON_STORE_FULL;
   return storeBegin(bytes, records);
 }
 

@@ -79,7 +79,7 @@ export const HANDSHAKE_PAYLOAD_BYTES_MAX: i32 = 768;
 /** One record of the flash store. */
 export const STORE_VALUE_BYTES_MAX: i32 = 1024;
 /** Records in the store. */
-export const STORE_RECORDS_MAX: i32 = 672;
+export const STORE_RECORDS_MAX: i32 = 704;
 /** Records that one transaction writes or deletes. */
 export const STORE_TRANSACTION_RECORDS_MAX: i32 = 96;
 /** Deletions that one transaction can always make, however full the store is. */

@@ -10,6 +10,7 @@
  * that a signature covers the five sections before it and every transfer that led to it.
  */
 
+import { badIdsCheck } from "../lib/bad-ids";
 import { HASH_BYTES } from "../platform/constants";
 import { sha256 } from "../platform/imports";
 import { Reader, Writer } from "../lib/cbor";
@@ -238,6 +239,7 @@ function historyValidate(ticket: Ticket, rootId: usize, rootKey: usize, now: u64
     if (now != 0 && sentAt > now + CLOCK_SKEW_SECONDS_MAX) return -REASON_TICKET_INVALID;
     let result = chainVerify(chain, chainLength, rootId, rootKey, TREE_AGENTS, now, sender);
     if (result == 0 && !equal(sender.id, senderId, ID_BYTES)) result = -REASON_TICKET_INVALID;
+    if (result == 0 && now != 0) result = badIdsCheck(senderId);
     if (result == 0)
       result = signedTransferIs(ticket, i, entry, receiverId, senderId, sentAt, signature, signatureLength);
     if (result == 0) result = coseVerify(SIGNED_TICKET_TRANSFER, signature, signatureLength, sender.signatureKey);

@@ -235,7 +235,7 @@ export class TellerService implements BankConnection {
   /** Notes that came in are taken out of circulation: the books first, then the teller's module destroys them. */
   async redeemDeposited(): Promise<void> {
     const { teller, books } = this.#parts;
-    const foreign = (await teller.module.notes()).filter((note) => note.spendable && note.hops > 1);
+    const foreign = (await teller.module.notes()).filter((note) => (note.spendable && note.hops > 1) || note.redeeming);
     for (const { place } of foreign) {
       await teller.converse(undefined, "module", async (conversation) => {
         await conversation.command(command.redeem(place));

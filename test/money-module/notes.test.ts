@@ -265,9 +265,14 @@ describe("one note, refused for its own reason, and the store as before", () => 
       (victim) => cheats.offered(victim, { date: NOW - DAY }).parts,
     ],
     [
-      "a certificate that was not valid yet on the date of its record",
+      "a body of a date when its generator's certificate was not valid yet",
       r.REASON_CERTIFICATE_NOT_YET_VALID,
-      (victim) => cheats.offered(victim, { date: NOW - 6 * 365 * DAY }).parts,
+      (victim) => cheats.offered(victim, {}, { issued: NOW - 6 * 365 * DAY }).parts,
+    ],
+    [
+      "a record of a date when its note was not there yet",
+      r.REASON_NOTE_INVALID,
+      (victim) => cheats.offered(victim, { date: NOW - 2 * DAY }).parts,
     ],
     [
       "a record of a date that has not come yet",

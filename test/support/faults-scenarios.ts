@@ -301,7 +301,7 @@ export interface Before {
 export async function worth(module: ModuleDevice): Promise<bigint> {
   const { element } = module;
   if (element.known.role === ROLE_GENERATOR) return -sumOf(await element.issued());
-  const notes = (await element.notes()).filter((note) => note.spendable);
+  const notes = (await element.notes()).filter((note) => note.spendable || note.redeeming);
   const balance = (await element.balances()).reduce((sum, line) => sum + line.spendable, 0n);
   expect(sumOf(notes.map((note) => note.money)), "notes and balance").toBe(balance);
   return balance;
