@@ -14,7 +14,8 @@ const DATES = { issued: NOW, expiry: NOW + DAY, finalRedemption: NOW + 2 * DAY }
 it("a teller takes a note until its final redemption date, and not on it", async () => {
   const cheats = await NoteCheats.create("final redemption");
   const { bank } = cheats;
-  const [early, late] = [cheats.offered(bank, {}, DATES), cheats.offered(bank, {}, DATES)];
+  const early = cheats.offered(bank, { date: DATES.finalRedemption - 1 }, DATES);
+  const late = cheats.offered(bank, { date: DATES.finalRedemption }, DATES);
   await bank.element.open(BigInt(DATES.finalRedemption - 1));
   cheats.cheat.now_seconds = DATES.finalRedemption - 1;
   await cheats.takes(bank, early.parts, VALUE, early.key);

@@ -23,9 +23,9 @@ it("an acknowledgement counts as heard only when it was answered", async () => {
   await world.fund([merchant, "USD 100.00"]);
 
   const { element } = merchant.module;
-  const exchange = element.client.exchange.bind(element.client);
+  const exchange = element.client.sendNow.bind(element.client);
   let kept = 0;
-  element.client.exchange = async (order) => {
+  element.client.sendNow = async (order) => {
     const { data } = order;
     const fromAgent = order.ins === INS_ENVELOPE && data?.[0] === ADDRESS_AGENT && data[1] === KIND_LINK;
     if (!fromAgent || kept > 0) return exchange(order);
@@ -37,7 +37,7 @@ it("an acknowledgement counts as heard only when it was answered", async () => {
   };
   await trade(world, customer, merchant, { type: TYPE_PURCHASE });
   expect(kept).toBe(1);
-  element.client.exchange = exchange;
+  element.client.sendNow = exchange;
   // A sale that fails before it needs the module: the agent stores that, and with it forgets what is proved.
   const merchantAnswers = {
     authorize: (asked: NoticeOf<"authorize">) =>
