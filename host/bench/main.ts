@@ -16,8 +16,8 @@ import { type Economy, openEconomy } from "./economy.js";
 import { measure, type Plan, type Result, rounded, type Subject, spreadOf } from "./measure.js";
 import { OperationLog } from "./operations.js";
 
-const PURCHASES: Plan = { warmUp: 36, rounds: 9, perRound: 12 };
-const PAYMENTS: Plan = { warmUp: 36, rounds: 9, perRound: 12 };
+const PURCHASES: Plan = { warmUp: 192, rounds: 9, perRound: 12 };
+const PAYMENTS: Plan = { warmUp: 96, rounds: 9, perRound: 12 };
 const WALL_TRANSACTIONS = 20;
 const WALL_WARM_UP = 4;
 

@@ -15,8 +15,8 @@ import { type Certificate, type Root, verifyChain } from "../codec/certificate.j
 import { payloadOf, sign1, verify1 } from "../codec/cose.js";
 import { CodecError } from "../codec/errors.js";
 import { Fields } from "../codec/read.js";
-import type { Signer } from "../codec/signer.js";
-import { sha256 } from "../crypto.js";
+import type { Signer, Verifier } from "../codec/signer.js";
+import { ed25519Verify, sha256 } from "../crypto.js";
 import type { Unit } from "./ledger.js";
 
 const VERSION = 1;
@@ -114,10 +114,14 @@ export function approvalHashOf(evidence: Uint8Array): Uint8Array {
  * Verifies an outcome and says which agent gave it. As in an outcome session, chain and identity count and not the
  * date: an agent whose certificate has run out meanwhile must still be able to say how a payment ended.
  */
-export function verifyOutcome(evidence: Uint8Array, root: Root): { outcome: Outcome; agent: Certificate } {
+export function verifyOutcome(
+  evidence: Uint8Array,
+  root: Root,
+  certificates: Verifier = ed25519Verify,
+): { outcome: Outcome; agent: Certificate } {
   if (root.tree !== TREE_AGENTS) throw new RangeError("root: outcomes are signed in the agents' tree");
   const { signed, chain } = openEvidence(evidence);
-  const { device } = verifyChain(chain, root, undefined);
+  const { device } = verifyChain(chain, root, undefined, certificates);
   return { outcome: readOutcome(verify1(SIGNED_OUTCOME, signed, device.signatureKey)), agent: device };
 }
 

@@ -19,8 +19,9 @@ import type { Kysely, Transaction } from "kysely";
 import { toHex } from "../codec/bytes.js";
 import type { Root } from "../codec/certificate.js";
 import { CodecError } from "../codec/errors.js";
+import { rememberingVerifier } from "../codec/remembering.js";
 import type { Signer } from "../codec/signer.js";
-import { sha256 } from "../crypto.js";
+import { ed25519Verify, sha256 } from "../crypto.js";
 import {
   approvalHash,
   approvalHashOf,
@@ -71,6 +72,8 @@ import {
 const SECONDS_PER_DAY = 86_400n;
 /** How far a new request's time may be from the network's. */
 const REQUEST_AGE_SECONDS_MAX = SECONDS_PER_DAY;
+/** Certificates whose signatures the network need not verify again. */
+const CERTIFICATES_REMEMBERED_MAX = 4_096;
 /** Rows that one sweep puts into suspense. */
 const SWEEP_ROWS_MAX = 1_000;
 
@@ -117,6 +120,8 @@ export class AuthorizationNetwork {
   readonly #issuers = new Map<string, CardIssuer>();
   readonly #routes = new Map<string, string>();
   readonly #ledger = new Ledger();
+  /** Agents and their security servers come again and again. */
+  readonly #certificates = rememberingVerifier(ed25519Verify, CERTIFICATES_REMEMBERED_MAX);
 
   private constructor(options: NetworkOptions) {
     this.#options = options;
@@ -452,7 +457,7 @@ export class AuthorizationNetwork {
       const approval = toHex(approvalHashOf(advice.outcome));
       const row = await authorizationOf.first(transaction, { approval });
       if (row === undefined) return RESPONSE.recordNotFound;
-      const { outcome, agent } = verifyOutcome(advice.outcome, this.#options.root);
+      const { outcome, agent } = verifyOutcome(advice.outcome, this.#options.root, this.#certificates);
       const id = toHex(agent.id);
       if (id !== row.merchant_agent && id !== row.customer_agent) return RESPONSE.securityViolation;
       const committed = outcome.outcome === OUTCOME_COMMITTED;
