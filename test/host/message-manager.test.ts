@@ -103,7 +103,8 @@ describe("message manager", () => {
   test("an answer of the own card that is lost is asked for again, and nothing is done or told twice", async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.uniqueArray(fc.integer({ min: 2, max: 30 }), { maxLength: 12 }),
+        // Not the answer to the word of the timer, which is APDU 2 of the second card: said again it counts as another query.
+        fc.uniqueArray(fc.integer({ min: 3, max: 30 }), { maxLength: 12 }),
         fc.constantFrom(0, 1),
         async (lost, which) => {
           const cards = [new PingPongCard(), new PingPongCard()] as const;
