@@ -86,8 +86,7 @@ export function chooseNotes(count: u32, amount: u64): i32 {
   // Sets have a bit for a note, class counts four bits for a class.
   assert(count <= <u32>WALLET_NOTES_MAX && WALLET_NOTES_MAX <= 64);
   assert(PACKET_NOTES_MAX <= 15 && CLASSES <= 16);
-  // Of the whole table: who reads the choice looks at every entry, and those behind `count` hold what was there before.
-  for (let i: u32 = 0; i < <u32>WALLET_NOTES_MAX; i++) candidate(i).part = 0;
+  for (let i: u32 = 0; i < count; i++) candidate(i).part = 0;
   amountWanted = amount;
   stepsLeft = SEARCH_STEPS_MAX;
   const status = sort(count);
