@@ -36,6 +36,7 @@ export class FigureStage {
     const chips = [...devices.values()].flatMap(({ agent, module }) => [agent, module]);
     for (const { simulated } of chips) this.story.watch(simulated.chip);
     this.#beginning = new Map(chips.map((chip) => [chip, chip.simulated.snapshot()]));
+    for (const { device } of devices.values()) leave(device);
     this.reset();
   }
 
@@ -57,6 +58,7 @@ export class FigureStage {
       chip.simulated.restore(bytes);
     }
     this.story.clear();
+    for (const known of [this.A, this.B]) if (known !== undefined) leave(known.device);
     this.A = this.#fresh("A");
     this.B = this.#fresh("B");
   }
@@ -92,6 +94,11 @@ export class FigureStage {
   }
 }
 
+/** A host that hands its chips to another one: its timers must not speak to them any more. */
+function leave(device: Device): void {
+  for (const sort of ["agent", "module"] as const) device.manager.disconnect(sort);
+}
+
 /** Spendable dollars of a device's module. */
 export async function dollars(device: Device): Promise<bigint> {
   const balances = await device.module.balances();
@@ -115,6 +122,7 @@ export class ModuleStage {
     this.#devices = devices;
     for (const { simulated } of devices.values()) this.story.watch(simulated.chip);
     this.#beginning = new Map([...devices.values()].map((device) => [device, device.simulated.snapshot()]));
+    for (const { device } of devices.values()) leave(device);
     this.reset();
   }
 
@@ -134,6 +142,7 @@ export class ModuleStage {
       simulated.restore(bytes);
     }
     this.story.clear();
+    for (const known of [this.A, this.B, this.T]) if (known !== undefined) leave(known.device);
     this.A = this.#fresh("A");
     this.B = this.#fresh("B");
     this.T = this.#fresh("T");
