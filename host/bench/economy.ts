@@ -9,6 +9,7 @@ import type { Device } from "../device.js";
 import type { Home } from "../home.js";
 import { systemRandom } from "../randomness.js";
 import { systemClock, systemTimers } from "../services/clock.js";
+import { StatusWordError } from "../status-words.js";
 import { type Money, parseMoney, unitOf } from "../units.js";
 import type { World } from "../world.js";
 import { createWorld } from "../world-init.js";
@@ -158,9 +159,24 @@ export class Economy {
   }
 }
 
+/** A second: what the clock of a chip and this one may be apart by rounding. */
+const CLOCKS_APART_MS = 1_000;
+
+/**
+ * Power off and on. A chip takes no date before what its own clock had reached, which may be the next second already: then
+ * it is asked again a second later.
+ */
 async function restart(world: World, device: Device): Promise<void> {
-  const record = world.state.devices.find(({ name }) => name === device.name);
-  await device.restart(record?.pin ?? "");
+  const pin = world.state.devices.find(({ name }) => name === device.name)?.pin ?? "";
+  try {
+    await device.restart(pin);
+  } catch (error) {
+    if (!(error instanceof StatusWordError)) throw error;
+    await new Promise<void>((resolve) => {
+      setTimeout(resolve, CLOCKS_APART_MS);
+    });
+    await device.restart(pin);
+  }
 }
 
 export class BenchError extends Error {
