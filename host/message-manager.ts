@@ -305,13 +305,18 @@ export class MessageManager {
    */
   #failed(job: Job, error: Error): void {
     if (!(error instanceof StatusWordError)) this.onEvent?.({ kind: "fault", source: job.to, error });
-    else if (job.from === "agent" || job.from === "module") this.#refusedByPartner(job.from);
+    else if (job.from === "agent" || job.from === "module") this.#refusedByPartner(job.from, error);
     else this.dropped += 1;
   }
 
-  #refusedByPartner(sender: ElementSort): void {
+  #refusedByPartner(sender: ElementSort, error: Error): void {
     const station = this.#stations.get(sender);
-    if (station === undefined || station.refusals > QUERIES_MAX) return;
+    if (station === undefined) return;
+    if (station.refusals > QUERIES_MAX) {
+      // Nothing that the timers could say helps any more: the application must not wait for it.
+      this.onEvent?.({ kind: "fault", source: sender, error });
+      return;
+    }
     station.refusals += 1;
     this.#local.push({ to: sender, from: "host", envelope: timeoutEnvelope() });
   }

@@ -161,7 +161,7 @@ function bestOfWhole(wallet: readonly WalletNote[], amount: bigint): Score {
   const excess = total(wallet) - amount;
   const whole = wallet.reduce((days, note) => days + note.residual * cappedDays(note), 0n);
   const days = wallet.filter((note) => note.residual > excess).map(cappedDays);
-  const most = days.reduce((a, b) => (a > b ? a : b));
+  const most = days.toSorted((a, b) => Number(b - a))[0] ?? 0n;
   const hops = wallet.reduce((sum, note) => sum + note.hops, 0);
   return { notes: wallet.length, hops, unitDays: whole - excess * most };
 }
