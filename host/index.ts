@@ -27,14 +27,11 @@ export { sell } from "./applications/sell.js";
 export { NoMerchantError, shop } from "./applications/shop.js";
 export { type Decision, type Prompt, type Transfer, TransferInDoubtError } from "./applications/transfer.js";
 export { type BankConnection, withdraw } from "./applications/withdraw.js";
-export { type AuditedBooks, type AuditLine, audit } from "./audit.js";
 export { ChipFactory, type ChipParts, type SimulatedChip } from "./chips.js";
 export { type Disturbance, inProcessLink, type MessageFate, type PeerLink } from "./communications.js";
-export { type DemoResult, type DemoStep, runDemo } from "./demo.js";
 export { Conversation, Device, DeviceBusyError, type DeviceParts, LinkClosedError } from "./device.js";
 export { Element } from "./element.js";
 export type { Balance, Counters, Information, LogEntry, NoteSummary, Pending, TicketSummary } from "./element-data.js";
-export { defaultHomePath, FolderHome, type Home, HomeLockedError, MemoryHome } from "./home.js";
 export { type CarriedEnvelope, ElementMissingError, type ElementSort, MessageManager } from "./message-manager.js";
 export type { CardOffer, Notice, NoticeName, NoticeOf, ReceiptFields } from "./notices.js";
 export { finishPersonalisation, type PersonalisationOrder, pair, personalise } from "./provision.js";
@@ -58,6 +55,9 @@ export {
   type Unit,
   unitOf,
 } from "./units.js";
-export { type Customer, type Trader, World, type WorldParts } from "./world.js";
-export { createWorld } from "./world-init.js";
-export { STANDARD_PLAN, type WorldPlan } from "./world-plan.js";
+export { type AuditedBooks, type AuditLine, audit } from "./world/audit.js";
+export { type DemoResult, type DemoStep, runDemo } from "./world/demo.js";
+export { defaultHomePath, FolderHome, type Home, HomeLockedError, MemoryHome } from "./world/home.js";
+export { createWorld } from "./world/init.js";
+export { STANDARD_PLAN, type WorldPlan } from "./world/plan.js";
+export { type Customer, type Trader, World, type WorldParts } from "./world/world.js";

@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { sodiumCryptography } from "../../simulator/sodium.js";
-import { FolderHome, MemoryHome } from "../home.js";
+import { FolderHome, MemoryHome } from "../world/home.js";
 import { type Economy, openEconomy } from "./economy.js";
 import { measure, type Plan, type Result, rounded, type Subject, spreadOf } from "./measure.js";
 import { OperationLog } from "./operations.js";

@@ -3,11 +3,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { defaultHomePath, FolderHome } from "../home.js";
 import { systemRandom } from "../randomness.js";
 import { systemClock, systemTimers } from "../services/clock.js";
-import { World, type WorldParts } from "../world.js";
-import { STANDARD_PLAN } from "../world-plan.js";
+import { defaultHomePath, FolderHome } from "../world/home.js";
+import { STANDARD_PLAN } from "../world/plan.js";
+import { World, type WorldParts } from "../world/world.js";
 import { type Output, outputOf } from "./output.js";
 
 export interface GlobalOptions {

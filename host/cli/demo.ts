@@ -1,9 +1,9 @@
 /** `tally demo`: the whole story in an economy of its own, which is gone afterwards. */
 
 import type { Command } from "commander";
-import { type DemoResult, runDemo } from "../demo.js";
-import { FolderHome, type Home, MemoryHome } from "../home.js";
-import type { NetworkMode } from "../world-network.js";
+import { type DemoResult, runDemo } from "../world/demo.js";
+import { FolderHome, type Home, MemoryHome } from "../world/home.js";
+import type { NetworkMode } from "../world/network.js";
 import { type GlobalOptions, outputFor, partsIn, withTemporaryFolder } from "./context.js";
 import { auditLines, EXIT_FAILED, type Output } from "./output.js";
 

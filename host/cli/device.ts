@@ -5,7 +5,7 @@ import * as apdu from "../../firmware/protocol/apdu.js";
 import * as kinds from "../../firmware/protocol/kinds.js";
 import { toHex } from "../codec/bytes.js";
 import type { Element } from "../element.js";
-import type { World } from "../world.js";
+import type { World } from "../world/world.js";
 import { type GlobalOptions, outputFor, withWorld } from "./context.js";
 
 const ROLES: ReadonlyMap<number, string> = new Map([

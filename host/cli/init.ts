@@ -1,8 +1,8 @@
 /** `tally init`: makes an economy in the home. `tally audit`: where each cent of it is. */
 
 import type { Command } from "commander";
-import { FolderHome } from "../home.js";
-import { createWorld } from "../world-init.js";
+import { FolderHome } from "../world/home.js";
+import { createWorld } from "../world/init.js";
 import { type GlobalOptions, homePath, outputFor, partsIn, withWorld } from "./context.js";
 import { auditLines, EXIT_FAILED } from "./output.js";
 

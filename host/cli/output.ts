@@ -1,7 +1,7 @@
 /** What commands print: for people, or as JSON; and what their exit codes mean. */
 
-import type { AuditLine } from "../audit.js";
 import { currencyCode, formatDecimal, formatMoney, type Money } from "../units.js";
+import type { AuditLine } from "../world/audit.js";
 
 /** 0: done. */
 export const EXIT_FAILED = 1;

@@ -13,7 +13,7 @@ import { inProcessLink } from "../communications.js";
 import type { LogEntry } from "../element-data.js";
 import type { CardOffer, ReceiptFields } from "../notices.js";
 import { formatDecimal, formatMoney, type Money, parseMoney } from "../units.js";
-import type { World } from "../world.js";
+import type { World } from "../world/world.js";
 import { type GlobalOptions, outputFor, withWorld } from "./context.js";
 import { EXIT_UNCONFIRMED, moneyJson } from "./output.js";
 

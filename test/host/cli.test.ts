@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { run } from "../../host/cli/program.js";
-import { FolderHome, HomeLockedError } from "../../host/home.js";
+import { FolderHome, HomeLockedError } from "../../host/world/home.js";
 
 let folder: string;
 const home = () => join(folder, "home");

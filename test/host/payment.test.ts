@@ -4,12 +4,12 @@ import { pay, payRequested } from "../../host/applications/pay.js";
 import { receive, request } from "../../host/applications/receive.js";
 import { answerResume, resume } from "../../host/applications/resume.js";
 import { withdraw } from "../../host/applications/withdraw.js";
-import { audit } from "../../host/audit.js";
 import { type Disturbance, inProcessLink } from "../../host/communications.js";
 import { Device } from "../../host/device.js";
 import { ReasonError } from "../../host/reasons.js";
 import { noteValues } from "../../host/services/teller.js";
 import { parseMoney } from "../../host/units.js";
+import { audit } from "../../host/world/audit.js";
 import { accountOf, BankWorld, PIN, spendable } from "../support/bank-world.js";
 
 const USD = 840;

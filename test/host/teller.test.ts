@@ -2,12 +2,12 @@ import { describe, expect, test } from "vitest";
 import { deposit } from "../../host/applications/deposit.js";
 import { resume } from "../../host/applications/resume.js";
 import { withdraw } from "../../host/applications/withdraw.js";
-import { audit } from "../../host/audit.js";
 import { inProcessLink, type MessageFate } from "../../host/communications.js";
 import type { Device } from "../../host/device.js";
 import type { BankBooks } from "../../host/services/bank-books.js";
 import { TellerService } from "../../host/services/teller.js";
 import { parseMoney } from "../../host/units.js";
+import { audit } from "../../host/world/audit.js";
 import { BankWorld, spendable } from "../support/bank-world.js";
 
 const USD = 840;

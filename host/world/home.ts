@@ -12,8 +12,8 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Kysely } from "kysely";
-import { ChipFactory, type ChipParts } from "./chips.js";
-import { type DatabaseLocation, openDatabase } from "./services/database.js";
+import { ChipFactory, type ChipParts } from "../chips.js";
+import { type DatabaseLocation, openDatabase } from "../services/database.js";
 
 export interface Home {
   readonly chips: ChipFactory;

@@ -1,8 +1,8 @@
 /** What a home remembers of its world beside chips and books: the agencies' keys, who is who, the PINs of the sandbox. */
 
-import type { AgencySecrets } from "./agencies.js";
+import type { AgencySecrets } from "../agencies.js";
+import type { PersonalisationRecord } from "../provision.js";
 import type { Home } from "./home.js";
-import type { PersonalisationRecord } from "./provision.js";
 
 export interface DeviceRecord {
   readonly name: string;

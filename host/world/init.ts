@@ -8,24 +8,24 @@ import {
   ROLE_NETWORK,
   ROLE_TELLER,
   ROLE_TRANSACTION,
-} from "../firmware/protocol/kinds.js";
-import { CLOCK_SKEW_SECONDS_MAX } from "../firmware/protocol/limits.js";
-import { TICKET_CREDIT_CARD, TICKET_DEBIT_CARD, TICKET_MERCHANT_CREDENTIAL } from "../firmware/protocol/messages.js";
-import { type Agencies, Agency, newAgencies } from "./agencies.js";
-import { acquire } from "./applications/acquire.js";
-import { createOwnCredential, type Grant, issueCredential } from "./applications/authority.js";
-import { withdraw } from "./applications/withdraw.js";
-import { toHex } from "./codec/bytes.js";
-import type { CborValue } from "./codec/cbor.js";
-import { inProcessLink } from "./communications.js";
-import { ed25519KeyPair, sha256, x25519KeyPair } from "./crypto.js";
-import { Device } from "./device.js";
-import { finishPersonalisation, pair, personalise } from "./provision.js";
-import { randomBytes } from "./randomness.js";
-import { parseMoney } from "./units.js";
+} from "../../firmware/protocol/kinds.js";
+import { CLOCK_SKEW_SECONDS_MAX } from "../../firmware/protocol/limits.js";
+import { TICKET_CREDIT_CARD, TICKET_DEBIT_CARD, TICKET_MERCHANT_CREDENTIAL } from "../../firmware/protocol/messages.js";
+import { type Agencies, Agency, newAgencies } from "../agencies.js";
+import { acquire } from "../applications/acquire.js";
+import { createOwnCredential, type Grant, issueCredential } from "../applications/authority.js";
+import { withdraw } from "../applications/withdraw.js";
+import { toHex } from "../codec/bytes.js";
+import type { CborValue } from "../codec/cbor.js";
+import { inProcessLink } from "../communications.js";
+import { ed25519KeyPair, sha256, x25519KeyPair } from "../crypto.js";
+import { Device } from "../device.js";
+import { finishPersonalisation, pair, personalise } from "../provision.js";
+import { randomBytes } from "../randomness.js";
+import { parseMoney } from "../units.js";
+import type { CardPlan, WorldPlan } from "./plan.js";
+import { type DeviceRecord, readState, writeState } from "./state.js";
 import { merchantAccount, tillName, World, type WorldParts } from "./world.js";
-import type { CardPlan, WorldPlan } from "./world-plan.js";
-import { type DeviceRecord, readState, writeState } from "./world-state.js";
 
 const YEAR_SECONDS = 365 * 86_400;
 const NOTE_VALID_SECONDS = 2 * YEAR_SECONDS;

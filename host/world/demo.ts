@@ -3,23 +3,23 @@
  * Every step checks what it shows; a step that does not hold is reported as failed, and the story goes on.
  */
 
-import { KIND_HOST } from "../firmware/protocol/messages.js";
-import { deal } from "./applications/deal.js";
-import { deposit } from "./applications/deposit.js";
-import { pay } from "./applications/pay.js";
-import { receive } from "./applications/receive.js";
-import { shop } from "./applications/shop.js";
-import type { Transfer } from "./applications/transfer.js";
+import { KIND_HOST } from "../../firmware/protocol/messages.js";
+import { deal } from "../applications/deal.js";
+import { deposit } from "../applications/deposit.js";
+import { pay } from "../applications/pay.js";
+import { receive } from "../applications/receive.js";
+import { shop } from "../applications/shop.js";
+import type { Transfer } from "../applications/transfer.js";
+import { equalBytes } from "../codec/bytes.js";
+import { type Disturbance, inProcessLink } from "../communications.js";
+import type { Device } from "../device.js";
+import type { CarriedEnvelope } from "../message-manager.js";
+import { type CardOffer, readNotice } from "../notices.js";
+import { RESPONSE } from "../services/iso8583/messages.js";
+import { formatDecimal, formatMoney, type Money, parseMoney, sameUnit, unitOf } from "../units.js";
 import type { AuditLine } from "./audit.js";
-import { equalBytes } from "./codec/bytes.js";
-import { type Disturbance, inProcessLink } from "./communications.js";
-import type { Device } from "./device.js";
-import type { CarriedEnvelope } from "./message-manager.js";
-import { type CardOffer, readNotice } from "./notices.js";
-import { RESPONSE } from "./services/iso8583/messages.js";
-import { formatDecimal, formatMoney, type Money, parseMoney, sameUnit, unitOf } from "./units.js";
+import { createWorld } from "./init.js";
 import { merchantAccount, tillName, type World, type WorldParts } from "./world.js";
-import { createWorld } from "./world-init.js";
 
 export interface DemoStep {
   readonly name: string;

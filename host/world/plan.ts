@@ -1,8 +1,8 @@
 /** The sandbox economy as data: who is there, with which accounts, cards, terms and stock. */
 
-import type { Offer } from "./services/directory.js";
-import type { NetworkAccount, NetworkRate } from "./services/network-tables.js";
-import { parseMoney, unitOf } from "./units.js";
+import type { Offer } from "../services/directory.js";
+import type { NetworkAccount, NetworkRate } from "../services/network-tables.js";
+import { parseMoney, unitOf } from "../units.js";
 
 export interface CardPlan {
   readonly number: string;

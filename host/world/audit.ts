@@ -6,11 +6,11 @@
  * A transfer under way counts once: at the payer until the payer has stored its commit, from then at the payee.
  */
 
-import { ROLE_GENERATOR } from "../firmware/protocol/kinds.js";
-import { toHex } from "./codec/bytes.js";
-import type { Device } from "./device.js";
-import type { Pending } from "./element-data.js";
-import { currencyCode, type Unit, unitKey } from "./units.js";
+import { ROLE_GENERATOR } from "../../firmware/protocol/kinds.js";
+import { toHex } from "../codec/bytes.js";
+import type { Device } from "../device.js";
+import type { Pending } from "../element-data.js";
+import { currencyCode, type Unit, unitKey } from "../units.js";
 
 export interface AuditLine {
   readonly currency: string;

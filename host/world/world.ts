@@ -3,27 +3,27 @@
  * and customers, each with simulated chips that run the shipping firmware. It is made once and lives in its home.
  */
 
-import { TYPE_PURCHASE } from "../firmware/protocol/messages.js";
-import { type Agencies, Agency } from "./agencies.js";
-import { Merchant, type MerchantEvent, type Terms } from "./applications/merchant.js";
-import { answerResume, resume, type Settlement, settleAgent } from "./applications/resume.js";
+import { TYPE_PURCHASE } from "../../firmware/protocol/messages.js";
+import { type Agencies, Agency } from "../agencies.js";
+import { Merchant, type MerchantEvent, type Terms } from "../applications/merchant.js";
+import { answerResume, resume, type Settlement, settleAgent } from "../applications/resume.js";
+import { inProcessLink } from "../communications.js";
+import { Device } from "../device.js";
+import type { CarriedEnvelope } from "../message-manager.js";
+import type { NoticeOf } from "../notices.js";
+import type { RandomSource } from "../randomness.js";
+import { BankBooks } from "../services/bank-books.js";
+import type { Clock, Timers } from "../services/clock.js";
+import { Directory, type Offer, priceOf } from "../services/directory.js";
+import { StanSequence } from "../services/network-client.js";
+import { Outbox, type OutboxTables } from "../services/outbox.js";
+import { TellerService, type TellerTables } from "../services/teller.js";
+import { sameUnit, type Unit, unitOf } from "../units.js";
 import { type AuditLine, audit } from "./audit.js";
-import { inProcessLink } from "./communications.js";
-import { Device } from "./device.js";
 import type { Home } from "./home.js";
-import type { CarriedEnvelope } from "./message-manager.js";
-import type { NoticeOf } from "./notices.js";
-import type { RandomSource } from "./randomness.js";
-import { BankBooks } from "./services/bank-books.js";
-import type { Clock, Timers } from "./services/clock.js";
-import { Directory, type Offer, priceOf } from "./services/directory.js";
-import { StanSequence } from "./services/network-client.js";
-import { Outbox, type OutboxTables } from "./services/outbox.js";
-import { TellerService, type TellerTables } from "./services/teller.js";
-import { sameUnit, type Unit, unitOf } from "./units.js";
-import { acquirerOf, type NetworkMode, type OpenNetwork, openNetwork } from "./world-network.js";
-import type { CustomerPlan, MerchantPlan, WorldPlan } from "./world-plan.js";
-import { type DeviceRecord, readState, type WorldState } from "./world-state.js";
+import { acquirerOf, type NetworkMode, type OpenNetwork, openNetwork } from "./network.js";
+import type { CustomerPlan, MerchantPlan, WorldPlan } from "./plan.js";
+import { type DeviceRecord, readState, type WorldState } from "./state.js";
 
 export interface WorldParts {
   readonly home: Home;

@@ -3,20 +3,20 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { fromHex } from "./codec/bytes.js";
-import { ed25519Signer } from "./crypto.js";
-import { AuthorizationNetwork } from "./services/authorization-network.js";
+import { fromHex } from "../codec/bytes.js";
+import { ed25519Signer } from "../crypto.js";
+import { AuthorizationNetwork } from "../services/authorization-network.js";
 import {
   type CardTransport,
   NetworkClient,
   NetworkUnreachableError,
   type StanSequence,
-} from "./services/network-client.js";
-import { type NetworkConfig, networkConfigText } from "./services/network-config.js";
-import type { NetworkSetup, NetworkTables } from "./services/network-tables.js";
-import { currencyCodes, unitOf } from "./units.js";
+} from "../services/network-client.js";
+import { type NetworkConfig, networkConfigText } from "../services/network-config.js";
+import type { NetworkSetup, NetworkTables } from "../services/network-tables.js";
+import { currencyCodes, unitOf } from "../units.js";
+import type { WorldPlan } from "./plan.js";
 import { tillName, type World } from "./world.js";
-import type { WorldPlan } from "./world-plan.js";
 
 export type NetworkMode = "in-process" | "process";
 
