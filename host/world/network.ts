@@ -131,7 +131,7 @@ async function openProcess(world: World): Promise<OpenNetwork> {
   const databaseFile = home.databaseFile("network");
   if (databaseFile === undefined) throw new NetworkStartError("a process of its own needs a home in a folder");
   home.write("network.json", networkConfigText(configOf(world)));
-  const main = fileURLToPath(new URL("./services/network-main.js", import.meta.url));
+  const main = fileURLToPath(new URL("../services/network-main.js", import.meta.url));
   const config = `${home.place}/network.json`;
   const child = spawn(process.execPath, [main, "--config", config, "--database", databaseFile], {
     stdio: ["ignore", "pipe", "pipe"],
