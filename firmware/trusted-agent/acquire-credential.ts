@@ -4,7 +4,7 @@
  */
 
 import { noticeBegin, noticeEnd } from "../lib/envelope";
-import { elementId, elementRole } from "../lib/identity";
+import { elementId } from "../lib/identity";
 import { LOG_RESERVE_BYTES, LOG_RESERVE_RECORDS, logBegin, logCommitted, logDetail, logPut } from "../lib/log";
 import { equal } from "../lib/memory";
 import { storeAbort, storeBegin, storeCommit } from "../lib/store";
@@ -18,10 +18,10 @@ import {
   OUTCOME_COMMITTED,
   TICKET_MERCHANT_CREDENTIAL,
 } from "../protocol/messages";
-import { REASON_NOT_PERMITTED, REASON_STORE_FULL, REASON_TICKET_INVALID } from "../protocol/reasons";
+import { REASON_STORE_FULL, REASON_TICKET_INVALID } from "../protocol/reasons";
 import { takeTicket, validate } from "./check-credential";
-import { compose, composeBare, incomingEnd, incomingSmall, sendToPeer } from "./messages";
-import { sessionStart } from "./session";
+import { compose, composeBare, sendToPeer } from "./messages";
+
 import { STATE_DELIVER, stateSet } from "./states";
 import { Card, cardRead, Ticket, ticketIssuerId, ticketIsCard } from "./ticket";
 import {
@@ -38,7 +38,7 @@ import {
   holderPut,
   holderRead,
 } from "./ticket-holder";
-import { GOAL_ACQUIRE, PEER_ID, ticket, transaction, transactionEnd } from "./transaction";
+import { PEER_ID, ticket, transaction, transactionEnd } from "./transaction";
 
 const NONE: i32 = -1;
 
@@ -50,18 +50,6 @@ const held = changetype<Ticket>(memory.data(offsetof<Ticket>(), 8));
 export function mayHold(role: u32, type: u32): bool {
   if (role == ROLE_CUSTOMER) return ticketIsCard(type);
   return role == ROLE_MERCHANT && type == TICKET_MERCHANT_CREDENTIAL;
-}
-
-/** COMMAND_ACQUIRE. */
-export function acquire(): i32 {
-  const type = incomingSmall(255);
-  const result = incomingEnd(2);
-  if (result < 0) return result;
-  if (!mayHold(elementRole(), type)) return -REASON_NOT_PERMITTED;
-  const status = sessionStart(GOAL_ACQUIRE);
-  if (status < 0) return status;
-  transaction.ticketType = type;
-  return 0;
 }
 
 /** The session is open. */

@@ -20,7 +20,7 @@ import {
   REASON_UNEXPECTED,
 } from "../protocol/reasons";
 import { abort, noticeProvisional, reasonOf } from "./abort";
-import { acquire } from "./acquire-credential";
+import { mayHold } from "./acquire-credential";
 import { Approval, APPROVAL_BYTES_MAX, approvalHash } from "./approval";
 import { merchantConfirmed } from "./check-credential";
 import { conclude } from "./commit";
@@ -55,7 +55,7 @@ import {
   stateNow,
 } from "./states";
 import { holderFind } from "./ticket-holder";
-import { GOAL_PURCHASE, RECEIPT_HASH, transaction, transactionEnd } from "./transaction";
+import { GOAL_ACQUIRE, GOAL_PURCHASE, RECEIPT_HASH, transaction, transactionEnd } from "./transaction";
 
 /** Commands that need the owner's PIN and a date are refused with this when one is missing. */
 export const HOST_LOCKED: i32 = -1000;
@@ -136,6 +136,18 @@ function shop(type: u32): i32 {
   if (status < 0) return status;
   transaction.type = type;
   return recoverThen();
+}
+
+/** COMMAND_ACQUIRE. */
+export function acquire(): i32 {
+  const type = incomingSmall(255);
+  const result = incomingEnd(2);
+  if (result < 0) return result;
+  if (!mayHold(elementRole(), type)) return -REASON_NOT_PERMITTED;
+  const status = sessionStart(GOAL_ACQUIRE);
+  if (status < 0) return status;
+  transaction.ticketType = type;
+  return 0;
 }
 
 /** COMMAND_SERVE (fig. 7, 708-710). */

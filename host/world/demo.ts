@@ -19,7 +19,8 @@ import { RESPONSE } from "../services/iso8583/messages.js";
 import { formatDecimal, formatMoney, type Money, parseMoney, sameUnit, unitOf } from "../units.js";
 import type { AuditLine } from "./audit.js";
 import { createWorld } from "./init.js";
-import { merchantAccount, tillName, type World, type WorldParts } from "./world.js";
+import { merchantAccount, tillName } from "./plan.js";
+import type { World, WorldParts } from "./world.js";
 
 export interface DemoStep {
   readonly name: string;

@@ -23,9 +23,9 @@ import { Device } from "../device.js";
 import { finishPersonalisation, pair, personalise } from "../provision.js";
 import { randomBytes } from "../randomness.js";
 import { parseMoney } from "../units.js";
-import type { CardPlan, WorldPlan } from "./plan.js";
+import { type CardPlan, merchantAccount, tillName, type WorldPlan } from "./plan.js";
 import { type DeviceRecord, readState, writeState } from "./state.js";
-import { merchantAccount, tillName, World, type WorldParts } from "./world.js";
+import { World, type WorldParts } from "./world.js";
 
 const YEAR_SECONDS = 365 * 86_400;
 const NOTE_VALID_SECONDS = 2 * YEAR_SECONDS;

@@ -15,8 +15,8 @@ import {
 import { type NetworkConfig, networkConfigText } from "../services/network-config.js";
 import type { NetworkSetup, NetworkTables } from "../services/network-tables.js";
 import { currencyCodes, unitOf } from "../units.js";
-import type { WorldPlan } from "./plan.js";
-import { tillName, type World } from "./world.js";
+import { tillName, type WorldPlan } from "./plan.js";
+import type { World } from "./world.js";
 
 export type NetworkMode = "in-process" | "process";
 

@@ -2,7 +2,7 @@
 
 import type { Offer } from "../services/directory.js";
 import type { NetworkAccount, NetworkRate } from "../services/network-tables.js";
-import { parseMoney, unitOf } from "../units.js";
+import { parseMoney, type Unit, unitOf } from "../units.js";
 
 export interface CardPlan {
   readonly number: string;
@@ -127,3 +127,13 @@ export const STANDARD_PLAN: WorldPlan = {
   rates: [{ accountCurrency: usd.currency, currency: eur.currency, numerator: 108n, decimals: 2 }],
   cardExpiry: "3112",
 };
+
+/** A merchant's devices are numbered from 1. */
+export function tillName(merchant: string, index: number): string {
+  return `${merchant}-${index + 1}`;
+}
+
+/** Number of a merchant's deposit account at the bank. */
+export function merchantAccount(merchant: string, unit: Unit): string {
+  return `${merchant}-${unit.currency}`;
+}

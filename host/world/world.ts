@@ -22,7 +22,7 @@ import { sameUnit, type Unit, unitOf } from "../units.js";
 import { type AuditLine, audit } from "./audit.js";
 import type { Home } from "./home.js";
 import { acquirerOf, type NetworkMode, type OpenNetwork, openNetwork } from "./network.js";
-import type { CustomerPlan, MerchantPlan, WorldPlan } from "./plan.js";
+import { type CustomerPlan, type MerchantPlan, merchantAccount, tillName, type WorldPlan } from "./plan.js";
 import { type DeviceRecord, readState, type WorldState } from "./state.js";
 
 export interface WorldParts {
@@ -242,14 +242,4 @@ export class UnknownNameError extends Error {
     super(`There is no ${what} "${name}". No money moved. There are: ${known.join(", ")}.`);
     this.name = "UnknownNameError";
   }
-}
-
-/** A merchant's devices are numbered from 1. */
-export function tillName(merchant: string, index: number): string {
-  return `${merchant}-${index + 1}`;
-}
-
-/** Number of a merchant's deposit account at the bank. */
-export function merchantAccount(merchant: string, unit: Unit): string {
-  return `${merchant}-${unit.currency}`;
 }
