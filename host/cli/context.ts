@@ -1,13 +1,13 @@
 /** What commands have in common: the options before the command, and the world they work in. */
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { systemRandom } from "../randomness.js";
 import { systemClock, systemTimers } from "../services/clock.js";
 import { defaultHomePath, FolderHome } from "../world/home.js";
 import { STANDARD_PLAN } from "../world/plan.js";
-import { World, type WorldParts } from "../world/world.js";
+import { NoWorldError, World, type WorldParts } from "../world/world.js";
 import { type Output, outputOf } from "./output.js";
 
 export interface GlobalOptions {
@@ -32,7 +32,9 @@ export async function withWorld<Result>(
   options: GlobalOptions,
   work: (world: World) => Promise<Result>,
 ): Promise<Result> {
-  const home = new FolderHome(homePath(options));
+  const path = resolve(homePath(options));
+  if (!existsSync(path)) throw new NoWorldError(path); // Only `tally init` makes a folder.
+  const home = new FolderHome(path);
   let world: World | undefined;
   try {
     world = await World.open(partsIn(home));
@@ -48,9 +50,12 @@ export async function withWorld<Result>(
 /** A folder that is gone afterwards. */
 export async function withTemporaryFolder<Result>(work: (path: string) => Promise<Result>): Promise<Result> {
   const path = mkdtempSync(join(tmpdir(), "tallystick-"));
+  const remove = () => rmSync(path, { recursive: true, force: true });
+  process.once("exit", remove); // An interrupted command never comes to its end below.
   try {
     return await work(path);
   } finally {
-    rmSync(path, { recursive: true, force: true });
+    remove();
+    process.removeListener("exit", remove);
   }
 }

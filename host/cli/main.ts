@@ -1,6 +1,24 @@
 #!/usr/bin/env node
 /** `tally`, started. */
 
+import { EXIT_FAILED, EXIT_INTERRUPTED } from "./output.js";
 import { run } from "./program.js";
 
+const WHAT_NOW = 'Run "tally audit" to see where the money is, and "tally wallet resume" if a payment is open.';
+
+function end(message: string, exitCode: number): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(exitCode);
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => end(`Interrupted. No money is lost. ${WHAT_NOW}`, EXIT_INTERRUPTED));
+}
+// Whoever read the output may be gone. The command goes on all the same: it may be in the middle of a payment.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+// Node would end without a word when a command waits for what can never come.
+const stuck = () => end(`The command waits for an answer that cannot come. No money is lost. ${WHAT_NOW}`, EXIT_FAILED);
+process.once("beforeExit", stuck);
+
 process.exitCode = await run(process.argv.slice(2));
+process.removeListener("beforeExit", stuck);

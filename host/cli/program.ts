@@ -1,17 +1,23 @@
 /** `tally`: the command line. Nothing here but commands; what they do is in the library. */
 
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { addDemo } from "./demo.js";
 import { addDevice } from "./device.js";
+import { explain } from "./failure.js";
 import { addInit } from "./init.js";
 import { EXIT_FAILED, EXIT_USAGE } from "./output.js";
 import { addWallet } from "./wallet.js";
 
+const AFTERWORD = `
+Every command takes --home and --json.
+Exit codes: 0 done; 1 refused or failed; 2 not understood; 3 needs --yes; 130 interrupted.`;
+
 export function programOf(): Command {
   const program = new Command("tally")
     .description("electronic cash in tamper-proof chips")
-    .option("--home <folder>", "where chips and books are kept (default: $TALLY_HOME or ~/.tallystick)")
+    .option("--home <folder>", "where chips and books are kept (default: $TALLY_HOME or ~/.tallystick)", folderName)
     .option("--json", "results as one line of JSON")
+    .addHelpText("afterAll", AFTERWORD)
     .showHelpAfterError("Nothing was done. (add --help for how to use it)")
     .exitOverride();
   addInit(program);
@@ -19,6 +25,12 @@ export function programOf(): Command {
   addDevice(program);
   addWallet(program);
   return program;
+}
+
+/** An empty name, of an unset variable perhaps, would mean the folder one happens to be in. */
+function folderName(text: string): string {
+  if (text === "") throw new InvalidArgumentError("It is empty.");
+  return text;
 }
 
 /** Runs one command and gives its exit code. */
@@ -29,7 +41,7 @@ export async function run(words: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
     if (process.env.TALLY_TRACE !== undefined) console.error(error);
-    else process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    else process.stderr.write(`${explain(error)}\n`);
     return error instanceof Error && "exitCode" in error && typeof error.exitCode === "number"
       ? error.exitCode
       : EXIT_FAILED;

@@ -2,6 +2,7 @@
 
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
+import { MEMO_BYTES_MAX } from "../../firmware/protocol/limits.js";
 import { LOG_RECEIVED, LOG_SENT, OUTCOME_COMMITTED } from "../../firmware/protocol/messages.js";
 import type { CustomerPrompts } from "../applications/buy.js";
 import { deal } from "../applications/deal.js";
@@ -131,10 +132,22 @@ async function confirmed(question: string): Promise<boolean> {
   if (!process.stdin.isTTY) throw new UnconfirmedError(question);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
+    // Ctrl-C and the end of input close the terminal, and no answer is a no.
+    const closed = new Promise<string>((resolve) => terminal.once("close", () => resolve("")));
+    terminal.once("SIGINT", () => terminal.close());
+    return /^y(es)?$/i.test((await Promise.race([terminal.question(`${question} [y/N] `), closed])).trim());
   } finally {
     terminal.close();
   }
+}
+
+function requireTwo(one: string, other: string): void {
+  if (one === other) throw new Error(`${one} cannot deal with itself. No money moved. Name two different owners.`);
+}
+
+function requireShort(memo: string): void {
+  if (new TextEncoder().encode(memo).length <= MEMO_BYTES_MAX) return;
+  throw new Error(`The memo has more than ${MEMO_BYTES_MAX} bytes. No money moved. Shorten it.`);
 }
 
 function addPay(wallet: Command): void {
@@ -148,10 +161,12 @@ function addPay(wallet: Command): void {
     .action(async (from: string, to: string, text: string, given: { memo?: string }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       const money = parseMoney(text);
+      requireShort(given.memo ?? "");
       const paid = await withWorld(options, async (world) => {
         const [near, far] = inProcessLink();
         const memo = given.memo === undefined ? {} : { memo: given.memo };
         const payee = world.customer(to).device;
+        requireTwo(from, to);
         const payer = world.customer(from).device;
         const [sent, received] = await Promise.allSettled([pay(payer, near, money, memo), receive(payee, far)]);
         if (sent.status === "rejected") throw sent.reason;
@@ -172,6 +187,7 @@ function addResume(wallet: Command): void {
     .argument("<payee>", "the other device")
     .action(async (payer: string, payee: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
+      requireTwo(payer, payee);
       const { committed, aborted, open } = await withWorld(options, (world) =>
         world.settle(world.device(payer), world.device(payee)),
       );

@@ -1,7 +1,9 @@
 /**
  * The card authorization network as a process of its own.
  *
- *   node network-main.js --config FILE --database FILE [--port N]
+ *   node network-main.js --config FILE --database FILE [--port N] [--attached]
+ *
+ * With --attached it ends when its input does: whoever started it is gone.
  *
  * Prints one line of JSON with its port when it is ready, then one for each event; stops on SIGTERM or SIGINT. All its
  * state is in the database: it may be killed at any moment, and what it had answered stands.
@@ -108,10 +110,15 @@ class Sweeper {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { config: { type: "string" }, database: { type: "string" }, port: { type: "string", default: "0" } },
+    options: {
+      config: { type: "string" },
+      database: { type: "string" },
+      port: { type: "string", default: "0" },
+      attached: { type: "boolean" },
+    },
   });
   if (values.config === undefined || values.database === undefined) {
-    throw new Error("Usage: network-main --config FILE --database FILE [--port N]");
+    throw new Error("Usage: network-main --config FILE --database FILE [--port N] [--attached]");
   }
   const running = await startNetwork({
     config: readNetworkConfig(await readFile(values.config, "utf8")),
@@ -121,9 +128,12 @@ async function main(): Promise<void> {
     timers: systemTimers,
     tell: (event) => process.stdout.write(`${JSON.stringify(event)}\n`),
   });
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.once(signal, () => void running.stop().then(() => process.exit(0)));
-  }
+  let stopping: Promise<void> | undefined; // Ctrl-C reaches this process and ends its parent too: twice told, once done.
+  const stop = () => {
+    stopping ??= running.stop().then(() => process.exit(0));
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, stop);
+  if (values.attached === true) process.stdin.once("close", stop).resume();
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {

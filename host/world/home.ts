@@ -8,7 +8,7 @@
  *   home/books/NAME.sqlite      books of a service
  */
 
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Kysely } from "kysely";
@@ -23,6 +23,8 @@ export interface Home {
   /** File of a database, for a process of its own; undefined in memory. */
   databaseFile(name: string): string | undefined;
   read(name: string): string | undefined;
+  /** Whether there is a file or folder of this name. */
+  holds(name: string): boolean;
   /** Replaces a file as one; only the owner reads it. */
   write(name: string, text: string): void;
   close(): Promise<void>;
@@ -41,7 +43,7 @@ export class HomeLockedError extends Error {
 
 /** The folder that commands use unless told otherwise. */
 export function defaultHomePath(): string {
-  return process.env.TALLY_HOME ?? join(homedir(), ".tallystick");
+  return process.env.TALLY_HOME || join(homedir(), ".tallystick");
 }
 
 abstract class OpenDatabases {
@@ -86,6 +88,10 @@ export class MemoryHome extends OpenDatabases implements Home {
     return this.#files.get(name);
   }
 
+  holds(name: string): boolean {
+    return this.#files.has(name);
+  }
+
   write(name: string, text: string): void {
     this.#files.set(name, text);
   }
@@ -119,6 +125,10 @@ export class FolderHome extends OpenDatabases implements Home {
 
   read(name: string): string | undefined {
     return readIfThere(join(this.place, name));
+  }
+
+  holds(name: string): boolean {
+    return existsSync(join(this.place, name));
   }
 
   write(name: string, text: string): void {

@@ -25,7 +25,7 @@ import { randomBytes } from "../randomness.js";
 import { parseMoney } from "../units.js";
 import { type CardPlan, merchantAccount, tillName, type WorldPlan } from "./plan.js";
 import { type DeviceRecord, readState, writeState } from "./state.js";
-import { World, type WorldParts } from "./world.js";
+import { UnfinishedWorldError, World, type WorldParts } from "./world.js";
 
 const YEAR_SECONDS = 365 * 86_400;
 const NOTE_VALID_SECONDS = 2 * YEAR_SECONDS;
@@ -56,7 +56,9 @@ export async function createWorld(
   parts: WorldParts,
   progress: (what: string) => void = () => undefined,
 ): Promise<World> {
-  if (readState(parts.home) !== undefined) throw new WorldExistsError(parts.home.place);
+  const before = readState(parts.home);
+  if (before?.finished === false) throw new UnfinishedWorldError(parts.home.place);
+  if (before !== undefined) throw new WorldExistsError(parts.home.place);
   const now = Number(parts.clock.now_seconds());
   const secrets = newAgencies(parts.random, now);
   const agencies = { agents: new Agency(secrets.agents), modules: new Agency(secrets.modules) };
@@ -66,10 +68,12 @@ export async function createWorld(
     devices.push(await makeDevice(parts, agencies, order));
   }
   const network = newNetwork(parts, agencies.agents, now);
-  writeState(parts.home, { version: 1, agencies: secrets, network, devices });
-  const world = await World.open(parts);
+  const state = { version: 1, agencies: secrets, network, devices } as const;
+  writeState(parts.home, { ...state, finished: false });
+  const world = await World.openState(parts, state);
   await issueCredentials(world, progress);
   await stockMerchants(world, progress);
+  writeState(parts.home, state);
   return world;
 }
 

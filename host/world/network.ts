@@ -120,7 +120,10 @@ function line(open: OpenNetwork, to: CardTransport): CardTransport {
 
 /** The network did not start. */
 export class NetworkStartError extends Error {
-  constructor(what: string) {
+  /** `what` is all that its process complained of: the line that names the error, not the trace below it. */
+  constructor(complaint: string) {
+    const lines = complaint.split("\n").map((line) => line.trim());
+    const what = (lines.find((line) => line.startsWith("Error:")) ?? lines[0] ?? "").replace(/^Error: /, "");
     super(`The card network did not start: ${what}. No money moved. Run the command again.`);
     this.name = "NetworkStartError";
   }
@@ -133,8 +136,8 @@ async function openProcess(world: World): Promise<OpenNetwork> {
   home.write("network.json", networkConfigText(configOf(world)));
   const main = fileURLToPath(new URL("../services/network-main.js", import.meta.url));
   const config = `${home.place}/network.json`;
-  const child = spawn(process.execPath, [main, "--config", config, "--database", databaseFile], {
-    stdio: ["ignore", "pipe", "pipe"],
+  const child = spawn(process.execPath, [main, "--config", config, "--database", databaseFile, "--attached"], {
+    stdio: ["pipe", "pipe", "pipe"],
   });
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const port = await portOf(child, world);

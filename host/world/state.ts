@@ -16,6 +16,8 @@ export interface DeviceRecord {
 
 export interface WorldState {
   readonly version: 1;
+  /** False while it is being made: credentials and stock are not complete. */
+  readonly finished?: boolean;
   readonly agencies: { readonly agents: AgencySecrets; readonly modules: AgencySecrets };
   /** Seed of the card network's key, and its chain, in hexadecimal. */
   readonly network: { readonly keySeed: string; readonly chain: string };
@@ -25,10 +27,24 @@ export interface WorldState {
 const AGENCIES_FILE = "agencies.json";
 const WORLD_FILE = "world.json";
 
+/** Chips are there, but not all of what belongs to them. */
+export class IncompleteHomeError extends Error {
+  constructor(place: string, missing: string) {
+    super(
+      `In ${place} there is no ${missing}. Nothing was changed; money in the chips stays there. Put it back as it was, from a ` +
+        `copy. If "tally init" was broken off there, remove the folder and run it again.`,
+    );
+    this.name = "IncompleteHomeError";
+  }
+}
+
 /** The home holds a world of another version, or not what this program wrote. */
 export class WorldStateError extends Error {
   constructor(place: string, what: string) {
-    super(`The files in ${place} do not fit: ${what}. Nothing was changed. Use the version that made them.`);
+    super(
+      `The files in ${place} do not fit: ${what}. Nothing was changed and no money moved. ` +
+        `Use the version of this program that made them, or put the files back from a copy.`,
+    );
     this.name = "WorldStateError";
   }
 }
@@ -44,14 +60,58 @@ export function writeState(home: Home, state: WorldState): void {
 export function readState(home: Home): WorldState | undefined {
   const world = home.read(WORLD_FILE);
   const agencies = home.read(AGENCIES_FILE);
-  if (world === undefined || agencies === undefined) return undefined;
+  if (world === undefined && agencies === undefined && !home.holds("chips")) return undefined;
+  if (world === undefined) throw new IncompleteHomeError(home.place, WORLD_FILE);
+  if (agencies === undefined) throw new IncompleteHomeError(home.place, AGENCIES_FILE);
   let state: WorldState;
   try {
     state = { ...JSON.parse(world), agencies: JSON.parse(agencies) };
   } catch {
     throw new WorldStateError(home.place, "they are not JSON"); // The parser's own words would quote a key.
   }
-  if (state.version !== 1) throw new WorldStateError(home.place, `version ${String(state.version)}`);
-  if (!Array.isArray(state.devices)) throw new WorldStateError(home.place, "there is no list of devices");
+  if (state.version !== 1) throw new WorldStateError(home.place, `their version is ${String(state.version)}`);
+  const lacking = lackingIn(state);
+  if (lacking !== undefined) throw new WorldStateError(home.place, `${lacking} is not as this program writes it`);
   return state;
+}
+
+/** What is not there, or of another shape. The text comes from a file, whatever its type says. */
+function lackingIn(state: WorldState): string | undefined {
+  const { agencies, network, devices } = state;
+  for (const tree of ["agents", "modules"] as const) {
+    const secrets: Partial<AgencySecrets> | undefined = agencies?.[tree];
+    const words = [
+      secrets?.rootId,
+      secrets?.rootSeed,
+      secrets?.serverId,
+      secrets?.serverSeed,
+      secrets?.serverAgreement,
+    ];
+    if (!words.every(isHex)) return `the agency of ${tree}`;
+  }
+  if (!isHex(network?.keySeed) || !isHex(network?.chain)) return "the card network's key";
+  if (!Array.isArray(devices) || devices.length === 0) return "the list of devices";
+  const good = devices.every((device: Partial<DeviceRecord> | null) =>
+    [device?.name, device?.kind, device?.pin, device?.puk].every((word) => typeof word === "string"),
+  );
+  return good ? undefined : "the list of devices";
+}
+
+function isHex(word: unknown): boolean {
+  return typeof word === "string" && /^([0-9a-f]{2})+$/.test(word);
+}
+
+/** In a folder: every chip and every book that the world had when it was made. A blank one must not take its place. */
+export function requireFiles(home: Home, state: WorldState, books: readonly string[]): void {
+  if (home.databaseFile("") === undefined) return;
+  const chips = state.devices.flatMap(({ name, agent, module }) => [
+    ...(agent === undefined ? [] : [`chips/${name}.agent`]),
+    ...(module === undefined ? [] : [`chips/${name}.module`]),
+  ]);
+  const names = [
+    ...chips.flatMap((chip) => [`${chip}/flash.bin`, `${chip}/keys.bin`]),
+    ...books.map((book) => `books/${book}.sqlite`),
+  ];
+  const missing = names.find((name) => !home.holds(name));
+  if (missing !== undefined) throw new IncompleteHomeError(home.place, missing);
 }

@@ -9,7 +9,8 @@ import { Merchant, type MerchantEvent, type Terms } from "../applications/mercha
 import { answerResume, resume, type Settlement, settleAgent } from "../applications/resume.js";
 import { inProcessLink } from "../communications.js";
 import { Device } from "../device.js";
-import type { CarriedEnvelope } from "../message-manager.js";
+import type { Element } from "../element.js";
+import type { CarriedEnvelope, ElementSort } from "../message-manager.js";
 import type { NoticeOf } from "../notices.js";
 import type { RandomSource } from "../randomness.js";
 import { BankBooks } from "../services/bank-books.js";
@@ -23,7 +24,7 @@ import { type AuditLine, audit } from "./audit.js";
 import type { Home } from "./home.js";
 import { acquirerOf, type NetworkMode, type OpenNetwork, openNetwork } from "./network.js";
 import { type CustomerPlan, type MerchantPlan, merchantAccount, tillName, type WorldPlan } from "./plan.js";
-import { type DeviceRecord, readState, type WorldState } from "./state.js";
+import { type DeviceRecord, readState, requireFiles, type WorldState } from "./state.js";
 
 export interface WorldParts {
   readonly home: Home;
@@ -57,6 +58,30 @@ export class NoWorldError extends Error {
   }
 }
 
+/** Making it was broken off. */
+export class UnfinishedWorldError extends Error {
+  constructor(place: string) {
+    super(
+      `The economy in ${place} was never finished: "tally init" was broken off. Nobody has bought any money there. ` +
+        `Remove the folder and run "tally init" again.`,
+    );
+    this.name = "UnfinishedWorldError";
+  }
+}
+
+/** A chip's files are not what the chip wrote. */
+export class DamagedChipError extends Error {
+  constructor(chip: string, cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    super(
+      `The chip ${chip} cannot be used: ${why}. No money moved; nothing else was touched. Put its folder back as it was after ` +
+        `its last command: an older copy would spend notes again, and be found out.`,
+      { cause },
+    );
+    this.name = "DamagedChipError";
+  }
+}
+
 /** Opens the economy in a home: every chip powered on and unlocked, every service's books open. */
 export class World {
   readonly parts: WorldParts;
@@ -79,6 +104,13 @@ export class World {
   static async open(parts: WorldParts): Promise<World> {
     const state = readState(parts.home);
     if (state === undefined) throw new NoWorldError(parts.home.place);
+    if (state.finished === false) throw new UnfinishedWorldError(parts.home.place);
+    requireFiles(parts.home, state, ["bank", "network", ...parts.plan.merchants.map(({ name }) => `merchant-${name}`)]);
+    return World.openState(parts, state);
+  }
+
+  /** As `open`, of a world that may be in the making. */
+  static async openState(parts: WorldParts, state: WorldState): Promise<World> {
     const world = new World(parts, state);
     for (const record of state.devices) world.devices.set(record.name, await world.#openDevice(record));
     await world.#openBank();
@@ -162,12 +194,8 @@ export class World {
     const { recorder } = this.parts;
     const device = new Device({
       name: record.name,
-      ...(record.agent === undefined
-        ? {}
-        : { agent: (await home.chips.chip(`${record.name}.agent`, "agent")).element }),
-      ...(record.module === undefined
-        ? {}
-        : { module: (await home.chips.chip(`${record.name}.module`, "module")).element }),
+      ...(record.agent === undefined ? {} : { agent: await chipOf(home, `${record.name}.agent`, "agent") }),
+      ...(record.module === undefined ? {} : { module: await chipOf(home, `${record.name}.module`, "module") }),
       clock,
       timers,
       ...(recorder === undefined ? {} : { recorder: (envelope: CarriedEnvelope) => recorder(record.name, envelope) }),
@@ -234,6 +262,15 @@ export class World {
       if (first === undefined) continue;
       await this.directory.put({ id: first.agent.idHex, name: plan.title, address: plan.name, offers: plan.offers });
     }
+  }
+}
+
+async function chipOf(home: Home, name: string, sort: ElementSort): Promise<Element> {
+  try {
+    return (await home.chips.chip(name, sort)).element;
+  } catch (error) {
+    // The system's own refusals (permissions, space) are not the chip's.
+    throw error instanceof Error && "syscall" in error ? error : new DamagedChipError(name, error);
   }
 }
 

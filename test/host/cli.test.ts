@@ -1,4 +1,13 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -124,6 +133,75 @@ describe("tally", () => {
     await first.close();
     writeFileSync(join(home(), "lock"), "999999999");
     expect((await tally("wallet", "balance", "alice")).code).toBe(0);
+  });
+
+  test("an owner cannot deal with itself, a memo has its bounds", async () => {
+    const errors: [string[], RegExp][] = [
+      [["wallet", "pay", "alice", "alice", "USD 1.00"], /itself. No money moved/],
+      [["wallet", "resume", "bob", "bob"], /itself. No money moved/],
+      [["wallet", "pay", "alice", "bob", "USD 1.00", "--memo", "m".repeat(33)], /memo.*32 bytes. No money moved/],
+    ];
+    for (const [words, message] of errors) {
+      const { code, err } = await tally(...words);
+      expect(err, words.join(" ")).toMatch(message);
+      expect(code).toBe(1);
+    }
+  });
+
+  test("a home without one of its files is not mended by a blank one, and says which", async () => {
+    for (const name of ["world.json", "agencies.json", "chips/alice.module/keys.bin", "books/bank.sqlite"]) {
+      const path = join(home(), name);
+      renameSync(path, `${path}.away`);
+      const { code, err } = await tally("audit");
+      expect(err).toMatch(new RegExp(`there is no ${name}.*money in the chips stays there.*Put it back`));
+      expect(code).toBe(1);
+      expect(existsSync(path)).toBe(false);
+      renameSync(`${path}.away`, path);
+    }
+    expect((await tally("audit")).code).toBe(0);
+  });
+
+  test("a home with garbled files says so, without a trace", async () => {
+    const errors: [string, string, RegExp][] = [
+      ["world.json", "{", /not JSON.*no money moved.*copy/],
+      ["world.json", "null", /version.*no money moved/],
+      ["world.json", '{"version":1,"devices":[null]}', /card network's key/],
+      ["agencies.json", "{}", /agency of agents/],
+      ["chips/alice.module/keys.bin", "x", /alice.module cannot be used.*No money moved/],
+      ["chips/alice.module/flash.bin", "x", /alice.module cannot be used.*No money moved/],
+      ["books/bank.sqlite", "rubbish", /books cannot be used.*Money is where.*copy/],
+    ];
+    const damaged = join(folder, "damaged");
+    for (const [name, text, message] of errors) {
+      cpSync(home(), damaged, { recursive: true });
+      const path = join(damaged, name);
+      for (const each of [path, `${path}-wal`, `${path}-shm`]) rmSync(each, { force: true });
+      writeFileSync(path, text);
+      const { code, err } = await tally("--home", damaged, "audit");
+      expect(err, name).toMatch(message);
+      expect(err.trim(), name).not.toContain("\n");
+      expect(code).toBe(1);
+      rmSync(damaged, { recursive: true });
+    }
+  });
+
+  test("an economy that was never finished cannot be used", async () => {
+    const path = join(home(), "world.json");
+    const text = readFileSync(path, "utf8");
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(text), finished: false }));
+    for (const words of [["audit"], ["init"]])
+      expect((await tally(...words)).err).toMatch(/broken off.*Remove the folder/);
+    writeFileSync(path, text);
+  });
+
+  test("only init makes a folder, and what cannot be one is explained", async () => {
+    const none = join(folder, "none");
+    expect((await tally("--home", none, "audit")).err).toMatch(/tally init/);
+    expect(existsSync(none)).toBe(false);
+    const file = join(folder, "file");
+    writeFileSync(file, "");
+    expect((await tally("--home", file, "audit")).err).toMatch(/cannot be used.*Money is where.*try again/);
+    expect((await tally("--home", "", "audit")).code).toBe(2);
   });
 
   test("the demonstration holds, step by step", { timeout: 60_000 }, async () => {
