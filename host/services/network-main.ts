@@ -128,12 +128,14 @@ async function main(): Promise<void> {
     timers: systemTimers,
     tell: (event) => process.stdout.write(`${JSON.stringify(event)}\n`),
   });
-  let stopping: Promise<void> | undefined; // Ctrl-C reaches this process and ends its parent too: twice told, once done.
+  let stopping = false; // Ctrl-C reaches this process and ends its parent too: twice told, once done.
   const stop = () => {
-    stopping ??= running.stop().then(() => process.exit(0));
+    if (stopping) return;
+    stopping = true;
+    void running.stop().then(() => process.exit(0));
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, stop);
-  if (values.attached === true) process.stdin.once("close", stop).resume();
+  if (values.attached === true) process.stdin.once("end", stop).resume();
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
