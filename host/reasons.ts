@@ -76,6 +76,10 @@ const SENTENCES: ReadonlyMap<number, string> = new Map([
     reason.REASON_WRONG_AMOUNT,
     "What came is not the amount agreed upon. Nothing was kept, nothing is lost. Agree on the amount and start again.",
   ],
+  [
+    reason.REASON_ONLY_TO_TELLER,
+    "There is enough money in the chip, but in notes that have expired or passed through too many hands. No money moved and none is lost. Deposit them at a bank first.",
+  ],
   [reason.REASON_DECLINED, "The other side declined. No money moved. Ask them why, then start again."],
 
   [

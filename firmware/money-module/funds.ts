@@ -5,6 +5,7 @@ import { HOPS_MAX, WALLET_NOTES_MAX } from "../protocol/limits";
 import { clockNow } from "../lib/clock";
 import { peerCertificate } from "../lib/establish";
 import { elementRole } from "../lib/identity";
+import { REASON_INSUFFICIENT_FUNDS, REASON_ONLY_TO_TELLER } from "../protocol/reasons";
 import { candidate, chooseNotes } from "./note-choice";
 import { issuedRoom } from "./note-issue";
 import { noteFinalRedemption, NOTE_SPENDABLE, place } from "./note-directory";
@@ -24,13 +25,17 @@ export function fundsCheck(amount: u64, currency: u32, exponent: u32): i32 {
 export function fundsFor(amount: u64, currency: u32, exponent: u32, isTeller: bool): i32 {
   if (elementRole() == ROLE_GENERATOR) return issuedRoom(currency, exponent, amount);
   let count: u32 = 0;
+  let resting: u64 = 0;
   candidates = 0;
   const now = clockNow();
   for (let i: u32 = 0; i < <u32>WALLET_NOTES_MAX; i++) {
     const p = place(i);
     if (p.state != NOTE_SPENDABLE || p.currency != currency || p.exponent != exponent) continue;
     // A note that is expired or cannot take another hop waits for a teller.
-    if (!mayLeave(i, now, isTeller)) continue;
+    if (!mayLeave(i, now, isTeller)) {
+      resting += p.amount;
+      continue;
+    }
     const c = candidate(count);
     c.residual = p.amount;
     c.hops = p.hops;
@@ -39,7 +44,17 @@ export function fundsFor(amount: u64, currency: u32, exponent: u32, isTeller: bo
     count += 1;
   }
   candidates = count;
-  return chooseNotes(count, amount);
+  const chosen = chooseNotes(count, amount);
+  return chosen == -REASON_INSUFFICIENT_FUNDS && !isTeller && isThere(amount, resting)
+    ? -REASON_ONLY_TO_TELLER
+    : chosen;
+}
+
+/** Whether the notes that may leave and those that rest would do together. Sums of a wallet that exists do not overflow. */
+function isThere(amount: u64, resting: u64): bool {
+  let sum = resting;
+  for (let i: u32 = 0; i < candidates; i++) sum += candidate(i).residual;
+  return sum >= amount;
 }
 
 /** The transferee takes it: a subscriber below the hop limit and before expiry, a teller until the final redemption date. */

@@ -197,7 +197,7 @@ describe("orders", () => {
   test("an expired note is no money for a subscriber, and is for a teller", async () => {
     await alice.element.open(BigInt(NOW + 30 * DAY));
     for (const [payee, reason] of [
-      [cheats.friend, r.REASON_INSUFFICIENT_FUNDS],
+      [cheats.friend, r.REASON_ONLY_TO_TELLER],
       [cheats.teller, undefined],
     ] as const) {
       const session = new CheatingSession(payee.telling({ now_seconds: NOW + 30 * DAY }), alice.element, false);
