@@ -32,15 +32,18 @@ export { type Disturbance, inProcessLink, type MessageFate, type PeerLink } from
 export { Conversation, Device, DeviceBusyError, type DeviceParts, LinkClosedError } from "./device.js";
 export { Element } from "./element.js";
 export type { Balance, Counters, Information, LogEntry, NoteSummary, Pending, TicketSummary } from "./element-data.js";
+export { checkFraudProof, type Verdict } from "./fraud-verifier.js";
 export { type CarriedEnvelope, ElementMissingError, type ElementSort, MessageManager } from "./message-manager.js";
 export type { CardOffer, Notice, NoticeName, NoticeOf, ReceiptFields } from "./notices.js";
 export { finishPersonalisation, type PersonalisationOrder, pair, personalise } from "./provision.js";
 export { type RandomSource, systemRandom } from "./randomness.js";
 export { ReasonError, reasonSentence } from "./reasons.js";
+export { BadIdList } from "./services/bad-id-list.js";
 export { BankBooks } from "./services/bank-books.js";
 export { type Clock, systemClock, systemTimers, type Timers } from "./services/clock.js";
 export { Directory, type Offer, type Quote } from "./services/directory.js";
 export { Outbox, type OutboxEntry } from "./services/outbox.js";
+export { type Finding, Reconciliation, type ReturnedNote } from "./services/reconciliation.js";
 export { TellerService } from "./services/teller.js";
 export { StatusWordError, statusSentence } from "./status-words.js";
 export { type Transport, TransportError } from "./transport.js";

@@ -6,6 +6,7 @@ import { addDevice } from "./device.js";
 import { explain } from "./failure.js";
 import { addInit } from "./init.js";
 import { EXIT_FAILED, EXIT_USAGE } from "./output.js";
+import { addProof } from "./proof.js";
 import { addWallet } from "./wallet.js";
 
 const AFTERWORD = `
@@ -24,6 +25,7 @@ export function programOf(): Command {
   addDemo(program);
   addDevice(program);
   addWallet(program);
+  addProof(program);
   return program;
 }
 

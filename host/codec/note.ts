@@ -31,7 +31,7 @@ import { ed25519Verify, sha256 } from "../crypto.js";
 import type { Unit } from "../units.js";
 import { assertBytes, assertInteger, equalBytes, toHex } from "./bytes.js";
 import { type CborValue, encode } from "./cbor.js";
-import { type Certificate, type Root, readCertificate, verifyCertificate } from "./certificate.js";
+import { type Certificate, encodeChain, type Root, readCertificate, verifyCertificate } from "./certificate.js";
 import { payloadOf, sign1, verify1 } from "./cose.js";
 import { CodecError } from "./errors.js";
 import { asBytes, Fields } from "./read.js";
@@ -121,6 +121,9 @@ export interface VerifiedNote {
   readonly generator: Certificate;
   /** Certificate of each transferor, the generator first. */
   readonly transferors: readonly Certificate[];
+  /** The chains that vouch for the body and for each record: what a proof about one of them alone needs. */
+  readonly bodyChain: Uint8Array;
+  readonly chains: readonly Uint8Array[];
   /** The last transferee. */
   readonly holder: Uint8Array;
   /** What the last transfer moved. */
@@ -237,7 +240,14 @@ export function verifyNote(note: Note, root: Root, rules: NoteRules): VerifiedNo
   const verifier = rules.verifier ?? ed25519Verify;
   const generator = verifyBody(note, root, verifier);
   const transferors = note.entries.map((_entry, index) => verifyTransfer(note, index, root, verifier));
-  return { generator, transferors, holder: last.transferee, amount: last.amount };
+  return {
+    generator: generator.certificate,
+    transferors: transferors.map((each) => each.certificate),
+    bodyChain: generator.chain,
+    chains: transferors.map((each) => each.chain),
+    holder: last.transferee,
+    amount: last.amount,
+  };
 }
 
 /** Every record follows from the one before, and none moves more than it. */
@@ -273,12 +283,19 @@ function checkTimely(note: Note, now: number | undefined): void {
   }
 }
 
-function verifyBody(note: Note, root: Root, verifier: Verifier): Certificate {
-  const generator = verifyElement(note, note.generatorCertificate, root, note.body.issued, verifier);
+/** Who signed, and the chain that says so. */
+interface Vouched {
+  readonly certificate: Certificate;
+  readonly chain: Uint8Array;
+}
+
+function verifyBody(note: Note, root: Root, verifier: Verifier): Vouched {
+  const vouched = verifyElement(note, note.generatorCertificate, root, note.body.issued, verifier);
+  const generator = vouched.certificate;
   if (generator.role !== ROLE_GENERATOR) throw wrongRole(generator);
   if (!equalBytes(generator.id, note.body.generator)) throw invalid("the generator certificate is another's");
   verify1(SIGNED_NOTE_BODY, note.signedBody, generator.signatureKey, verifier);
-  return generator;
+  return vouched;
 }
 
 function wrongRole(certificate: Certificate): CodecError {
@@ -286,15 +303,16 @@ function wrongRole(certificate: Certificate): CodecError {
 }
 
 /** The generator moves its own note once; from then on it goes between tellers and subscribers. */
-function verifyTransfer(note: Note, index: number, root: Root, verifier: Verifier): Certificate {
+function verifyTransfer(note: Note, index: number, root: Root, verifier: Verifier): Vouched {
   const entry = note.entries[index] as NoteTransfer;
   const bytes = entry.certificate ?? earlierCertificate(note, index);
-  const transferor = verifyElement(note, bytes, root, entry.date, verifier);
+  const vouched = verifyElement(note, bytes, root, entry.date, verifier);
+  const transferor = vouched.certificate;
   if (!equalBytes(transferor.id, entry.transferor)) throw invalid(`the certificate of transfer ${index} is another's`);
   const roles = index === 0 ? [ROLE_GENERATOR] : [ROLE_TELLER, ROLE_TRANSACTION];
   if (!roles.includes(transferor.role)) throw wrongRole(transferor);
   verify1(SIGNED_TRANSFER, entry.record, transferor.signatureKey, verifier);
-  return transferor;
+  return vouched;
 }
 
 /** The certificate that stands for a null: the latest before it of the same subject, for it may have been renewed. */
@@ -309,13 +327,14 @@ function earlierCertificate(note: Note, index: number): Uint8Array {
 }
 
 /** A certificate of this note under any of its security servers of that name, for the second of a signature. */
-function verifyElement(note: Note, bytes: Uint8Array, root: Root, date: number, verifier: Verifier): Certificate {
+function verifyElement(note: Note, bytes: Uint8Array, root: Root, date: number, verifier: Verifier): Vouched {
   const { issuer } = readCertificate(bytes);
   const servers = note.servers.filter((server) => equalBytes(readServer(server).id, issuer));
   let refusal: CodecError = invalid(`nobody vouches for the security server ${toHex(issuer)}`);
   for (const server of servers) {
     try {
-      return verifyCertificate(bytes, server, root, date, verifier).device;
+      const { device } = verifyCertificate(bytes, server, root, date, verifier);
+      return { certificate: device, chain: encodeChain(bytes, server) };
     } catch (error) {
       if (!(error instanceof CodecError)) throw error;
       refusal = error;

@@ -9,6 +9,7 @@
  *   money-held/UNIT     asset      notes in the bank's own tellers and generators
  *   money-due/BANK/UNIT asset      notes of another bank sent back to it, not yet paid for
  *   clearing/UNIT       asset      what other banks and the world outside owe this bank (below zero: it owes them)
+ *   fraud-loss/UNIT     expense    paid for copies of notes, which nobody was ever issued
  *
  * Every operation has an id, the pay-id of the money modules where there is one. The same operation again changes
  * nothing and gives the same answer, whatever crashed in between; another one under the same id is refused.
@@ -16,7 +17,7 @@
 
 import type { Kysely, Transaction } from "kysely";
 import type { Clock } from "./clock.js";
-import { type Migration, migrate } from "./database.js";
+import { type Books, type Migration, migrate } from "./database.js";
 import {
   type AccountKind,
   checkUnit,
@@ -68,6 +69,7 @@ export type OperationKind =
   | "deposit"
   | "issue"
   | "redeem"
+  | "loss"
   | "foreign-sent"
   | "foreign-paid"
   | "returned"
@@ -126,6 +128,9 @@ interface NewOperation extends MoneyOperation {
   readonly account: string;
   readonly subjectId: string;
 }
+
+/** An operation of one posting. */
+type SingleOperation = Omit<NewOperation, "state" | "subjectId">;
 
 const WORLD = "";
 
@@ -225,9 +230,23 @@ export class BankBooks {
     return this.#single({ ...operation, kind: "issue", account: WORLD }, "money-held", "money-issued");
   }
 
-  /** Notes of this bank came back and were destroyed. */
-  redeem(operation: MoneyOperation): Promise<Operation> {
-    return this.#single({ ...operation, kind: "redeem", account: WORLD }, "money-issued", "money-held");
+  /**
+   * Notes of this bank came back and are destroyed. `judge` is asked in the same transaction, so that what it writes
+   * stands or falls with the posting, how much of the amount was never issued: that is the bank's loss. Said again it must
+   * say the same.
+   */
+  redeem(operation: MoneyOperation, judge?: (transaction: Books) => Promise<bigint>): Promise<Operation> {
+    return this.#transact(async (transaction) => {
+      const loss = judge === undefined ? 0n : await judge(transaction);
+      const redeemed = { ...operation, amount: operation.amount - loss, account: WORLD };
+      const lost = { ...operation, id: `${operation.id}/loss`, amount: loss, account: WORLD };
+      const wanting =
+        loss === 0n
+          ? undefined
+          : await this.#singleIn(transaction, { ...lost, kind: "loss" }, "fraud-loss", "money-held");
+      if (wanting !== undefined && redeemed.amount === 0n) return wanting;
+      return this.#singleIn(transaction, { ...redeemed, kind: "redeem" }, "money-issued", "money-held");
+    });
   }
 
   /** Notes of another bank go back to it: it owes their value. */
@@ -298,16 +317,23 @@ export class BankBooks {
   }
 
   /** An operation of one posting: debit one account, credit another. */
-  #single(operation: Omit<NewOperation, "state" | "subjectId">, debit: string, credit: string): Promise<Operation> {
-    return this.#transact(async (transaction) => {
-      const known = await this.#known(transaction, operation);
-      if (known !== undefined) return known;
-      await this.#post(transaction, `${operation.kind}/${operation.id}`, operation, [
-        [debit, "debit"],
-        [credit, "credit"],
-      ]);
-      return this.#record(transaction, { ...operation, state: "settled", subjectId: "" });
-    });
+  #single(operation: SingleOperation, debit: string, credit: string): Promise<Operation> {
+    return this.#transact((transaction) => this.#singleIn(transaction, operation, debit, credit));
+  }
+
+  async #singleIn(
+    transaction: Transaction<BankTables>,
+    operation: SingleOperation,
+    debit: string,
+    credit: string,
+  ): Promise<Operation> {
+    const known = await this.#known(transaction, operation);
+    if (known !== undefined) return known;
+    await this.#post(transaction, `${operation.kind}/${operation.id}`, operation, [
+      [debit, "debit"],
+      [credit, "credit"],
+    ]);
+    return this.#record(transaction, { ...operation, state: "settled", subjectId: "" });
   }
 
   #finish(id: string, state: "settled" | "reversed", destination: "money-held" | "deposit"): Promise<Operation> {
@@ -333,10 +359,7 @@ export class BankBooks {
   }
 
   /** The operation of this id, if it is the same one; undefined if there is none yet. */
-  async #known(
-    transaction: Transaction<BankTables>,
-    asked: Omit<NewOperation, "state" | "subjectId">,
-  ): Promise<Operation | undefined> {
+  async #known(transaction: Transaction<BankTables>, asked: SingleOperation): Promise<Operation | undefined> {
     checkUnit(asked.unit);
     const row = await transaction
       .selectFrom("bank_operation")
@@ -407,7 +430,7 @@ export class BankBooks {
   async #accountFor(transaction: Transaction<BankTables>, name: string, unit: Unit): Promise<string> {
     if (name.startsWith("deposits/")) return name;
     const id = `${name}/${unitOf(unit)}`;
-    const kind: AccountKind = /^(money-held|money-due|clearing)/.test(name) ? "asset" : "liability";
+    const kind = kindOf(name);
     await this.#ledger.openAccount(transaction, { id, kind, unit, mayGoNegative: name === "clearing" });
     return id;
   }
@@ -419,7 +442,13 @@ export type BankAccount =
   | "unclaimed"
   | "money-held"
   | `money-due/${string}`
-  | "clearing";
+  | "clearing"
+  | "fraud-loss";
+
+function kindOf(name: string): AccountKind {
+  if (name === "fraud-loss") return "expense";
+  return /^(money-held|money-due|clearing)/.test(name) ? "asset" : "liability";
+}
 
 function depositOf(number: string): string {
   return `deposits/${number}`;

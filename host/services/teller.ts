@@ -22,8 +22,10 @@ import { sha256 } from "../crypto.js";
 import type { Conversation, Device } from "../device.js";
 import type { LogEntry } from "../element-data.js";
 import { type Money, sameUnit, type Unit } from "../units.js";
+import type { BadIdList } from "./bad-id-list.js";
 import { type BankBooks, BankError, type BankTables } from "./bank-books.js";
 import { type Migration, migrate } from "./database.js";
+import type { Finding, Reconciliation } from "./reconciliation.js";
 
 export interface TellerTables extends BankTables {
   /** What the bank agreed to at the counter. `sequence`: the teller's log entries from there on are later. */
@@ -56,6 +58,10 @@ export interface TellerParts {
   /** Devices with a money module of role teller, and of role generator. */
   readonly teller: Device;
   readonly generator: Device;
+  /** Looks at every note that comes back; in the same database as the books. */
+  readonly reconciliation: Reconciliation;
+  /** Where those go who are proved to have cheated. */
+  readonly badIds: BadIdList;
   /** How customers are connected; within this process by default. */
   readonly links?: () => [PeerLink, PeerLink];
   /** Told why a customer was not served. */
@@ -234,19 +240,35 @@ export class TellerService implements BankConnection {
 
   /** Notes that came in are taken out of circulation: the books first, then the teller's module destroys them. */
   async redeemDeposited(): Promise<void> {
-    const { teller, books } = this.#parts;
+    const { teller, books, reconciliation } = this.#parts;
     const foreign = (await teller.module.notes()).filter((note) => (note.spendable && note.hops > 1) || note.redeeming);
     for (const { place } of foreign) {
       await teller.converse(undefined, "module", async (conversation) => {
         await conversation.command(command.redeem(place));
         const note = await conversation.expect("redeemable");
         const id = `note/${toHex(sha256(note.note))}`;
-        await books.redeem({ id, amount: note.money.amount, unit: note.money.unit });
+        const returned = { id, note: note.note, key: note.key, money: note.money };
+        await books.redeem({ id, amount: note.money.amount, unit: note.money.unit }, (transaction) =>
+          reconciliation.merge(returned, transaction),
+        );
         await conversation.command(command.redeemed(place, note.noteId));
         await conversation.expect("redeemed");
         this.#parts.onEvent?.({ kind: "redeem", money: note.money });
       });
     }
+    await this.#warn();
+  }
+
+  /** Whoever is proved to have cheated goes on the list, and the bank's own modules have it before the next customer. */
+  async #warn(): Promise<void> {
+    const { teller, generator, reconciliation, badIds } = this.#parts;
+    await badIds.publish(await reconciliation.findings());
+    for (const { module } of [teller, generator]) await badIds.deliver(module);
+  }
+
+  /** What the bank has noticed of notes that came back. */
+  findings(): Promise<Finding[]> {
+    return this.#parts.reconciliation.findings();
   }
 
   // Fresh notes.

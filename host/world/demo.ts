@@ -286,6 +286,7 @@ class Demo {
     check(this.#audit.length > 0 && this.#audit.every((line) => line.balanced), "every currency balances");
     const faults = [...(await this.world.books.audit()), ...(await this.world.network.audit())];
     check(faults.length === 0, `the books balance: ${faults.join("; ")}`);
+    check((await this.world.bank.findings()).length === 0, "no note that came back was spent twice");
     return this.#audit
       .map((line) => `${line.currency} ${formatDecimal(line.issued, line.exponent)} issued, all found`)
       .join("; ");

@@ -57,7 +57,7 @@ export function writeState(home: Home, state: WorldState): void {
 }
 
 /** Undefined when the home is empty. */
-export function readState(home: Home): WorldState | undefined {
+export function readState(home: Pick<Home, "place" | "read" | "holds">): WorldState | undefined {
   const world = home.read(WORLD_FILE);
   const agencies = home.read(AGENCIES_FILE);
   if (world === undefined && agencies === undefined && !home.holds("chips")) return undefined;

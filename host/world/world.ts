@@ -13,11 +13,13 @@ import type { Element } from "../element.js";
 import type { CarriedEnvelope, ElementSort } from "../message-manager.js";
 import type { NoticeOf } from "../notices.js";
 import type { RandomSource } from "../randomness.js";
+import { BadIdList } from "../services/bad-id-list.js";
 import { BankBooks } from "../services/bank-books.js";
 import type { Clock, Timers } from "../services/clock.js";
 import { Directory, type Offer, priceOf } from "../services/directory.js";
 import { StanSequence } from "../services/network-client.js";
 import { Outbox, type OutboxTables } from "../services/outbox.js";
+import { Reconciliation } from "../services/reconciliation.js";
 import { TellerService, type TellerTables } from "../services/teller.js";
 import { sameUnit, type Unit, unitOf } from "../units.js";
 import { type AuditLine, audit } from "./audit.js";
@@ -205,11 +207,17 @@ export class World {
   }
 
   async #openBank(): Promise<void> {
-    const database = this.parts.home.database<TellerTables>("bank");
-    this.books = await BankBooks.open(database, this.parts.clock);
+    const { home, clock } = this.parts;
+    const { modules } = this.agencies;
+    const database = home.database<TellerTables>("bank");
+    this.books = await BankBooks.open(database, clock);
+    const reconciliation = await Reconciliation.open({ database, root: modules.root, clock });
+    const badIds = await BadIdList.open(database, modules, clock);
     const teller = this.device("teller");
     const generator = this.device("generator");
-    this.bank = await TellerService.open({ books: this.books, database, teller, generator });
+    this.bank = await TellerService.open({ books: this.books, database, teller, generator, reconciliation, badIds });
+    // As at sign-on: every module has the newest list before it meets anybody.
+    for (const { parts } of this.devices.values()) if (parts.module !== undefined) await badIds.deliver(parts.module);
   }
 
   async #openTrader(plan: MerchantPlan): Promise<Trader> {

@@ -39,7 +39,8 @@ function crashingBooks(books: BankBooks, posting: Posting, crash: Crash): BankBo
 }
 
 async function service(world: BankWorld, books: BankBooks, links?: () => ReturnType<typeof inProcessLink>) {
-  const parts = { books, database: world.database, teller: world.bank.teller, generator: world.generator };
+  const { database, generator, reconciliation, badIds } = world;
+  const parts = { books, database, teller: world.bank.teller, generator, reconciliation, badIds };
   return TellerService.open(links === undefined ? parts : { ...parts, links });
 }
 

@@ -7,8 +7,10 @@ import { ChipFactory, type SimulatedChip } from "../../host/chips.js";
 import { Device } from "../../host/device.js";
 import type { CarriedEnvelope } from "../../host/message-manager.js";
 import { finishPersonalisation, personalise } from "../../host/provision.js";
+import { BadIdList } from "../../host/services/bad-id-list.js";
 import { BankBooks } from "../../host/services/bank-books.js";
 import { openDatabase } from "../../host/services/database.js";
+import { Reconciliation } from "../../host/services/reconciliation.js";
 import { TellerService, type TellerTables } from "../../host/services/teller.js";
 import { type Money, parseMoney } from "../../host/units.js";
 import { SeededRandomness } from "../../simulator/randomness.js";
@@ -28,6 +30,8 @@ export class BankWorld {
   readonly simulated = new Map<string, SimulatedChip>();
   readonly envelopes: CarriedEnvelope[] = [];
   books!: BankBooks;
+  reconciliation!: Reconciliation;
+  badIds!: BadIdList;
   bank!: TellerService;
   generator!: Device;
 
@@ -45,6 +49,13 @@ export class BankWorld {
   static async create(seed = "bank world"): Promise<BankWorld> {
     const world = new BankWorld(seed);
     world.books = await BankBooks.open(world.database, world.time);
+    const { modules } = world.agencies;
+    world.reconciliation = await Reconciliation.open({
+      database: world.database,
+      root: modules.root,
+      clock: world.time,
+    });
+    world.badIds = await BadIdList.open(world.database, modules, world.time);
     const issuer = new Uint8Array(16).fill(0xb0);
     const teller = await world.module("teller", ROLE_TELLER);
     world.generator = await world.module("generator", ROLE_GENERATOR, [issuer, YEAR, YEAR]);
@@ -53,6 +64,8 @@ export class BankWorld {
       database: world.database,
       teller,
       generator: world.generator,
+      reconciliation: world.reconciliation,
+      badIds: world.badIds,
     });
     return world;
   }
