@@ -1,6 +1,6 @@
 /**
- * Commands that every applet answers alike. An applet's `command` receives the APDU (apdu.ts), lets `commonCommand` try,
- * and carries out itself what is NOT_COMMON.
+ * Commands that every applet answers alike. An applet's `command` lets `commandTake` try, and carries out itself
+ * what is NOT_COMMON.
  */
 
 import { KEY_BYTES, HASH_BYTES } from "../platform/constants";
@@ -8,7 +8,19 @@ import { KEY_KIND_EMPTY, KEY_KIND_SECRET } from "../platform/constants";
 import { slotGenerate, slotKind } from "../platform/imports";
 import * as A from "../protocol/apdu";
 import { ID_BYTES, IO_BYTES, PIN_DIGITS_MAX } from "../protocol/limits";
-import { apduClass, apduInstruction, apduLength, apduP1, apduP2, apduReset } from "./apdu";
+import {
+  APDU_ANSWERED,
+  APDU_COMPLETE,
+  apduAnswered,
+  apduReceive,
+  apduRespond,
+  apduClass,
+  apduInstruction,
+  apduLength,
+  apduP1,
+  apduP2,
+  apduReset,
+} from "./apdu";
 import { badIdsLoad, badIdsTake, badIdsVersion } from "./bad-ids";
 import { clockFloor, clockLoad, clockNow, clockOpen } from "./clock";
 import { outboxClear, outboxFetch, outboxRewind, outboxWaiting } from "./envelope";
@@ -38,6 +50,8 @@ import {
   responseSet,
   setStatus,
   storeData,
+  mayStoreData,
+  responseLength,
 } from "./personalise";
 import { pinChange, pinForget, pinTries, pinUnblock, pinVerified, pinVerify } from "./pin";
 import { RECORD_PIN, RECORD_PUK } from "./records";
@@ -51,10 +65,11 @@ import {
   storeHousekeeping,
   storeMount,
   storeWear,
+  storeAbort,
 } from "./store";
 import { tlv16, tlv32, tlv32Pair, tlv64, tlv8, tlvBegin, tlvBytes, tlvClose, tlvLength, tlvOpen, tlvRaw } from "./tlv";
 
-/** `commonCommand`: the applet itself carries this command out. */
+/** `commandTake`: the applet itself carries this command out. */
 export const NOT_COMMON: i32 = -1;
 
 export const FIRMWARE_VERSION: u32 = 1;
@@ -114,8 +129,27 @@ export function statusOf(error: i32): i32 {
   return error > -100 ? A.SW_MEMORY_FAILURE : A.SW_CONDITIONS;
 }
 
+/**
+ * Takes the command of `length` bytes in IO and answers what every applet answers alike: the length of the response, or
+ * NOT_COMMON, and the applet ends it by `commandEnd`.
+ */
+export function commandTake(length: u32, applet: i32, tree: i32): i32 {
+  const received = apduReceive(length);
+  if (received == APDU_ANSWERED) return apduAnswered;
+  if (received != APDU_COMPLETE) return apduRespond(0, received);
+  // What a failed command left open in the store is over: it must not stand in the way of this one.
+  storeAbort();
+  const status = commonCommand(applet, tree);
+  return status == NOT_COMMON ? NOT_COMMON : commandEnd(status);
+}
+
+/** The response: what was written to IO, and a status word. */
+export function commandEnd(status: i32): i32 {
+  return apduRespond(responseLength, status);
+}
+
 /** A status word, or NOT_COMMON. */
-export function commonCommand(applet: i32, tree: i32): i32 {
+function commonCommand(applet: i32, tree: i32): i32 {
   responseNone();
   if (failure < 0) return A.SW_MEMORY_FAILURE;
   if (isTerminated() && apduInstruction != A.INS_SELECT && apduInstruction != A.INS_GET_DATA) return A.SW_CONDITIONS;
@@ -159,13 +193,20 @@ function ownCommand(): i32 {
       return noParameters() ? putKey(INBOUND, apduLength) : A.SW_WRONG_P1P2;
     case A.INS_STORE_DATA:
       if (apduP1 != 0) return A.SW_WRONG_P1P2;
-      return apduP2 == A.STORE_DATA_PARAMETERS ? NOT_COMMON : storeData(apduP2, INBOUND, apduLength);
+      if (apduP2 != A.STORE_DATA_PARAMETERS) return storeData(apduP2, INBOUND, apduLength);
+      return parametersWait();
     case A.INS_SET_STATUS:
       if (apduP1 != 0) return A.SW_WRONG_P1P2;
       return setStatus(apduP2);
     default:
       return A.SW_INS_UNSUPPORTED;
   }
+}
+
+/** Parameters are the applet's, but when they may come is the same for all. */
+function parametersWait(): i32 {
+  const may = mayStoreData();
+  return may == A.SW_OK ? NOT_COMMON : may;
 }
 
 function noParameters(): bool {

@@ -212,10 +212,16 @@ function certificateRequest(issuerKey: usize): i32 {
   return length < 0 ? length : coseSign(SIGNED_REQUEST, SLOT_SIGNATURE, request, length, IO, ENVELOPE_BYTES_MAX);
 }
 
+/** STORE DATA is for an element that is being personalised. A status word. */
+export function mayStoreData(): i32 {
+  if (!open) return SW_SECURITY_STATUS;
+  return lifeState() == LIFE_INITIALISED ? SW_OK : SW_CONDITIONS;
+}
+
 /** STORE DATA of what every applet has; the applet itself takes its parameters. */
 export function storeData(what: i32, data: usize, length: u32): i32 {
-  if (!open) return SW_SECURITY_STATUS;
-  if (lifeState() != LIFE_INITIALISED) return SW_CONDITIONS;
+  const may = mayStoreData();
+  if (may != SW_OK) return may;
   switch (what) {
     case STORE_DATA_ROOTS:
       return storeRoots(data, length);

@@ -12,31 +12,18 @@ import {
   INS_GET_DATA,
   INS_READ_RECORD,
   INS_STORE_DATA,
-  LIFE_INITIALISED,
   SW_CONDITIONS,
   SW_INS_UNSUPPORTED,
-  SW_SECURITY_STATUS,
   SW_WRONG_DATA,
   SW_WRONG_P1P2,
 } from "../protocol/apdu";
 import { IO_BYTES } from "../protocol/limits";
 import { ROLE_GENERATOR, TREE_MODULES } from "../protocol/kinds";
-import {
-  APDU_ANSWERED,
-  APDU_COMPLETE,
-  apduAnswered,
-  apduInstruction,
-  apduLength,
-  apduP1,
-  apduP2,
-  apduReceive,
-  apduRespond,
-} from "../lib/apdu";
-import { commonBoot, commonCommand, NOT_COMMON } from "../lib/dispatcher";
-import { elementRole, lifeState } from "../lib/identity";
+import { apduInstruction, apduLength, apduP1, apduP2 } from "../lib/apdu";
+import { commandEnd, commandTake, commonBoot, NOT_COMMON } from "../lib/dispatcher";
+import { elementRole } from "../lib/identity";
 import { INBOUND, IO } from "../lib/io";
-import { PARAMETERS_BYTES_MAX, parametersPut, personalisationOpen, responseLength } from "../lib/personalise";
-import { storeAbort } from "../lib/store";
+import { PARAMETERS_BYTES_MAX, parametersPut } from "../lib/personalise";
 import { envelope } from "./dispatch";
 import { moduleBoot } from "./module";
 import { getData, readRecord } from "./inquiries";
@@ -66,14 +53,8 @@ export function boot(): i32 {
 
 /** The command of `length` bytes in the I/O buffer; the length of the response that is there afterwards. */
 export function command(length: i32): i32 {
-  const received = apduReceive(length);
-  if (received == APDU_ANSWERED) return apduAnswered;
-  if (received != APDU_COMPLETE) return apduRespond(0, received);
-  // What a failed command may have left open is over.
-  storeAbort();
-  let status = commonCommand(AID_MONEY_MODULE, TREE_MODULES);
-  if (status == NOT_COMMON) status = ownCommand();
-  return apduRespond(responseLength, status);
+  const done = commandTake(length, AID_MONEY_MODULE, TREE_MODULES);
+  return done == NOT_COMMON ? commandEnd(ownCommand()) : done;
 }
 
 function ownCommand(): i32 {
@@ -93,8 +74,7 @@ function ownCommand(): i32 {
 
 /** STORE DATA, parameters: a generator's issuer and validities, nothing for the others. */
 function storeParameters(): i32 {
-  if (!personalisationOpen()) return SW_SECURITY_STATUS;
-  if (lifeState() != LIFE_INITIALISED || elementRole() == 0) return SW_CONDITIONS;
+  if (elementRole() == 0) return SW_CONDITIONS;
   if (apduLength > PARAMETERS_BYTES_MAX) return SW_WRONG_DATA;
   if (elementRole() == ROLE_GENERATOR) {
     if (parametersRead(INBOUND, apduLength) < 0) return SW_WRONG_DATA;

@@ -4,28 +4,16 @@
  * figure 7, then payment.ts beside figure 12.
  */
 
-import {
-  APDU_ANSWERED,
-  APDU_COMPLETE,
-  apduAnswered,
-  apduInstruction,
-  apduLength,
-  apduP1,
-  apduP2,
-  apduReceive,
-  apduRespond,
-} from "../lib/apdu";
-import { commonBoot, commonCommand, NOT_COMMON } from "../lib/dispatcher";
-import { IO } from "../lib/io";
-import { parametersPut, personalisationOpen, responseLength } from "../lib/personalise";
-import { INBOUND } from "../lib/io";
+import { apduInstruction, apduLength, apduP1, apduP2 } from "../lib/apdu";
+import { commandEnd, commandTake, commonBoot, NOT_COMMON } from "../lib/dispatcher";
+import { parametersPut } from "../lib/personalise";
+import { INBOUND, IO } from "../lib/io";
 import {
   AID_TRUSTED_AGENT,
   INS_ENVELOPE,
   INS_READ_RECORD,
   INS_STORE_DATA,
   SW_REFERENCED_DATA_NOT_FOUND,
-  SW_SECURITY_STATUS,
   SW_WRONG_DATA,
   SW_WRONG_P1P2,
 } from "../protocol/apdu";
@@ -60,12 +48,8 @@ export function boot(): i32 {
 
 /** One command APDU of `length` bytes in the buffer; the length of the response that replaces it. */
 export function command(length: i32): i32 {
-  const received = apduReceive(length);
-  if (received == APDU_ANSWERED) return apduAnswered;
-  if (received != APDU_COMPLETE) return apduRespond(0, received);
-  let status = commonCommand(AID_TRUSTED_AGENT, TREE_AGENTS);
-  if (status == NOT_COMMON) status = ownCommand();
-  return apduRespond(responseLength, status);
+  const done = commandTake(length, AID_TRUSTED_AGENT, TREE_AGENTS);
+  return done == NOT_COMMON ? commandEnd(ownCommand()) : done;
 }
 
 function ownCommand(): i32 {
@@ -82,7 +66,6 @@ function ownCommand(): i32 {
 }
 
 function noParameters(): i32 {
-  if (!personalisationOpen()) return SW_SECURITY_STATUS;
   if (apduLength != 1 || load<u8>(INBOUND) != NO_PARAMETERS) return SW_WRONG_DATA;
   return parametersPut(INBOUND, apduLength);
 }
