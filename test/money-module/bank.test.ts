@@ -188,6 +188,9 @@ describe("redemption", () => {
         // A crash here changes nothing.
         await crash(teller);
         expect(await worth(teller)).toBe(before);
+        // What the books have is paid out no more, whatever happens before it is destroyed.
+        const set = (await teller.element.notes()).find(({ place }) => place === note.place);
+        expect([set?.spendable, set?.redeeming]).toEqual([false, true]);
         await conversation.command(command.redeemed(note.place, noteId));
       });
     };
