@@ -63,4 +63,6 @@ export { type DemoResult, type DemoStep, runDemo } from "./world/demo.js";
 export { defaultHomePath, FolderHome, type Home, HomeLockedError, MemoryHome } from "./world/home.js";
 export { createWorld } from "./world/init.js";
 export { STANDARD_PLAN, type WorldPlan } from "./world/plan.js";
-export { type Customer, type Trader, World, type WorldParts } from "./world/world.js";
+export type { WorldParts } from "./world/site.js";
+export type { Trader } from "./world/trader.js";
+export { type Customer, World } from "./world/world.js";

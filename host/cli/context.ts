@@ -7,7 +7,8 @@ import { systemRandom } from "../randomness.js";
 import { systemClock, systemTimers } from "../services/clock.js";
 import { defaultHomePath, FolderHome } from "../world/home.js";
 import { STANDARD_PLAN } from "../world/plan.js";
-import { NoWorldError, World, type WorldParts } from "../world/world.js";
+import { NoWorldError, type WorldParts } from "../world/site.js";
+import { World } from "../world/world.js";
 import { type Output, outputOf } from "./output.js";
 
 export interface GlobalOptions {

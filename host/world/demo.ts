@@ -19,8 +19,9 @@ import { RESPONSE } from "../services/iso8583/messages.js";
 import { formatDecimal, formatMoney, type Money, parseMoney, sameUnit, unitOf } from "../units.js";
 import type { AuditLine } from "./audit.js";
 import { createWorld } from "./init.js";
-import { merchantAccount, tillName } from "./plan.js";
-import type { World, WorldParts } from "./world.js";
+import { depositAccount, tillName } from "./plan.js";
+import type { WorldParts } from "./site.js";
+import type { World } from "./world.js";
 
 export interface DemoStep {
   readonly name: string;
@@ -245,7 +246,7 @@ class Demo {
   async #deposited(): Promise<string> {
     const { bank, books } = this.world;
     const money = parseMoney("USD 25.00");
-    const account = merchantAccount("birch", money.unit);
+    const account = depositAccount("birch", money.unit);
     const before = await books.depositBalance(account);
     await deposit(this.world.device(tillName("birch", 0)), bank, account, money);
     await bank.idle();
@@ -271,7 +272,7 @@ class Demo {
   }
 
   async #resume(): Promise<string> {
-    for (const name of ["alice", "bob"]) await this.#customer(name).restart(this.world.pin(name));
+    for (const name of ["alice", "bob"]) await this.#customer(name).restart(this.world.site.record(name).pin);
     const before = await this.#spendable("bob", { amount: 0n, unit: usd });
     const settled = await this.world.settle(this.#customer("alice"), this.#customer("bob"));
     check(settled.open === 0, "nothing is open between them");

@@ -1,7 +1,7 @@
 /**
  * Where a world keeps what it is made of: chips, books, keys, settings. In a folder, from command to command, or in memory.
  *
- *   home/lock                   the process that has it open
+ *   home/parts/                 which process works with which part of it (claims.ts)
  *   home/world.json             names, PINs of the sandbox, settings; 0600
  *   home/agencies.json          the agencies' keys; 0600
  *   home/chips/NAME/            flash and keys of a chip
@@ -14,6 +14,7 @@ import { join, resolve } from "node:path";
 import type { Kysely } from "kysely";
 import { ChipFactory, type ChipParts } from "../chips.js";
 import { type DatabaseLocation, openDatabase } from "../services/database.js";
+import { type Announcement, Claims, type Part } from "./claims.js";
 
 export interface Home {
   readonly chips: ChipFactory;
@@ -27,10 +28,16 @@ export interface Home {
   holds(name: string): boolean;
   /** Replaces a file as one; only the owner reads it. */
   write(name: string, text: string): void;
+  /** Takes a part of the home for this process until the home is closed; refused while another process has it. */
+  claim(part: Part): void;
+  /** Who else works with the part, if anybody does. */
+  holder(part: Part): Announcement | undefined;
+  /** Tells other processes where this one serves the part. */
+  announce(part: Part, url: string): void;
   close(): Promise<void>;
 }
 
-/** Another command is at work in the folder. */
+/** A program of an earlier version is at work in the folder: it took the whole of it. */
 export class HomeLockedError extends Error {
   constructor(path: string, holder: number) {
     super(
@@ -96,6 +103,14 @@ export class MemoryHome extends OpenDatabases implements Home {
     this.#files.set(name, text);
   }
 
+  claim(): void {}
+
+  holder(): undefined {
+    return undefined;
+  }
+
+  announce(): void {}
+
   async close(): Promise<void> {
     this.chips.close();
     await this.closeDatabases();
@@ -106,12 +121,15 @@ export class FolderHome extends OpenDatabases implements Home {
   readonly chips: ChipFactory;
   readonly place: string;
 
-  /** Opens the folder, and makes it if it is not there. One process at a time. */
+  readonly #claims: Claims;
+
+  /** Opens the folder, and makes it if it is not there. Of its parts, one process at a time works with each. */
   constructor(path: string, chips: Omit<ChipParts, "folder"> = {}) {
     super();
     this.place = resolve(path);
     mkdirSync(join(this.place, "books"), { recursive: true, mode: 0o700 });
-    takeLock(this.place);
+    refuseOldLock(this.place);
+    this.#claims = new Claims(this.place);
     this.chips = new ChipFactory({ ...chips, folder: join(this.place, "chips") });
   }
 
@@ -137,10 +155,22 @@ export class FolderHome extends OpenDatabases implements Home {
     renameSync(`${path}.new`, path);
   }
 
+  claim(part: Part): void {
+    this.#claims.take(part);
+  }
+
+  holder(part: Part): Announcement | undefined {
+    return this.#claims.holder(part);
+  }
+
+  announce(part: Part, url: string): void {
+    this.#claims.announce(part, url);
+  }
+
   async close(): Promise<void> {
     this.chips.close();
     await this.closeDatabases();
-    rmSync(join(this.place, "lock"), { force: true });
+    this.#claims.release();
   }
 }
 
@@ -153,21 +183,13 @@ function readIfThere(path: string): string | undefined {
   }
 }
 
-function takeLock(folder: string): void {
+/** Version 0.1 locked the whole folder. A lock whose process is gone was left by one that was killed. */
+function refuseOldLock(folder: string): void {
   const path = join(folder, "lock");
-  for (let tries = 0; tries < 2; tries += 1) {
-    try {
-      writeFileSync(path, String(process.pid), { flag: "wx", mode: 0o600 });
-      return;
-    } catch (error) {
-      if (!hasCode(error, "EEXIST")) throw error;
-    }
-    const holder = Number(readIfThere(path) ?? "");
-    if (isAlive(holder)) throw new HomeLockedError(folder, holder);
-    // Its process is gone, killed perhaps: nothing else would ever remove it.
-    rmSync(path, { force: true });
-  }
-  throw new HomeLockedError(folder, Number(readIfThere(path) ?? "0"));
+  const holder = readIfThere(path);
+  if (holder === undefined) return;
+  if (isAlive(Number(holder))) throw new HomeLockedError(folder, Number(holder));
+  rmSync(path, { force: true });
 }
 
 function isAlive(processId: number): boolean {

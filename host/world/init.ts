@@ -23,9 +23,10 @@ import { Device } from "../device.js";
 import { finishPersonalisation, pair, personalise } from "../provision.js";
 import { randomBytes } from "../randomness.js";
 import { parseMoney } from "../units.js";
-import { type CardPlan, merchantAccount, tillName, type WorldPlan } from "./plan.js";
-import { type DeviceRecord, readState, writeState } from "./state.js";
-import { UnfinishedWorldError, World, type WorldParts } from "./world.js";
+import { type CardPlan, depositAccount, tillName, type WorldPlan } from "./plan.js";
+import { Site, UnfinishedWorldError, type WorldParts } from "./site.js";
+import { type DeviceRecord, newState, readState, writeState } from "./state.js";
+import { World } from "./world.js";
 
 const YEAR_SECONDS = 365 * 86_400;
 const NOTE_VALID_SECONDS = 2 * YEAR_SECONDS;
@@ -56,6 +57,7 @@ export async function createWorld(
   parts: WorldParts,
   progress: (what: string) => void = () => undefined,
 ): Promise<World> {
+  parts.home.claim("settings");
   const before = readState(parts.home);
   if (before?.finished === false) throw new UnfinishedWorldError(parts.home.place);
   if (before !== undefined) throw new WorldExistsError(parts.home.place);
@@ -68,9 +70,9 @@ export async function createWorld(
     devices.push(await makeDevice(parts, agencies, order));
   }
   const network = newNetwork(parts, agencies.agents, now);
-  const state = { version: 1, agencies: secrets, network, devices } as const;
+  const state = newState({ agencies: secrets, network, devices });
   writeState(parts.home, { ...state, finished: false });
-  const world = await World.openState(parts, state);
+  const world = await World.openSite(new Site(parts, state));
   await issueCredentials(world, progress);
   await stockMerchants(world, progress);
   writeState(parts.home, state);
@@ -191,24 +193,15 @@ async function deliver(world: World, device: Device, type: number, grant: Grant)
 }
 
 async function stockMerchants(world: World, progress: (what: string) => void): Promise<void> {
-  for (const { plan, devices } of world.traders.values()) {
-    for (const text of world.parts.plan.bank.deposits) await openDeposit(world, plan.name, devices, text);
+  for (const { plan } of world.traders.values()) {
     for (const [index, stock] of plan.stock.entries()) {
       for (const text of stock) {
         const device = world.device(tillName(plan.name, index));
         progress(`${device.name} withdraws ${text}`);
         const money = parseMoney(text);
-        await withdraw(device, world.bank, merchantAccount(plan.name, money.unit), money);
+        await withdraw(device, world.bank, depositAccount(plan.name, money.unit), money);
         await world.bank.idle();
       }
     }
   }
-}
-
-async function openDeposit(world: World, merchant: string, devices: readonly Device[], text: string): Promise<void> {
-  const { unit, amount } = parseMoney(text);
-  const account = merchantAccount(merchant, unit);
-  await world.books.openDeposit(account, unit);
-  for (const device of devices) await world.books.link(account, device.module.idHex);
-  await world.books.fund({ id: `opening/${account}`, account, amount, unit });
 }

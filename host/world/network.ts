@@ -15,8 +15,8 @@ import {
 import { type NetworkConfig, networkConfigText } from "../services/network-config.js";
 import type { NetworkSetup, NetworkTables } from "../services/network-tables.js";
 import { currencyCodes, unitOf } from "../units.js";
-import { tillName, type WorldPlan } from "./plan.js";
-import type { World } from "./world.js";
+import type { WorldPlan } from "./plan.js";
+import type { Site } from "./site.js";
 
 export type NetworkMode = "in-process" | "process";
 
@@ -49,26 +49,32 @@ export function acquirerOf(plan: WorldPlan, merchant: string): string {
   return String(ACQUIRER_FIRST + plan.merchants.findIndex(({ name }) => name === merchant));
 }
 
-export function openNetwork(world: World): Promise<OpenNetwork> {
-  return world.parts.network === "process" ? openProcess(world) : openInProcess(world);
+/** The card network for this process: one that serves already, else this process works with its books. */
+export async function openNetwork(site: Site): Promise<OpenNetwork> {
+  const { home, network } = site.parts;
+  const url = home.holder("network")?.url;
+  if (url !== undefined) return connected(site, Number(new URL(url).port), async () => undefined);
+  home.claim("network");
+  return network === "process" ? openProcess(site) : openInProcess(site);
 }
 
-function configOf(world: World): NetworkConfig {
-  const { keySeed, chain } = world.state.network;
+/** What a process of its own is told. */
+export function networkConfigOf(site: Site): NetworkConfig {
+  const { keySeed, chain } = site.state.network;
   return {
-    root: world.agencies.agents.root,
+    root: site.agencies.agents.root,
     keySeed: fromHex(keySeed),
     chain: fromHex(chain),
     exponents: new Map(currencyCodes().map((code) => [unitOf(code).currency, unitOf(code).exponent])),
     approvalDays: APPROVAL_DAYS,
     suspenseAfter_seconds: SUSPENSE_AFTER_SECONDS,
     sweepEvery_ms: SWEEP_EVERY_MS,
-    setup: setupOf(world),
+    setup: setupOf(site),
   };
 }
 
-function setupOf(world: World): NetworkSetup {
-  const plan: WorldPlan = world.parts.plan;
+function setupOf(site: Site): NetworkSetup {
+  const plan: WorldPlan = site.plan;
   return {
     routes: plan.issuers.map(({ bin, bank }) => ({ bin, bank })),
     accounts: plan.accounts,
@@ -81,17 +87,17 @@ function setupOf(world: World): NetworkSetup {
       acquirer: acquirerOf(plan, merchant.name),
       merchant: merchant.number,
       settlement: merchant.settlement,
-      agents: merchant.stock.map((_, index) => world.device(tillName(merchant.name, index)).agent.idHex),
+      agents: site.agentsOf(merchant),
     })),
     rates: plan.rates,
   };
 }
 
-async function openInProcess(world: World): Promise<OpenNetwork> {
-  const { setup, keySeed, ...config } = configOf(world);
+async function openInProcess(site: Site): Promise<OpenNetwork> {
+  const { setup, keySeed, ...config } = networkConfigOf(site);
   const network = await AuthorizationNetwork.open({
-    database: world.parts.home.database<NetworkTables>("network"),
-    clock: world.parts.clock,
+    database: site.parts.home.database<NetworkTables>("network"),
+    clock: site.parts.clock,
     signer: ed25519Signer(keySeed),
     ...config,
   });
@@ -129,18 +135,27 @@ export class NetworkStartError extends Error {
   }
 }
 
-async function openProcess(world: World): Promise<OpenNetwork> {
-  const { home, clock, timers } = world.parts;
+async function openProcess(site: Site): Promise<OpenNetwork> {
+  const { home } = site.parts;
   const databaseFile = home.databaseFile("network");
   if (databaseFile === undefined) throw new NetworkStartError("a process of its own needs a home in a folder");
-  home.write("network.json", networkConfigText(configOf(world)));
+  home.write("network.json", networkConfigText(networkConfigOf(site)));
   const main = fileURLToPath(new URL("../services/network-main.js", import.meta.url));
   const config = `${home.place}/network.json`;
   const child = spawn(process.execPath, [main, "--config", config, "--database", databaseFile, "--attached"], {
     stdio: ["pipe", "pipe", "pipe"],
   });
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  const port = await portOf(child, world);
+  const port = await portOf(child, site);
+  return connected(site, port, async () => {
+    child.kill("SIGTERM");
+    await exited;
+  });
+}
+
+/** Lines to a network that is reached over TCP. */
+function connected(site: Site, port: number, stop: () => Promise<void>): OpenNetwork {
+  const { clock, timers } = site.parts;
   const clients: NetworkClient[] = [];
   const open: OpenNetwork = {
     unplugged: false,
@@ -154,17 +169,16 @@ async function openProcess(world: World): Promise<OpenNetwork> {
     audit: async () => [],
     close: async () => {
       for (const client of clients) await client.close();
-      child.kill("SIGTERM");
-      await exited;
+      await stop();
     },
   };
   return open;
 }
 
 /** The port that the network's process announces in its first line. */
-function portOf(child: ReturnType<typeof spawn>, world: World): Promise<number> {
+function portOf(child: ReturnType<typeof spawn>, site: Site): Promise<number> {
   return new Promise((resolve, reject) => {
-    const cancel = world.parts.timers.after(START_MS_MAX, () => {
+    const cancel = site.parts.timers.after(START_MS_MAX, () => {
       child.kill("SIGKILL");
       reject(new NetworkStartError("it took too long"));
     });

@@ -18,6 +18,8 @@ export interface CustomerPlan {
   readonly name: string;
   readonly holder: string;
   readonly cards: readonly CardPlan[];
+  /** What its accounts at the bank hold at the beginning; the card's account is elsewhere. */
+  readonly deposits?: readonly string[];
 }
 
 export interface MerchantPlan {
@@ -86,6 +88,9 @@ function card(name: keyof typeof CARDS, kind: CardPlan["kind"], status: CardPlan
   return { number: CARDS[name], kind, bank: ISSUER, account: `current-${name}`, status, dailyLimit: 100_000n };
 }
 
+/** A customer's accounts at the bank. */
+const DEPOSITS = ["USD 200.00", "EUR 100.00"];
+
 export const STANDARD_PLAN: WorldPlan = {
   bank: { id: "harbour-bank", deposits: ["USD 5000.00", "EUR 5000.00"] },
   issuers: [{ bank: ISSUER, bin: "400000", currency: "USD" }],
@@ -120,9 +125,9 @@ export const STANDARD_PLAN: WorldPlan = {
     },
   ],
   customers: [
-    { name: "alice", holder: "Alice Archer", cards: [card("alice", "debit", "active")] },
-    { name: "bob", holder: "Bob Baker", cards: [card("bob", "credit", "active")] },
-    { name: "carol", holder: "Carol Cooper", cards: [card("carol", "debit", "active")] },
+    { name: "alice", holder: "Alice Archer", cards: [card("alice", "debit", "active")], deposits: DEPOSITS },
+    { name: "bob", holder: "Bob Baker", cards: [card("bob", "credit", "active")], deposits: DEPOSITS },
+    { name: "carol", holder: "Carol Cooper", cards: [card("carol", "debit", "active")], deposits: DEPOSITS },
   ],
   rates: [{ accountCurrency: usd.currency, currency: eur.currency, numerator: 108n, decimals: 2 }],
   cardExpiry: "3112",
@@ -133,7 +138,46 @@ export function tillName(merchant: string, index: number): string {
   return `${merchant}-${index + 1}`;
 }
 
-/** Number of a merchant's deposit account at the bank. */
-export function merchantAccount(merchant: string, unit: Unit): string {
-  return `${merchant}-${unit.currency}`;
+export function merchantOfTill(till: string): string {
+  return till.replace(/-\d+$/, "");
 }
+
+/** Number of an account at the bank. */
+export function depositAccount(owner: string, unit: Unit): string {
+  return `${owner}-${unit.currency}`;
+}
+
+/** A customer who joined after the economy was made, as the home remembers it. */
+export interface JoinedCustomer {
+  readonly name: string;
+  readonly holder: string;
+  /** What is on the account of the card, for example "USD 300.00"; without it there is no card. */
+  readonly card?: string;
+  /** What the accounts at the bank hold. */
+  readonly deposits: readonly string[];
+}
+
+/** The plan with these customers too: their cards are of the first issuer, numbered after those that are there. */
+export function withCustomers(plan: WorldPlan, joined: readonly JoinedCustomer[]): WorldPlan {
+  const [issuer] = plan.issuers;
+  if (joined.length === 0 || issuer === undefined) return plan;
+  const accounts = [...plan.accounts];
+  const customers = [...plan.customers];
+  for (const [index, { name, holder, card: opening, deposits }] of joined.entries()) {
+    const { bank, bin } = issuer;
+    const number = cardNumber(bin, JOINED_CARD_FIRST + index);
+    const account = `current-${name}`;
+    const cards: CardPlan[] = [];
+    if (opening !== undefined) {
+      const money = parseMoney(opening);
+      accounts.push({ bank, number: account, unit: money.unit, opening: money.amount });
+      cards.push({ number, kind: "debit", bank, account, status: "active", dailyLimit: JOINED_DAILY_LIMIT });
+    }
+    customers.push({ name, holder, cards, deposits });
+  }
+  return { ...plan, accounts, customers };
+}
+
+/** Serial number of the first card that is given later. */
+const JOINED_CARD_FIRST = 1_000;
+const JOINED_DAILY_LIMIT = 100_000n;

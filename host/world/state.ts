@@ -3,6 +3,7 @@
 import type { AgencySecrets } from "../agencies.js";
 import type { PersonalisationRecord } from "../provision.js";
 import type { Home } from "./home.js";
+import type { JoinedCustomer } from "./plan.js";
 
 export interface DeviceRecord {
   readonly name: string;
@@ -14,14 +15,23 @@ export interface DeviceRecord {
   readonly module?: PersonalisationRecord;
 }
 
+/** Version 1 had no customers that joined later, and its bank no accounts for customers. */
+const VERSION = 2;
+
 export interface WorldState {
-  readonly version: 1;
+  readonly version: typeof VERSION;
   /** False while it is being made: credentials and stock are not complete. */
   readonly finished?: boolean;
   readonly agencies: { readonly agents: AgencySecrets; readonly modules: AgencySecrets };
   /** Seed of the card network's key, and its chain, in hexadecimal. */
   readonly network: { readonly keySeed: string; readonly chain: string };
   readonly devices: readonly DeviceRecord[];
+  /** Who joined after the economy was made. */
+  readonly customers: readonly JoinedCustomer[];
+}
+
+export function newState(made: Omit<WorldState, "version" | "customers">): WorldState {
+  return { version: VERSION, ...made, customers: [] };
 }
 
 const AGENCIES_FILE = "agencies.json";
@@ -65,19 +75,28 @@ export function readState(home: Pick<Home, "place" | "read" | "holds">): WorldSt
   if (agencies === undefined) throw new IncompleteHomeError(home.place, AGENCIES_FILE);
   let state: WorldState;
   try {
-    state = { ...JSON.parse(world), agencies: JSON.parse(agencies) };
+    state = upgraded({ ...JSON.parse(world), agencies: JSON.parse(agencies) });
   } catch {
     throw new WorldStateError(home.place, "they are not JSON"); // The parser's own words would quote a key.
   }
-  if (state.version !== 1) throw new WorldStateError(home.place, `their version is ${String(state.version)}`);
+  if (state.version !== VERSION) throw new WorldStateError(home.place, `their version is ${String(state.version)}`);
   const lacking = lackingIn(state);
   if (lacking !== undefined) throw new WorldStateError(home.place, `${lacking} is not as this program writes it`);
   return state;
 }
 
+/**
+ * A state of version 1 as one of version 2: nothing in it has to change, and whoever writes the file next writes version 2.
+ * A program of version 1 then refuses the home, as it must, for it would not find the customers that joined.
+ */
+function upgraded(state: Omit<WorldState, "version"> & { readonly version: number }): WorldState {
+  // Of any other version it is refused by whoever reads it.
+  return state.version === 1 ? { ...state, version: VERSION, customers: [] } : (state as WorldState);
+}
+
 /** What is not there, or of another shape. The text comes from a file, whatever its type says. */
 function lackingIn(state: WorldState): string | undefined {
-  const { agencies, network, devices } = state;
+  const { agencies, network, devices, customers } = state;
   for (const tree of ["agents", "modules"] as const) {
     const secrets: Partial<AgencySecrets> | undefined = agencies?.[tree];
     const words = [
@@ -94,7 +113,10 @@ function lackingIn(state: WorldState): string | undefined {
   const good = devices.every((device: Partial<DeviceRecord> | null) =>
     [device?.name, device?.kind, device?.pin, device?.puk].every((word) => typeof word === "string"),
   );
-  return good ? undefined : "the list of devices";
+  if (!good) return "the list of devices";
+  const joined = (each: Partial<JoinedCustomer> | null) =>
+    typeof each?.name === "string" && typeof each.holder === "string" && Array.isArray(each.deposits);
+  return Array.isArray(customers) && customers.every(joined) ? undefined : "the list of customers";
 }
 
 function isHex(word: unknown): boolean {

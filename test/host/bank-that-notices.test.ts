@@ -83,11 +83,11 @@ async function newWorld(): Promise<World> {
 async function spendTwice(world: World): Promise<void> {
   const alice = world.device("alice");
   const { simulated } = await world.parts.home.chips.chip("alice.module", "module");
-  await alice.restart(world.pin("alice"));
+  await alice.restart(world.site.record("alice").pin);
   const copy = simulated.snapshot();
   await hand(world, "alice", "bob");
   simulated.restore(copy);
-  await alice.restart(world.pin("alice"));
+  await alice.restart(world.site.record("alice").pin);
   await hand(world, "alice", "carol");
 }
 

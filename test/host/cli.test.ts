@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { run } from "../../host/cli/program.js";
+import { PartInUseError } from "../../host/world/claims.js";
 import { FolderHome, HomeLockedError } from "../../host/world/home.js";
 
 let folder: string;
@@ -127,11 +128,16 @@ describe("tally", () => {
 
   test("two commands at once: the second is told, and a lock left by a killed process does not count", async () => {
     const first = new FolderHome(home());
-    expect(() => new FolderHome(home())).toThrow(HomeLockedError);
+    first.claim("wallet-alice");
+    const second = new FolderHome(home());
+    expect(() => second.claim("wallet-alice")).toThrow(PartInUseError);
+    await second.close();
     const { code, err } = await tally("wallet", "balance", "alice");
     expect(code).toBe(1);
     expect(err).toMatch(/is working in .*No(thing was done|.*money)/);
     await first.close();
+    writeFileSync(join(home(), "lock"), String(process.pid));
+    expect(() => new FolderHome(home())).toThrow(HomeLockedError);
     writeFileSync(join(home(), "lock"), "999999999");
     expect((await tally("wallet", "balance", "alice")).code).toBe(0);
   });

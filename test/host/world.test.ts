@@ -11,7 +11,8 @@ import { parseMoney, unitOf } from "../../host/units.js";
 import { MemoryHome } from "../../host/world/home.js";
 import { createWorld } from "../../host/world/init.js";
 import { STANDARD_PLAN } from "../../host/world/plan.js";
-import type { World, WorldParts } from "../../host/world/world.js";
+import type { WorldParts } from "../../host/world/site.js";
+import type { World } from "../../host/world/world.js";
 import { SeededRandomness } from "../../simulator/randomness.js";
 import { sodiumCryptography } from "../../simulator/sodium.js";
 import { START_SECONDS, VirtualTime } from "../support/virtual-time.js";
@@ -332,7 +333,7 @@ describe("a merchant's host that crashes", () => {
     expect((await outbox.unfinished())[0]?.state).toBe("requested");
 
     // Power goes on both sides. What the hosts were waiting for is forgotten; the outbox is not.
-    for (const device of [bob, ...devices]) await device.restart(world.pin(device.name));
+    for (const device of [bob, ...devices]) await device.restart(world.site.record(device.name).pin);
     world.network.unplugged = false;
     await time.run(Promise.allSettled([buying, serving]));
     await time.run(world.recover());

@@ -1,0 +1,133 @@
+/**
+ * Who works with which part of a home: the bank, the card network, a merchant, a wallet. A part belongs to one process at a
+ * time, and other parts of the same home to others meanwhile.
+ *
+ *   home/parts/PART.lock    held by whoever has claimed the part
+ *   home/parts/PART.json    the process that did, and where it is served
+ *
+ * The lock is an exclusive lock of SQLite's: the operating system takes it back from a process that was killed, and no
+ * number of a process that is gone can be mistaken for one that lives.
+ */
+
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import Libsql from "libsql";
+
+export type Part = "settings" | "bank" | "network" | `merchant-${string}` | `wallet-${string}`;
+
+/** Where a part of the home is served by another process. */
+export interface Announcement {
+  readonly process: number;
+  /** URL of its lines, or of the card network's port; absent while it serves nobody. */
+  readonly url?: string;
+}
+
+/** Another process works with this part of the home. */
+export class PartInUseError extends Error {
+  readonly holder: Announcement | undefined;
+
+  constructor(folder: string, part: Part, holder: Announcement | undefined) {
+    const who = holder === undefined ? "Another process" : `Process ${holder.process}`;
+    super(
+      `${who} is working in ${folder} with ${nameOf(part)}. Nothing was done and no money moved. ` +
+        "Wait until it has ended, or stop it, and run the command again.",
+    );
+    this.name = "PartInUseError";
+    this.holder = holder;
+  }
+}
+
+function nameOf(part: Part): string {
+  const [kind = "", ...name] = part.split("-");
+  if (kind === "merchant") return `the merchant ${name.join("-")}`;
+  if (kind === "wallet") return `the device ${name.join("-")}`;
+  return kind === "network" ? "the card network" : `the ${kind}`;
+}
+
+export class Claims {
+  readonly #folder: string;
+  readonly #held = new Map<Part, Libsql.Database>();
+
+  /** `folder` is the home. */
+  constructor(folder: string) {
+    this.#folder = folder;
+    mkdirSync(this.#path(""), { recursive: true, mode: 0o700 });
+  }
+
+  #path(file: string): string {
+    return join(this.#folder, "parts", file);
+  }
+
+  /** Takes the part for this process, until `release`. What this process has already stays its own. */
+  take(part: Part): void {
+    if (!this.tryTake(part)) throw new PartInUseError(this.#folder, part, this.#read(part));
+  }
+
+  /** As `take`; false when another process has it. */
+  tryTake(part: Part): boolean {
+    if (this.#held.has(part)) return true;
+    const lock = exclusiveLock(this.#path(`${part}.lock`));
+    if (lock === undefined) return false;
+    this.#held.set(part, lock);
+    this.#write(part, { process: process.pid });
+    return true;
+  }
+
+  /** Tells other processes where this one serves the part. */
+  announce(part: Part, url: string): void {
+    if (!this.#held.has(part)) throw new RangeError(`part: ${part} is not claimed`);
+    this.#write(part, { process: process.pid, url });
+  }
+
+  /** Who else works with the part; undefined when nobody does, or this process itself. */
+  holder(part: Part): Announcement | undefined {
+    if (this.#held.has(part)) return undefined;
+    const lock = exclusiveLock(this.#path(`${part}.lock`));
+    if (lock === undefined) return this.#read(part) ?? { process: 0 };
+    unlock(lock);
+    return undefined;
+  }
+
+  release(): void {
+    for (const [part, lock] of this.#held) {
+      rmSync(this.#path(`${part}.json`), { force: true });
+      unlock(lock);
+    }
+    this.#held.clear();
+  }
+
+  #write(part: Part, announcement: Announcement): void {
+    const path = this.#path(`${part}.json`);
+    writeFileSync(`${path}.new`, JSON.stringify(announcement), { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  }
+
+  #read(part: Part): Announcement | undefined {
+    try {
+      const read = JSON.parse(readFileSync(this.#path(`${part}.json`), "utf8")) as Partial<Announcement> | null;
+      if (typeof read?.process !== "number") return undefined;
+      return typeof read.url === "string" ? { process: read.process, url: read.url } : { process: read.process };
+    } catch {
+      return undefined; // Its holder has the lock and has not written yet, or was killed as it wrote.
+    }
+  }
+}
+
+/** Undefined when another has it. */
+function exclusiveLock(file: string): Libsql.Database | undefined {
+  const database = new Libsql(file);
+  try {
+    database.exec("PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE");
+    return database;
+  } catch (error) {
+    database.close();
+    if (error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_BUSY")) return undefined;
+    throw error;
+  }
+}
+
+/** A connection that is closed in a transaction keeps its lock until it is collected. */
+function unlock(lock: Libsql.Database): void {
+  lock.exec("ROLLBACK");
+  lock.close();
+}

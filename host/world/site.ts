@@ -1,0 +1,174 @@
+/**
+ * The site of an economy: its home, who is who in it, and what every part of it is opened with. The parts themselves, a
+ * bank, a card network, merchants, wallets, are opened one by one (bank.ts, network.ts, trader.ts), each by the process that
+ * works with it, or all together (world.ts).
+ */
+
+import { type Agencies, Agency } from "../agencies.js";
+import type { MerchantEvent } from "../applications/merchant.js";
+import { Device } from "../device.js";
+import type { Element } from "../element.js";
+import type { CarriedEnvelope, ElementSort } from "../message-manager.js";
+import type { RandomSource } from "../randomness.js";
+import type { Clock, Timers } from "../services/clock.js";
+import { type Unit, unitOf } from "../units.js";
+import type { Part } from "./claims.js";
+import type { Home } from "./home.js";
+import type { NetworkMode } from "./network.js";
+import {
+  type CustomerPlan,
+  type MerchantPlan,
+  merchantOfTill,
+  tillName,
+  type WorldPlan,
+  withCustomers,
+} from "./plan.js";
+import { type DeviceRecord, readState, requireFiles, type WorldState } from "./state.js";
+
+export interface WorldParts {
+  readonly home: Home;
+  readonly plan: WorldPlan;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: RandomSource;
+  readonly network?: NetworkMode;
+  readonly onMerchantEvent?: (merchant: string, event: MerchantEvent) => void;
+  /** Sees every envelope of every device. */
+  readonly recorder?: (device: string, envelope: CarriedEnvelope) => void;
+}
+
+/** There is no economy in this home yet. */
+export class NoWorldError extends Error {
+  constructor(place: string) {
+    super(`There is nothing in ${place} yet, so no money is affected. Run "tally init" first.`);
+    this.name = "NoWorldError";
+  }
+}
+
+/** Making it was broken off. */
+export class UnfinishedWorldError extends Error {
+  constructor(place: string) {
+    super(
+      `The economy in ${place} was never finished: "tally init" was broken off. Nobody has bought any money there. ` +
+        `Remove the folder and run "tally init" again.`,
+    );
+    this.name = "UnfinishedWorldError";
+  }
+}
+
+/** A chip's files are not what the chip wrote. */
+export class DamagedChipError extends Error {
+  constructor(chip: string, cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    super(
+      `The chip ${chip} cannot be used: ${why}. No money moved; nothing else was touched. Put its folder back as it was after ` +
+        `its last command: an older copy would spend notes again, and be found out.`,
+      { cause },
+    );
+    this.name = "DamagedChipError";
+  }
+}
+
+export class UnknownNameError extends Error {
+  constructor(what: string, name: string, known: readonly string[]) {
+    super(`There is no ${what} "${name}". No money moved. There are: ${known.join(", ")}.`);
+    this.name = "UnknownNameError";
+  }
+}
+
+export class Site {
+  readonly parts: WorldParts;
+  readonly state: WorldState;
+  readonly agencies: Agencies;
+  /** The plan that the home was made from, with who has joined since. */
+  readonly plan: WorldPlan;
+
+  constructor(parts: WorldParts, state: WorldState) {
+    this.parts = parts;
+    this.state = state;
+    this.agencies = { agents: new Agency(state.agencies.agents), modules: new Agency(state.agencies.modules) };
+    this.plan = withCustomers(parts.plan, state.customers);
+  }
+
+  /** The finished economy of a home. */
+  static read(parts: WorldParts): Site {
+    const state = readState(parts.home);
+    if (state === undefined) throw new NoWorldError(parts.home.place);
+    if (state.finished === false) throw new UnfinishedWorldError(parts.home.place);
+    const merchants = parts.plan.merchants.map(({ name }) => `merchant-${name}`);
+    requireFiles(parts.home, state, ["bank", "network", ...merchants]);
+    return new Site(parts, state);
+  }
+
+  get names(): string[] {
+    return this.state.devices.map(({ name }) => name);
+  }
+
+  record(name: string): DeviceRecord {
+    const record = this.state.devices.find((device) => device.name === name);
+    if (record === undefined) throw new UnknownNameError("device", name, this.names);
+    return record;
+  }
+
+  customerPlan(name: string): CustomerPlan {
+    const { customers } = this.plan;
+    const found = customers.find((customer) => customer.name === name);
+    if (found === undefined) throw new UnknownNameError("customer", name, customers.map(nameOf));
+    return found;
+  }
+
+  merchantPlan(name: string): MerchantPlan {
+    const { merchants } = this.plan;
+    const found = merchants.find((merchant) => merchant.name === name || merchant.title === name);
+    if (found === undefined) throw new UnknownNameError("merchant", name, merchants.map(nameOf));
+    return found;
+  }
+
+  /** The currency in which an issuer keeps its accounts. */
+  accountUnit(bank: string): Unit | undefined {
+    const issuer = this.plan.issuers.find((each) => each.bank === bank);
+    return issuer === undefined ? undefined : unitOf(issuer.currency);
+  }
+
+  /** The part of the home that a device belongs to. */
+  partOf(name: string): Part {
+    const { kind } = this.record(name);
+    if (kind === "bank") return "bank";
+    return kind === "merchant" ? `merchant-${merchantOfTill(name)}` : `wallet-${name}`;
+  }
+
+  /** Agents' ids of a merchant's devices. */
+  agentsOf(merchant: MerchantPlan): string[] {
+    return merchant.stock.flatMap((_, index) => this.record(tillName(merchant.name, index)).agent?.id ?? []);
+  }
+
+  /** A device that this process works with, powered on and unlocked; by default with the PIN that the home keeps. */
+  async openDevice(name: string, pin?: string): Promise<Device> {
+    const record = this.record(name);
+    const { home, clock, timers, recorder } = this.parts;
+    home.claim(this.partOf(name));
+    const device = new Device({
+      name,
+      ...(record.agent === undefined ? {} : { agent: await chipOf(home, `${name}.agent`, "agent") }),
+      ...(record.module === undefined ? {} : { module: await chipOf(home, `${name}.module`, "module") }),
+      clock,
+      timers,
+      ...(recorder === undefined ? {} : { recorder: (envelope: CarriedEnvelope) => recorder(name, envelope) }),
+    });
+    await device.unlock(pin ?? record.pin);
+    return device;
+  }
+}
+
+function nameOf({ name }: { readonly name: string }): string {
+  return name;
+}
+
+async function chipOf(home: Home, name: string, sort: ElementSort): Promise<Element> {
+  try {
+    return (await home.chips.chip(name, sort)).element;
+  } catch (error) {
+    // The system's own refusals (permissions, space) are not the chip's.
+    throw error instanceof Error && "syscall" in error ? error : new DamagedChipError(name, error);
+  }
+}
