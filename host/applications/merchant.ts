@@ -21,6 +21,8 @@ import { StatusWordError } from "../status-words.js";
 import { type Money, sameUnit, type Unit } from "../units.js";
 import { pay } from "./pay.js";
 import { receive } from "./receive.js";
+import { answerResume, type Settlement } from "./resume.js";
+import { Tills } from "./tills.js";
 import { type BankConnection, withdraw } from "./withdraw.js";
 
 /** What the receipt will say: the fee in the account's unit, the rate as account units for one of electronic money. */
@@ -59,23 +61,49 @@ export interface ServeResult {
   readonly payId: Uint8Array | undefined;
 }
 
+/** Somebody wants to settle something with a device that the merchant does not have. */
+export class NoSuchTillError extends Error {
+  constructor(moduleId: string) {
+    super(`The merchant has no device whose module is ${moduleId}. No money moved. Resume with whoever has it.`);
+    this.name = "NoSuchTillError";
+  }
+}
+
 export class Merchant {
   readonly #parts: MerchantParts;
   /** Outbox entries by approval hash, of the purchases that are under way. */
   readonly #entries = new Map<string, string>();
   readonly #settling = new Set<Promise<unknown>>();
+  readonly #tills: Tills;
 
   constructor(parts: MerchantParts) {
     if (parts.devices.length === 0) throw new RangeError("devices: a merchant has at least one");
     this.#parts = parts;
+    this.#tills = new Tills(parts.devices);
   }
 
   get name(): string {
     return this.#parts.name;
   }
 
-  /** Serves the customer at the other end of the link with one of the merchant's devices. */
-  serve(link: PeerLink, device: Device = this.#parts.devices[0] as Device): Promise<ServeResult> {
+  /** Serves the customer at the other end of the link with a device that is free, or with this one, when it is. */
+  serve(link: PeerLink, device?: Device): Promise<ServeResult> {
+    return this.#tills.use(device, (till) => this.#serve(link, till));
+  }
+
+  /** Settles what a customer's module, or another payer's, has open with the device whose module has this id. */
+  async answerResume(link: PeerLink, moduleId: string): Promise<Settlement> {
+    const device = this.#parts.devices.find(({ module }) => module.idHex === moduleId);
+    if (device === undefined) {
+      link.close();
+      throw new NoSuchTillError(moduleId);
+    }
+    const settlement = await this.#tills.use(device, (till) => answerResume(till, link));
+    for (const outcome of settlement.outcomes) await this.settle(outcome);
+    return settlement;
+  }
+
+  #serve(link: PeerLink, device: Device): Promise<ServeResult> {
     return device.converse(link, "agent", async (conversation) => {
       await conversation.prepare(command.serve());
       let type: number | undefined;
@@ -141,11 +169,11 @@ export class Merchant {
     const short = { ...money, amount: money.amount - (await spendable(device, money.unit)) };
     if (short.amount <= 0n) return true;
     for (const other of this.#parts.devices) {
-      if (other === device || (await spendable(other, money.unit)) < short.amount) continue;
-      if (await refillFrom(other, device, short)) {
-        this.#parts.onEvent?.({ kind: "refilled", from: "device", money: short });
-        return true;
-      }
+      // One that serves a customer itself has its module in that purchase.
+      const paid = other !== device && (await this.#tills.useIfFree(other, (till) => payTo(device, till, short)));
+      if (paid !== true) continue;
+      this.#parts.onEvent?.({ kind: "refilled", from: "device", money: short });
+      return true;
     }
     return this.#refillFromBank(device, short);
   }
@@ -280,8 +308,9 @@ function ignoreRefusal(error: unknown): void {
   if (!(error instanceof StatusWordError)) throw error;
 }
 
-/** One device of the merchant pays another; their modules are free while the agent waits. */
-async function refillFrom(from: Device, to: Device, money: Money): Promise<boolean> {
+/** One device of the merchant pays another, if it has so much; their modules are free while the agent waits. */
+async function payTo(to: Device, from: Device, money: Money): Promise<boolean> {
+  if ((await spendable(from, money.unit)) < money.amount) return false;
   const [near, far] = inProcessLink();
   const [paid, received] = await Promise.allSettled([pay(from, near, money), receive(to, far)]);
   return paid.status === "fulfilled" && received.status === "fulfilled";

@@ -14,7 +14,7 @@ export interface BankConnection {
   /** `expected` lets the bank have the notes ready; it promises nothing. */
   connect(expected?: Money): Promise<PeerLink>;
   /** To settle what an earlier connection left open; a bank without it leaves that to the caller. */
-  connectForResume?(): PeerLink;
+  connectForResume?(): PeerLink | Promise<PeerLink>;
 }
 
 /** A teller that is short has notes made, and one with something open settles it: then it is asked once more. */
@@ -43,7 +43,7 @@ export async function atCounter(
       return await business();
     } catch (error) {
       if (!(error instanceof ReasonError) || tries === TRIES_MAX) throw error;
-      const reconnected = error.reason === REASON_PENDING ? bank.connectForResume?.() : undefined;
+      const reconnected = error.reason === REASON_PENDING ? await bank.connectForResume?.() : undefined;
       if (reconnected !== undefined) await resume(device, reconnected);
       else if (!(error.reason === REASON_INSUFFICIENT_FUNDS && error.byPeer)) throw error;
     }

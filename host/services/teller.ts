@@ -97,16 +97,33 @@ export class TellerService implements BankConnection {
   async connect(expected?: Money): Promise<PeerLink> {
     const [theirs, ours] = this.#link();
     await this.#inTurn(() => this.#prepare(expected));
-    // A customer that goes away or is refused is told so by its own module; the counter serves the next.
-    void this.#inTurn(() => this.serve(ours)).catch((error) => this.#parts.onFault?.(error));
+    void this.#counter(() => this.serve(ours));
     return theirs;
   }
 
   /** A connection for settling what an earlier one left open. */
   connectForResume(): PeerLink {
     const [theirs, ours] = this.#link();
-    void this.#inTurn(() => this.answerResume(ours)).catch((error) => this.#parts.onFault?.(error));
+    void this.#counter(() => this.answerResume(ours));
     return theirs;
+  }
+
+  /** Serves a customer who came over a link of its own, as soon as the ones before are done. */
+  accept(link: PeerLink, expected?: Money): Promise<void> {
+    return this.#counter(async () => {
+      await this.#prepare(expected);
+      await this.serve(link);
+    });
+  }
+
+  /** As `accept`, to settle what is open. */
+  acceptResume(link: PeerLink): Promise<void> {
+    return this.#counter(() => this.answerResume(link));
+  }
+
+  /** A customer that goes away or is refused is told so by its own module; the counter serves the next. */
+  async #counter(work: () => Promise<unknown>): Promise<void> {
+    await this.#inTurn(work).catch((error) => this.#parts.onFault?.(error));
   }
 
   #link(): [PeerLink, PeerLink] {
