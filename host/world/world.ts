@@ -5,7 +5,7 @@
 
 import type { Agencies } from "../agencies.js";
 import { answerResume, resume, type Settlement, settleAgent } from "../applications/resume.js";
-import { inProcessLink } from "../communications.js";
+import { inProcessLink } from "../communications/in-process.js";
 import type { Device } from "../device.js";
 import type { BankBooks } from "../services/bank-books.js";
 import { Directory } from "../services/directory.js";
