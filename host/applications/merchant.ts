@@ -236,11 +236,13 @@ export class Merchant {
 
   async #askAgent(device: Device, entry: OutboxEntry): Promise<void> {
     for (const question of questionsAbout(entry)) {
-      const told = await device.converse(undefined, "agent", async (conversation) => {
-        await conversation.command(question).catch(ignoreRefusal);
-        await conversation.idle();
-        return conversation.drain().map(({ notice }) => notice);
-      });
+      const told = await this.#tills.use(device, () =>
+        device.converse(undefined, "agent", async (conversation) => {
+          await conversation.command(question).catch(ignoreRefusal);
+          await conversation.idle();
+          return conversation.drain().map(({ notice }) => notice);
+        }),
+      );
       for (const notice of told) if (notice.name === "outcome") await this.settle(notice);
       if (told.some((notice) => notice.name === "outcome")) return;
     }

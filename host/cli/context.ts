@@ -1,19 +1,23 @@
-/** What commands have in common: the options before the command, and the world they work in. */
+/** What commands have in common: the options before the command, and the part of a home that they work with. */
 
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { systemRandom } from "../randomness.js";
-import { systemClock, systemTimers } from "../services/clock.js";
-import { defaultHomePath, FolderHome } from "../world/home.js";
-import { STANDARD_PLAN } from "../world/plan.js";
-import { NoWorldError, type WorldParts } from "../world/site.js";
+import { join } from "node:path";
+import type { Wallet } from "../wallet/wallet.js";
+import { defaultHomePath } from "../world/home.js";
+import { Site, type WorldParts } from "../world/site.js";
+import { homeIn, openWallet, partsIn } from "../world/wallet.js";
 import { World } from "../world/world.js";
 import { type Output, outputOf } from "./output.js";
 
 export interface GlobalOptions {
   readonly home?: string;
   readonly json?: boolean;
+}
+
+/** Options of commands that use one owner's chips. */
+export interface OwnerOptions extends GlobalOptions {
+  readonly pin?: string;
 }
 
 export function outputFor(options: GlobalOptions): Output {
@@ -24,27 +28,54 @@ export function homePath(options: GlobalOptions): string {
   return options.home ?? defaultHomePath();
 }
 
-export function partsIn(home: WorldParts["home"]): WorldParts {
-  return { home, plan: STANDARD_PLAN, clock: systemClock, timers: systemTimers, random: systemRandom };
+function partsOf(options: GlobalOptions): WorldParts {
+  return partsIn(homeIn(homePath(options)));
 }
 
-/** Opens the world in the home, lets the command work, and closes it whatever happens. */
+/** Opens the whole economy in the home, lets the command work, and closes it whatever happens. */
 export async function withWorld<Result>(
   options: GlobalOptions,
   work: (world: World) => Promise<Result>,
 ): Promise<Result> {
-  const path = resolve(homePath(options));
-  if (!existsSync(path)) throw new NoWorldError(path); // Only `tally init` makes a folder.
-  const home = new FolderHome(path);
+  const parts = partsOf(options);
   let world: World | undefined;
   try {
-    world = await World.open(partsIn(home));
+    world = await World.open(parts);
     // A command that was killed may have left something to agents and services that they can settle by themselves.
     await world.recover();
     return await work(world);
   } finally {
-    if (world === undefined) await home.close();
+    if (world === undefined) await parts.home.close();
     else await world.close();
+  }
+}
+
+/** Reads who is who in the home, and lets the command open the parts that it needs. */
+export async function withSite<Result>(
+  options: GlobalOptions,
+  work: (site: Site) => Promise<Result>,
+  watched: Partial<WorldParts> = {},
+): Promise<Result> {
+  const parts = { ...partsOf(options), ...watched };
+  try {
+    return await work(Site.read(parts));
+  } finally {
+    await parts.home.close();
+  }
+}
+
+/** Opens one owner's wallet for the command. */
+export async function withWallet<Result>(
+  options: OwnerOptions,
+  owner: string,
+  work: (wallet: Wallet) => Promise<Result>,
+): Promise<Result> {
+  const pin = options.pin ?? process.env["TALLY_PIN"];
+  const wallet = await openWallet(partsOf(options), owner, pin === undefined ? {} : { pin });
+  try {
+    return await work(wallet);
+  } finally {
+    await wallet.close();
   }
 }
 

@@ -3,7 +3,8 @@
 import type { Command } from "commander";
 import { FolderHome } from "../world/home.js";
 import { createWorld } from "../world/init.js";
-import { type GlobalOptions, homePath, outputFor, partsIn, withWorld } from "./context.js";
+import { partsIn } from "../world/wallet.js";
+import { type GlobalOptions, homePath, outputFor, withWorld } from "./context.js";
 import { auditLines, EXIT_FAILED } from "./output.js";
 
 export function addInit(program: Command): void {

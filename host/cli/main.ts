@@ -3,6 +3,7 @@
 
 import { EXIT_FAILED, EXIT_INTERRUPTED } from "./output.js";
 import { run } from "./program.js";
+import { SIGNALS, stopGently } from "./serving.js";
 
 const WHAT_NOW = 'Run "tally audit" to see where the money is, and "tally wallet resume" if a payment is open.';
 
@@ -11,8 +12,10 @@ function end(message: string, exitCode: number): never {
   process.exit(exitCode);
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => end(`Interrupted. No money is lost. ${WHAT_NOW}`, EXIT_INTERRUPTED));
+for (const signal of SIGNALS) {
+  process.on(signal, () => {
+    if (!stopGently()) end(`Interrupted. No money is lost. ${WHAT_NOW}`, EXIT_INTERRUPTED);
+  });
 }
 // Whoever read the output may be gone. The command goes on all the same: it may be in the middle of a payment.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);

@@ -1,10 +1,13 @@
 /** `tally`: the command line. Nothing here but commands; what they do is in the library. */
 
 import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { addBank } from "./bank.js";
 import { addDemo } from "./demo.js";
 import { addDevice } from "./device.js";
 import { explain } from "./failure.js";
 import { addInit } from "./init.js";
+import { addMerchant } from "./merchant.js";
+import { addNetwork } from "./network.js";
 import { EXIT_FAILED, EXIT_USAGE } from "./output.js";
 import { addProof } from "./proof.js";
 import { addWallet } from "./wallet.js";
@@ -25,6 +28,9 @@ export function programOf(): Command {
   addDemo(program);
   addDevice(program);
   addWallet(program);
+  addMerchant(program);
+  addBank(program);
+  addNetwork(program);
   addProof(program);
   return program;
 }

@@ -117,6 +117,13 @@ export interface AccountOperation extends MoneyOperation {
   readonly account: string;
 }
 
+export interface Deposit {
+  /** Number of the account. */
+  readonly account: string;
+  readonly unit: Unit;
+  readonly amount: bigint;
+}
+
 export interface WithdrawalRequest extends AccountOperation {
   /** The money module that withdraws, 32 hex digits. */
   readonly subjectId: string;
@@ -296,6 +303,13 @@ export class BankBooks {
     return this.#ledger.balance(this.#database, depositOf(number));
   }
 
+  /** What is on the deposit accounts, by number; or on this one. */
+  async deposits(number?: string): Promise<Deposit[]> {
+    if (number !== undefined) return [depositIn(await this.#ledger.account(this.#database, depositOf(number)))];
+    const accounts = await this.#ledger.accounts(this.#database);
+    return accounts.filter(({ id }) => id.startsWith(DEPOSITS)).map(depositIn);
+  }
+
   /** Balance of one of the bank's own accounts, zero if it has never been used. */
   async balance(account: BankAccount, unit: Unit): Promise<bigint> {
     const id = `${account}/${unitOf(unit)}`;
@@ -428,7 +442,7 @@ export class BankBooks {
 
   /** Deposits must exist; the bank's own accounts are opened when a unit first needs them. */
   async #accountFor(transaction: Transaction<BankTables>, name: string, unit: Unit): Promise<string> {
-    if (name.startsWith("deposits/")) return name;
+    if (name.startsWith(DEPOSITS)) return name;
     const id = `${name}/${unitOf(unit)}`;
     const kind = kindOf(name);
     await this.#ledger.openAccount(transaction, { id, kind, unit, mayGoNegative: name === "clearing" });
@@ -450,8 +464,14 @@ function kindOf(name: string): AccountKind {
   return /^(money-held|money-due|clearing)/.test(name) ? "asset" : "liability";
 }
 
+const DEPOSITS = "deposits/";
+
 function depositOf(number: string): string {
-  return `deposits/${number}`;
+  return `${DEPOSITS}${number}`;
+}
+
+function depositIn({ id, unit, balance }: { id: string; unit: Unit; balance: bigint }): Deposit {
+  return { account: id.slice(DEPOSITS.length), unit, amount: balance };
 }
 
 function unitOf(unit: Unit): string {

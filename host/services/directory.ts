@@ -10,6 +10,7 @@
  */
 
 import type { Kysely } from "kysely";
+import { sameUnit } from "../units.js";
 import { type Migration, migrate } from "./database.js";
 import { AMOUNT_MAX, checkUnit, type Unit } from "./ledger.js";
 
@@ -157,9 +158,7 @@ export class Directory {
 
   /** All merchants that do it, the cheapest first; equal ones by name. */
   async shop(wish: Wish): Promise<Quote[]> {
-    checkUnit(wish.money);
-    checkUnit(wish.account);
-    if (wish.amount <= 0n || wish.amount > AMOUNT_MAX) throw new RangeError("wish.amount must be 1 to 2^63 - 1");
+    checkWish(wish);
     const rows = await this.#database
       .selectFrom("directory_offer")
       .innerJoin("directory_merchant", "directory_merchant.id", "directory_offer.merchant")
@@ -170,15 +169,29 @@ export class Directory {
       .where("account_currency", "=", BigInt(wish.account.currency))
       .where("account_exponent", "=", BigInt(wish.account.exponent))
       .execute();
-    const quotes: Quote[] = [];
-    for (const row of rows) {
-      const price = priceOf(offerOf(row), wish.amount);
-      if (price === undefined) continue;
-      const merchant = { id: row.id, name: row.name, address: row.address };
-      quotes.push({ merchant, offer: offerOf(row), ...price });
-    }
-    return quotes.sort((left, right) => compareQuotes(wish.direction, left, right));
+    return quotesOf(
+      rows.map((row) => ({ merchant: { id: row.id, name: row.name, address: row.address }, offer: offerOf(row) })),
+      wish,
+    );
   }
+}
+
+/** The offers that fit, priced, the cheapest first; equal ones by name. */
+export function quotesOf(offers: readonly Pick<Quote, "merchant" | "offer">[], wish: Wish): Quote[] {
+  checkWish(wish);
+  const quotes: Quote[] = [];
+  for (const { merchant, offer } of offers) {
+    const fits = offer.direction === wish.direction && sameUnit(offer.money, wish.money);
+    const price = fits && sameUnit(offer.account, wish.account) ? priceOf(offer, wish.amount) : undefined;
+    if (price !== undefined) quotes.push({ merchant, offer, ...price });
+  }
+  return quotes.sort((left, right) => compareQuotes(wish.direction, left, right));
+}
+
+function checkWish(wish: Wish): void {
+  checkUnit(wish.money);
+  checkUnit(wish.account);
+  if (wish.amount <= 0n || wish.amount > AMOUNT_MAX) throw new RangeError("wish.amount must be 1 to 2^63 - 1");
 }
 
 /** What an amount costs, or brings; undefined where the offer does not stretch to it (the fee would eat it all). */

@@ -91,7 +91,8 @@ export class StanSequence {
 }
 
 export interface NetworkClientOptions {
-  readonly port: number;
+  /** Where the network listens; a function, where it may be another port after the network was started again. */
+  readonly port: number | (() => number);
   readonly acquirer: string;
   readonly stans: StanSequence;
   readonly clock: Clock;
@@ -144,7 +145,7 @@ export class NetworkClient implements CardTransport {
 
   async #signOn(): Promise<Line> {
     const { port, timers, answer_ms_max } = this.#options;
-    const line = await Line.connect(port, timers, answer_ms_max ?? ANSWER_MS_MAX);
+    const line = await Line.connect(typeof port === "number" ? port : port(), timers, answer_ms_max ?? ANSWER_MS_MAX);
     const answer = await line.ask(await this.#management(MANAGEMENT.signOn));
     if (answer.fields[39] !== RESPONSE.approved) {
       line.close("sign-on was refused");

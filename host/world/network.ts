@@ -53,7 +53,14 @@ export function acquirerOf(plan: WorldPlan, merchant: string): string {
 export async function openNetwork(site: Site): Promise<OpenNetwork> {
   const { home, network } = site.parts;
   const url = home.holder("network")?.url;
-  if (url !== undefined) return connected(site, Number(new URL(url).port), async () => undefined);
+  if (url !== undefined) {
+    let last = url;
+    const port = () => {
+      last = home.holder("network")?.url ?? last;
+      return Number(new URL(last).port);
+    };
+    return connected(site, port, async () => undefined);
+  }
   home.claim("network");
   return network === "process" ? openProcess(site) : openInProcess(site);
 }
@@ -154,7 +161,7 @@ async function openProcess(site: Site): Promise<OpenNetwork> {
 }
 
 /** Lines to a network that is reached over TCP. */
-function connected(site: Site, port: number, stop: () => Promise<void>): OpenNetwork {
+function connected(site: Site, port: number | (() => number), stop: () => Promise<void>): OpenNetwork {
   const { clock, timers } = site.parts;
   const clients: NetworkClient[] = [];
   const open: OpenNetwork = {

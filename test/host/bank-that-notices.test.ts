@@ -7,7 +7,7 @@ import { deposit } from "../../host/applications/deposit.js";
 import { pay } from "../../host/applications/pay.js";
 import { receive } from "../../host/applications/receive.js";
 import { withdraw } from "../../host/applications/withdraw.js";
-import { partsIn } from "../../host/cli/context.js";
+import { partsIn } from "../../host/world/wallet.js";
 import { run } from "../../host/cli/program.js";
 import { inProcessLink } from "../../host/communications/in-process.js";
 import { checkFraudProof } from "../../host/fraud-verifier.js";

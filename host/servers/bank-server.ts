@@ -1,0 +1,64 @@
+/** A bank's counter that other devices reach over lines: withdrawals, deposits, and settling what broke off. */
+
+import { EventEmitter } from "node:events";
+import { LineServer } from "../communications/server.js";
+import type { TellerService } from "../services/teller.js";
+import { type Money, parseMoney } from "../units.js";
+import { LINE, type LineParts } from "./purposes.js";
+
+export interface BankServerEvents {
+  /** A customer came. */
+  line: [purpose: string];
+}
+
+export interface ServerPlace {
+  /** Interface to listen at; by default loopback. */
+  readonly host?: string;
+  /** By default any that is free. */
+  readonly port?: number;
+}
+
+export class BankServer extends EventEmitter<BankServerEvents> {
+  readonly #server: LineServer;
+  readonly #teller: TellerService;
+
+  private constructor(server: LineServer, teller: TellerService) {
+    super();
+    this.#server = server;
+    this.#teller = teller;
+  }
+
+  static async open(teller: TellerService, parts: LineParts, place: ServerPlace = {}): Promise<BankServer> {
+    let bank: BankServer | undefined;
+    const server = await LineServer.open({
+      ...place,
+      ...parts,
+      purposes: [LINE.teller, LINE.resume],
+      onLine: (line, purpose, query) => {
+        bank?.emit("line", purpose);
+        return purpose === LINE.resume ? teller.acceptResume(line) : teller.accept(line, expected(query));
+      },
+    });
+    bank = new BankServer(server, teller);
+    return bank;
+  }
+
+  get url(): string {
+    return this.#server.url;
+  }
+
+  /** Takes no more customers, and is done with those that are there. */
+  async close(): Promise<void> {
+    await this.#server.close();
+    await this.#teller.idle();
+  }
+}
+
+/** How much the customer says it will ask for. It is only a hint, and one that makes no sense is none. */
+function expected(query: URLSearchParams): Money | undefined {
+  try {
+    return parseMoney(query.get("expect") ?? "");
+  } catch {
+    return undefined;
+  }
+}

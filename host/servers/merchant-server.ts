@@ -1,0 +1,68 @@
+/** A merchant whose customers reach it over lines, as many at once as it has devices; others wait their turn. */
+
+import { EventEmitter } from "node:events";
+import type { Merchant, ServeResult } from "../applications/merchant.js";
+import type { Settlement } from "../applications/resume.js";
+import type { PeerLink } from "../communications/link.js";
+import { LineServer } from "../communications/server.js";
+import type { ServerPlace } from "./bank-server.js";
+import { LINE, type LineParts } from "./purposes.js";
+
+export interface MerchantServerEvents {
+  /** A purchase or sale has ended, in whatever way. */
+  served: [ServeResult];
+  settled: [Settlement];
+  /** A customer was not served, or left. */
+  failed: [Error];
+}
+
+export class MerchantServer extends EventEmitter<MerchantServerEvents> {
+  readonly #server: LineServer;
+  readonly #merchant: Merchant;
+  readonly #under = new Set<Promise<void>>();
+
+  private constructor(server: LineServer, merchant: Merchant) {
+    super();
+    this.#server = server;
+    this.#merchant = merchant;
+  }
+
+  static async open(merchant: Merchant, parts: LineParts, place: ServerPlace = {}): Promise<MerchantServer> {
+    let open: MerchantServer | undefined;
+    const server = await LineServer.open({
+      ...place,
+      ...parts,
+      purposes: [LINE.trade, LINE.resume],
+      onLine: (line, purpose, query) => open?.take(line, purpose, query.get("module") ?? ""),
+    });
+    open = new MerchantServer(server, merchant);
+    return open;
+  }
+
+  get url(): string {
+    return this.#server.url;
+  }
+
+  /** Serves one customer to the end. */
+  take(line: PeerLink, purpose: string, module: string): void {
+    const work = (purpose === LINE.resume ? this.#resume(line, module) : this.#serve(line)).catch((error) => {
+      this.emit("failed", error instanceof Error ? error : new Error(String(error)));
+    });
+    this.#under.add(work);
+    void work.finally(() => this.#under.delete(work));
+  }
+
+  async #serve(line: PeerLink): Promise<void> {
+    this.emit("served", await this.#merchant.serve(line));
+  }
+
+  async #resume(line: PeerLink, module: string): Promise<void> {
+    this.emit("settled", await this.#merchant.answerResume(line, module));
+  }
+
+  /** Takes no more customers, and is done with those that are there. */
+  async close(): Promise<void> {
+    await this.#server.close();
+    await Promise.all(this.#under);
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Where the peers of open transactions are found again. An element knows its peer by subject id alone; the host remembers
+ * where it dealt with that id. It writes down whom it is about to deal with before it does, because it may be killed in the
+ * middle, and gives that to whatever is open afterwards with a peer that it knew nothing of.
+ *
+ * A contact that is wrong or lost costs nothing but a question to the owner: the elements believe no address.
+ */
+
+import { toHex } from "../codec/bytes.js";
+import type { Pending } from "../element-data.js";
+import type { Contact } from "./counterparties.js";
+
+/** Where the contacts are kept: text that is replaced as one. */
+export interface ContactStorage {
+  read(): string | undefined;
+  write(text: string): void;
+}
+
+interface Kept {
+  /** By subject id of the peer's module. */
+  readonly peers: Record<string, Contact>;
+  /** Whom the wallet deals with, or dealt with last. */
+  readonly last?: Contact;
+}
+
+export class Contacts {
+  readonly #storage: ContactStorage;
+  #kept: Kept;
+
+  constructor(storage: ContactStorage) {
+    this.#storage = storage;
+    this.#kept = readKept(storage.read());
+  }
+
+  /** Before business begins: `open` is what is open from before, which belongs to whoever was dealt with last. */
+  begin(contact: Contact, open: readonly Pending[]): void {
+    const { peers } = this.settle(open);
+    this.#keep({ peers, last: contact });
+  }
+
+  /** What is open now: a peer that is not known yet is whoever was dealt with last, and one that has nothing open is forgotten. */
+  settle(open: readonly Pending[]): Kept {
+    const peers: Record<string, Contact> = {};
+    for (const { peer } of open) {
+      const id = toHex(peer);
+      const contact = this.#kept.peers[id] ?? this.#kept.last;
+      if (contact !== undefined) peers[id] = contact;
+    }
+    if (JSON.stringify(peers) !== JSON.stringify(this.#kept.peers)) this.#keep({ ...this.#kept, peers });
+    return this.#kept;
+  }
+
+  of(peer: Uint8Array): Contact | undefined {
+    return this.#kept.peers[toHex(peer)];
+  }
+
+  #keep(kept: Kept): void {
+    this.#kept = kept;
+    this.#storage.write(`${JSON.stringify(kept, undefined, 2)}\n`);
+  }
+}
+
+/** Of a file that cannot be read nothing is kept: it says only where to knock. */
+function readKept(text: string | undefined): Kept {
+  try {
+    const read = JSON.parse(text ?? "{}") as { peers?: Record<string, unknown>; last?: unknown };
+    const peers = Object.entries(read.peers ?? {}).filter((entry): entry is [string, Contact] => isContact(entry[1]));
+    return { peers: Object.fromEntries(peers), ...(isContact(read.last) ? { last: read.last } : {}) };
+  } catch {
+    return { peers: {} };
+  }
+}
+
+function isContact(value: unknown): value is Contact {
+  if (typeof value !== "object" || value === null || !("kind" in value)) return false;
+  if (value.kind === "bank") return true;
+  if (value.kind === "merchant") return "id" in value && typeof value.id === "string";
+  return value.kind === "wallet" && "address" in value && typeof value.address === "string";
+}

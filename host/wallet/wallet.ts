@@ -1,0 +1,362 @@
+/**
+ * A wallet: a customer's device and what its owner does with it. The command line is written on it, and so is a till at a
+ * point of sale: `receive` and `request` are how money is taken.
+ */
+
+import { EventEmitter } from "node:events";
+import { buy, type CustomerPrompts, type CustomerResult } from "../applications/buy.js";
+import { deposit } from "../applications/deposit.js";
+import { pay, payRequested } from "../applications/pay.js";
+import { resume, type Settlement, settleAgent } from "../applications/resume.js";
+import { sell } from "../applications/sell.js";
+import { NoMerchantError } from "../applications/shop.js";
+import { memoText, type Prompt, type Transfer } from "../applications/transfer.js";
+import { withdraw } from "../applications/withdraw.js";
+import { equalBytes, toHex } from "../codec/bytes.js";
+import type { Device } from "../device.js";
+import type { Balance, LogEntry, Pending } from "../element-data.js";
+import type { CardOffer, ReceiptFields } from "../notices.js";
+import { type PaymentRequest, parsePaymentRequest } from "../payment-request.js";
+import type { RandomSource } from "../randomness.js";
+import type { Quote } from "../services/directory.js";
+import { formatMoney, type Money, sameUnit, type Unit } from "../units.js";
+import type { Contacts } from "./contacts.js";
+import { type Contact, type Counterparties, type Meeting, UnknownMerchantError } from "./counterparties.js";
+import { Reception, type ReceptionOptions } from "./reception.js";
+
+export interface WalletParts {
+  readonly device: Device;
+  readonly counterparties: Counterparties;
+  readonly contacts: Contacts;
+  readonly random: RandomSource;
+  /** Issuer of the card that the owner pays with; undefined: there is none. */
+  readonly cardIssuer?: string;
+  /** The owner's account at the bank, by its unit. */
+  readonly account: (unit: Unit) => string;
+  /** Lets go of whatever was opened for the wallet. */
+  readonly close: () => Promise<void>;
+}
+
+/** What the owner is asked in a purchase or sale. */
+export interface TradePrompts {
+  /** Is this the merchant you mean? (fig. 10, 460-462). The directory's name for it is the quote's. */
+  confirmMerchant(name: string, quote: Quote): boolean | Promise<boolean>;
+  /** Which card? By default the first. (754-756) */
+  chooseCard?(cards: readonly CardOffer[]): CardOffer | undefined | Promise<CardOffer | undefined>;
+  /** Is the receipt right? (780-784). The quote is what the directory promised; the receipt is what will be. */
+  confirmReceipt(receipt: ReceiptFields, quote: Quote): boolean | Promise<boolean>;
+}
+
+/** Agrees to whatever is not worse than the directory's word, from the merchant that it named. */
+export const agreeAsQuoted: TradePrompts = {
+  confirmMerchant: (name, quote) => name === quote.merchant.name,
+  confirmReceipt: (receipt, quote) => isAsQuoted(receipt, quote),
+};
+
+/** Whether a receipt costs no more, or brings no less, than the directory said. */
+export function isAsQuoted(receipt: ReceiptFields, quote: Quote): boolean {
+  const { amount, unit } = receipt.authorization;
+  if (!sameUnit(unit, quote.offer.account)) return false;
+  return quote.offer.direction === "buy" ? amount <= quote.authorization : amount >= quote.authorization;
+}
+
+export interface Trade extends CustomerResult {
+  readonly merchant: string;
+  readonly receipt: ReceiptFields;
+}
+
+export interface WalletEvents {
+  sent: [Transfer];
+  received: [Transfer];
+  bought: [Trade];
+  sold: [Trade];
+  /** What a broken connection left open is settled. */
+  settled: [Settlement];
+}
+
+/** Something open, and where its peer is found; undefined: only its owner knows. */
+export interface OpenTransaction extends Pending {
+  readonly contact: Contact | undefined;
+}
+
+/** What resuming came to. */
+export interface ResumeResult {
+  readonly committed: number;
+  readonly aborted: number;
+  /** Still open, with the reason of each that could not be settled now. */
+  readonly open: readonly { readonly pending: OpenTransaction; readonly why: Error | undefined }[];
+}
+
+/** The device has no bank card. */
+export class NoCardError extends Error {
+  constructor(name: string) {
+    super(`${name} has no bank card, or its issuer is not known here. No money moved. Use a device that has one.`);
+    this.name = "NoCardError";
+  }
+}
+
+/** The payee's chip asks for something else than the request said. */
+export class RequestMismatchError extends Error {
+  constructor(what: string) {
+    super(
+      `What the payee asks for is not what the request says: ${what}. It was refused and no money moved. ` +
+        "Ask the payee for a new request.",
+    );
+    this.name = "RequestMismatchError";
+  }
+}
+
+export class Wallet extends EventEmitter<WalletEvents> {
+  readonly #parts: WalletParts;
+
+  private constructor(parts: WalletParts) {
+    super();
+    this.#parts = parts;
+  }
+
+  /** Takes over a device that is unlocked; what its agent and module can settle by themselves they settle now. */
+  static async open(parts: WalletParts): Promise<Wallet> {
+    if (parts.device.parts.agent !== undefined) await settleAgent(parts.device);
+    parts.contacts.settle(await parts.device.module.pending());
+    return new Wallet(parts);
+  }
+
+  get name(): string {
+    return this.#parts.device.name;
+  }
+
+  /** Subject id of its money module, 32 hexadecimal digits. */
+  get id(): string {
+    return this.#parts.device.module.idHex;
+  }
+
+  get device(): Device {
+    return this.#parts.device;
+  }
+
+  balances(): Promise<Balance[]> {
+    return this.device.module.balances();
+  }
+
+  /** The last transactions, newest first. */
+  log(): Promise<LogEntry[]> {
+    return this.device.module.log();
+  }
+
+  // With a merchant (fig. 7).
+
+  /** Buys electronic money with the card: from the cheapest merchant, or from this one, by name. */
+  async buy(money: Money, prompts: TradePrompts = agreeAsQuoted, merchant?: string): Promise<Trade> {
+    const trade = await this.#trade("buy", money, prompts, merchant);
+    this.emit("bought", trade);
+    return trade;
+  }
+
+  /** Sells electronic money into the card's account. */
+  async sell(money: Money, prompts: TradePrompts = agreeAsQuoted, merchant?: string): Promise<Trade> {
+    const trade = await this.#trade("sell", money, prompts, merchant);
+    this.emit("sold", trade);
+    return trade;
+  }
+
+  /** What merchants ask for an amount, or give for it, by the directory's word, the cheapest first. */
+  async quotes(direction: "buy" | "sell", money: Money): Promise<readonly Quote[]> {
+    const { counterparties, cardIssuer } = this.#parts;
+    const account = cardIssuer === undefined ? undefined : await counterparties.accountUnit(cardIssuer);
+    if (account === undefined) throw new NoCardError(this.name);
+    return counterparties.quotes(direction, money, account);
+  }
+
+  async #trade(
+    direction: "buy" | "sell",
+    money: Money,
+    prompts: TradePrompts,
+    merchant: string | undefined,
+  ): Promise<Trade> {
+    const quote = chosen(await this.quotes(direction, money), merchant);
+    const asked: CustomerPrompts = {
+      confirmMerchant: (name) => prompts.confirmMerchant(name, quote),
+      chooseCard: (cards) => (prompts.chooseCard === undefined ? cards[0] : prompts.chooseCard(cards)),
+      confirmReceipt: (receipt) => prompts.confirmReceipt(receipt, quote),
+    };
+    const contact: Contact = { kind: "merchant", id: quote.merchant.id };
+    const result = await this.#meet(
+      contact,
+      () => this.#parts.counterparties.trade(quote.merchant),
+      (meeting) => (direction === "buy" ? buy : sell)(this.device, meeting.link, money, asked),
+    );
+    if (result.receipt === undefined) throw new Error("There was no receipt; look at the log before you try again.");
+    return { ...result, receipt: result.receipt, merchant: quote.merchant.name };
+  }
+
+  // With another wallet (fig. 12 without agents).
+
+  /** Pays whoever waits at this address, or under this name. */
+  async pay(address: string, money: Money, memo?: string): Promise<Transfer> {
+    return this.#payAt(address, (meeting) => pay(this.device, meeting.link, money, memo === undefined ? {} : { memo }));
+  }
+
+  /** Pays a request: exactly what it says, to the very module that it names, whatever answers at its address. */
+  async payRequest(asked: PaymentRequest | string): Promise<Transfer> {
+    const request = typeof asked === "string" ? parsePaymentRequest(asked) : asked;
+    let mismatch: string | undefined;
+    const agree = (prompt: Prompt) => {
+      mismatch = mismatchOf(prompt, request);
+      return mismatch === undefined;
+    };
+    try {
+      return await this.#payAt(request.address, (meeting) => payRequested(this.device, meeting.link, agree));
+    } catch (error) {
+      throw mismatch === undefined ? error : new RequestMismatchError(mismatch);
+    }
+  }
+
+  async #payAt(address: string, work: (meeting: Meeting) => Promise<Transfer>): Promise<Transfer> {
+    const contact: Contact = { kind: "wallet", address };
+    const transfer = await this.#meet(contact, () => this.#parts.counterparties.payee(address), work);
+    this.emit("sent", transfer);
+    return transfer;
+  }
+
+  /** Waits to be paid this amount (point of sale). */
+  request(money: Money, options: Omit<ReceptionOptions, "money"> = {}): Promise<Reception> {
+    return this.receive({ ...options, money });
+  }
+
+  /** Waits to be paid whatever payers offer. */
+  async receive(options: ReceptionOptions = {}): Promise<Reception> {
+    const { device, contacts, random } = this.#parts;
+    const reception = await Reception.open({ ...options, device, contacts, random });
+    reception.on("paid", (transfer) => this.emit("received", transfer));
+    reception.on("settled", (settlement) => this.emit("settled", settlement));
+    return reception;
+  }
+
+  // With the bank (fig. 5).
+
+  /** From the owner's account into the wallet. */
+  async withdraw(money: Money, account = this.#parts.account(money.unit)): Promise<Transfer> {
+    const transfer = await this.#atBank(() => withdraw(this.device, this.#parts.counterparties.bank, account, money));
+    this.emit("received", transfer);
+    return transfer;
+  }
+
+  /** From the wallet into an account: the owner's, or any other whose number is known. */
+  async deposit(money: Money, account = this.#parts.account(money.unit)): Promise<Transfer> {
+    const transfer = await this.#atBank(() => deposit(this.device, this.#parts.counterparties.bank, account, money));
+    this.emit("sent", transfer);
+    return transfer;
+  }
+
+  async #atBank<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.#business({ kind: "bank" }, work);
+  }
+
+  // What is open.
+
+  /** Payments whose end this wallet does not know yet, or whose peer has not confirmed. */
+  async pending(): Promise<OpenTransaction[]> {
+    const open = await this.device.module.pending();
+    this.#parts.contacts.settle(open);
+    return open.filter(isOpen).map((pending) => ({ ...pending, contact: this.#parts.contacts.of(pending.peer) }));
+  }
+
+  /** Meets the peers of everything that is open and settles it; `address`: where another wallet waits now. */
+  async resume(address?: string): Promise<ResumeResult> {
+    const done = { committed: 0, aborted: 0 };
+    const open = new Map<string, Error>();
+    for (const [peer, contact] of await this.#peers(address)) {
+      try {
+        const settled = await this.#resumeWith(peer, contact);
+        done.committed += settled.committed;
+        done.aborted += settled.aborted;
+      } catch (error) {
+        open.set(peer, error instanceof Error ? error : new Error(String(error)));
+      }
+    }
+    const left = (await this.pending()).map((pending) => ({ pending, why: open.get(toHex(pending.peer)) }));
+    return { ...done, open: left };
+  }
+
+  /** Peers of what is open, by subject id, and where each is. One that is not known may be at the address. */
+  async #peers(address: string | undefined): Promise<Map<string, Contact>> {
+    const peers = new Map<string, Contact>();
+    for (const { peer, contact } of await this.pending()) {
+      const isWallet = contact === undefined || contact.kind === "wallet";
+      const where = address !== undefined && isWallet ? ({ kind: "wallet", address } as const) : contact;
+      if (where !== undefined) peers.set(toHex(peer), where);
+    }
+    return peers;
+  }
+
+  async #resumeWith(peer: string, contact: Contact): Promise<Settlement> {
+    const meeting = await this.#parts.counterparties.resume(contact, peer);
+    try {
+      const settlement = await resume(this.device, meeting.link);
+      this.emit("settled", settlement);
+      return settlement;
+    } finally {
+      await meeting.ended;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#parts.close();
+  }
+
+  async #meet<Result>(
+    contact: Contact,
+    connect: () => Promise<Meeting>,
+    work: (meeting: Meeting) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#business(contact, async () => {
+      const meeting = await connect();
+      try {
+        return await work(meeting);
+      } finally {
+        await meeting.ended;
+      }
+    });
+  }
+
+  /** Does business with one counterparty, and knows afterwards, or after a crash, where to settle what it left open. */
+  async #business<Result>(contact: Contact, work: () => Promise<Result>): Promise<Result> {
+    const { contacts, device } = this.#parts;
+    contacts.begin(contact, await device.module.pending());
+    try {
+      return await work();
+    } finally {
+      contacts.settle(await device.module.pending());
+    }
+  }
+}
+
+/** A payer that has the payee's confirmation, or a payee that has the key, waits only for its own agent or host. */
+function isOpen({ state, confirmed }: Pending): boolean {
+  return state !== "settled" && !(state === "committed" && confirmed);
+}
+
+function chosen(quotes: readonly Quote[], merchant: string | undefined): Quote {
+  const matching = merchant === undefined ? quotes : quotes.filter((quote) => isCalled(quote, merchant));
+  const [best] = matching;
+  if (best !== undefined) return best;
+  if (merchant === undefined || quotes.length === 0) throw new NoMerchantError();
+  throw new UnknownMerchantError(
+    merchant,
+    quotes.map((quote) => quote.merchant.name),
+  );
+}
+
+/** By its name, or the first word of it. */
+function isCalled({ merchant }: Quote, name: string): boolean {
+  const wanted = name.toLowerCase();
+  const title = merchant.name.toLowerCase();
+  return title === wanted || title.split(" ")[0] === wanted;
+}
+
+function mismatchOf({ peer, money, memo }: Prompt, request: PaymentRequest): string | undefined {
+  if (!equalBytes(peer, request.payee)) return `another wallet answers there, ${toHex(peer)}`;
+  if (!sameUnit(money.unit, request.money.unit) || money.amount !== request.money.amount)
+    return `it asks for ${formatMoney(money)} instead of ${formatMoney(request.money)}`;
+  return memoText(memo) === (request.memo ?? "") ? undefined : "it is for something else";
+}

@@ -1,0 +1,200 @@
+/**
+ * Whom a wallet or merchant of this home deals with: parts of the same home. A part that another process serves is reached
+ * over a line; one that nobody serves is opened here, within this process, until the home is closed.
+ */
+
+import { receive } from "../applications/receive.js";
+import { answerResume, settleAgent } from "../applications/resume.js";
+import { shop } from "../applications/shop.js";
+import type { BankConnection } from "../applications/withdraw.js";
+import { openLine } from "../communications/client.js";
+import { inProcessLink } from "../communications/in-process.js";
+import type { PeerLink } from "../communications/link.js";
+import type { Device } from "../device.js";
+import { bankOverLines, LINE } from "../servers/purposes.js";
+import { Directory, type Quote } from "../services/directory.js";
+import type { Money, Unit } from "../units.js";
+import type { Contact, Counterparties, Meeting } from "../wallet/counterparties.js";
+import { type OpenBank, openBank } from "./bank.js";
+import type { Part } from "./claims.js";
+import { PartInUseError } from "./claims.js";
+import { type OpenNetwork, openNetwork } from "./network.js";
+import type { MerchantPlan } from "./plan.js";
+import { type Site, UnknownNameError } from "./site.js";
+import { openTrader, recoverTrader, type Trader } from "./trader.js";
+
+/** A merchant's server needs the bank, and nobody serves it. */
+export class BankNotServedError extends Error {
+  constructor() {
+    super("The bank is not served, so nothing can be withdrawn. No money moved. Start it with: tally bank serve");
+    this.name = "BankNotServedError";
+  }
+}
+
+export class HomeCounterparties implements Counterparties {
+  readonly #site: Site;
+  readonly #opened: { bank?: OpenBank; network?: OpenNetwork; directory?: Directory } = {};
+  readonly #traders = new Map<string, Trader>();
+  readonly #devices = new Map<string, Device>();
+
+  constructor(site: Site) {
+    this.#site = site;
+  }
+
+  // The bank.
+
+  /** The bank where another process serves it, and none where nobody does: for a server, which would keep it for good. */
+  static servedBank(site: Site): BankConnection {
+    const bank = () => {
+      const url = site.parts.home.holder("bank")?.url;
+      if (url === undefined) throw new BankNotServedError();
+      return bankOverLines(url, site.parts);
+    };
+    return {
+      connect: async (expected) => bank().connect(expected),
+      connectForResume: async () => connectionForResume(bank()),
+    };
+  }
+
+  get bank(): BankConnection {
+    return {
+      connect: async (expected) => (await this.#bank()).connect(expected),
+      connectForResume: async () => connectionForResume(await this.#bank()),
+    };
+  }
+
+  async #bank(): Promise<BankConnection> {
+    const url = this.#servedAt("bank");
+    if (url !== undefined) return bankOverLines(url, this.#site.parts);
+    this.#opened.bank ??= await openBank(this.#site);
+    return this.#opened.bank.teller;
+  }
+
+  // Merchants.
+
+  async accountUnit(issuer: string): Promise<Unit | undefined> {
+    return this.#site.accountUnit(issuer);
+  }
+
+  async quotes(direction: "buy" | "sell", money: Money, account: Unit): Promise<Quote[]> {
+    this.#opened.directory ??= await Directory.open(this.#site.parts.home.database("directory"));
+    return shop(this.#opened.directory, direction, money, account);
+  }
+
+  async trade({ id }: { readonly id: string }): Promise<Meeting> {
+    const plan = this.#merchantOf(id);
+    const url = this.#servedAt(`merchant-${plan.name}`);
+    if (url !== undefined) return this.#line(url, LINE.trade);
+    const { merchant } = await this.#trader(plan);
+    const [near, far] = inProcessLink();
+    const served = merchant.serve(far).then(() => merchant.idle());
+    // What became of the purchase the customer's side says.
+    return { link: near, ended: served.catch(() => undefined) };
+  }
+
+  #merchantOf(agentId: string): MerchantPlan {
+    const { merchants } = this.#site.plan;
+    const plan = merchants.find((merchant) => this.#site.agentsOf(merchant).includes(agentId));
+    if (plan === undefined) {
+      const names = merchants.map(({ name }) => name);
+      throw new UnknownNameError("merchant", agentId, names);
+    }
+    return plan;
+  }
+
+  async #trader(plan: MerchantPlan): Promise<Trader> {
+    const known = this.#traders.get(plan.name);
+    if (known !== undefined) return known;
+    this.#opened.network ??= await openNetwork(this.#site);
+    const trader = await openTrader(this.#site, plan, this.#opened.network, this.bank);
+    this.#traders.set(plan.name, trader);
+    await recoverTrader(trader);
+    return trader;
+  }
+
+  // Other wallets.
+
+  async payee(address: string): Promise<Meeting> {
+    if (isUrl(address)) return this.#line(address, LINE.pay);
+    const url = this.#servedAt(`wallet-${this.#site.customerPlan(address).name}`);
+    if (url !== undefined) return this.#line(url, LINE.pay);
+    const payee = await this.#device(address);
+    return within((far) => receive(payee, far));
+  }
+
+  async #device(name: string): Promise<Device> {
+    const known = this.#devices.get(name);
+    if (known !== undefined) return known;
+    const device = await this.#site.openDevice(name);
+    this.#devices.set(name, device);
+    if (device.parts.agent !== undefined) await settleAgent(device);
+    return device;
+  }
+
+  // What is open.
+
+  async resume(contact: Contact, peer: string): Promise<Meeting> {
+    if (contact.kind === "bank") {
+      const link = await connectionForResume(this.bank);
+      return { link, ended: this.#opened.bank?.teller.idle() ?? Promise.resolve() };
+    }
+    if (contact.kind === "merchant") {
+      const plan = this.#merchantOf(contact.id);
+      const url = this.#servedAt(`merchant-${plan.name}`);
+      if (url !== undefined) return this.#line(`${url}?module=${peer}`, LINE.resume);
+      const { merchant } = await this.#trader(plan);
+      return within(async (far) => {
+        await merchant.answerResume(far, peer);
+        await merchant.idle();
+      });
+    }
+    return this.#resumeWithWallet(contact.address);
+  }
+
+  async #resumeWithWallet(address: string): Promise<Meeting> {
+    const url = isUrl(address) ? address : this.#servedAt(`wallet-${this.#site.customerPlan(address).name}`);
+    if (url !== undefined) return this.#line(url, LINE.resume);
+    const other = await this.#device(address);
+    return within((far) => answerResume(other, far));
+  }
+
+  /** Where another process serves the part; undefined when nobody has it. One that only works with it stands in the way. */
+  #servedAt(part: Part): string | undefined {
+    const { home } = this.#site.parts;
+    const holder = home.holder(part);
+    if (holder === undefined) return undefined;
+    if (holder.url === undefined) throw new PartInUseError(home.place, part, holder);
+    return holder.url;
+  }
+
+  async #line(url: string, purpose: string): Promise<Meeting> {
+    return { link: await openLine(url, purpose, this.#site.parts), ended: Promise.resolve() };
+  }
+
+  /** What was opened here is done with what it was told; the home closes their books. */
+  async close(): Promise<void> {
+    await this.#opened.bank?.teller.idle();
+    for (const { outbox } of this.#traders.values()) await outbox.close();
+    await this.#opened.network?.close();
+  }
+}
+
+async function connectionForResume(bank: BankConnection): Promise<PeerLink> {
+  const link = await bank.connectForResume?.();
+  if (link === undefined) throw new RangeError("bank: it cannot be resumed with");
+  return link;
+}
+
+function isUrl(address: string): boolean {
+  return /^wss?:/.test(address);
+}
+
+/** A peer of this process does its part; what it has to say of a failure its other side says too. */
+function within(work: (far: PeerLink) => Promise<unknown>): Meeting {
+  const [near, far] = inProcessLink();
+  const ended = work(far).then(
+    () => undefined,
+    () => undefined,
+  );
+  return { link: near, ended };
+}

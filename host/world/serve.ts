@@ -1,0 +1,118 @@
+/** Parts of a home as servers: a bank, a merchant, the card network with the merchants' directory. One process each. */
+
+import { BankServer, type ServerPlace } from "../servers/bank-server.js";
+import { DirectoryServer } from "../servers/directory-server.js";
+import { MerchantServer } from "../servers/merchant-server.js";
+import { Directory } from "../services/directory.js";
+import { type NetworkProcess, startNetwork } from "../services/network-main.js";
+import type { TellerParts } from "../services/teller.js";
+import { type OpenBank, openBank } from "./bank.js";
+import { HomeCounterparties } from "./counterparties.js";
+import { networkConfigOf, openNetwork } from "./network.js";
+import type { Site } from "./site.js";
+import { enterInDirectory, openTrader, recoverTrader, type Trader } from "./trader.js";
+
+/** Something that is served until it is closed. */
+export interface Served {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+export interface ServedBank extends Served {
+  readonly bank: OpenBank;
+  readonly server: BankServer;
+}
+
+export async function serveBank(
+  site: Site,
+  place: ServerPlace = {},
+  events: Pick<TellerParts, "onEvent" | "onFault"> = {},
+): Promise<ServedBank> {
+  const bank = await openBank(site, events);
+  const server = await BankServer.open(bank.teller, site.parts, place);
+  site.parts.home.announce("bank", server.url);
+  return { url: server.url, bank, server, close: () => server.close() };
+}
+
+export interface ServedMerchant extends Served {
+  readonly trader: Trader;
+  readonly server: MerchantServer;
+  /** Whether the card network is in this process, because nobody serves it. */
+  readonly networkIsHere: boolean;
+}
+
+/** `name`: the merchant's in the plan. It withdraws from the bank only where that is served. */
+export async function serveMerchant(site: Site, name: string, place: ServerPlace = {}): Promise<ServedMerchant> {
+  const { home } = site.parts;
+  const plan = site.merchantPlan(name);
+  home.claim(`merchant-${plan.name}`);
+  const networkIsHere = home.holder("network") === undefined;
+  const network = await openNetwork(site);
+  const trader = await openTrader(site, plan, network, HomeCounterparties.servedBank(site));
+  const server = await MerchantServer.open(trader.merchant, site.parts, place);
+  await enterInDirectory(await Directory.open(home.database("directory")), site, plan, server.url);
+  home.announce(`merchant-${plan.name}`, server.url);
+  // What an earlier process left open is settled beside the customers of today: the network may take a while to answer.
+  const recovered = recoverTrader(trader).catch((error: unknown) => {
+    server.emit("failed", error instanceof Error ? error : new Error(String(error)));
+  });
+  const close = async () => {
+    await server.close();
+    await trader.outbox.close();
+    await recovered;
+    await network.close();
+  };
+  return { url: server.url, trader, server, networkIsHere, close };
+}
+
+export interface ServedNetwork extends Served {
+  readonly directory: DirectoryServer;
+}
+
+/** `port` is for ISO 8583, `directoryPort` for the directory over HTTP. */
+export async function serveNetwork(
+  site: Site,
+  place: ServerPlace & { readonly directoryPort?: number } = {},
+  tell: (event: Readonly<Record<string, string | number>>) => void = () => undefined,
+): Promise<ServedNetwork> {
+  const { home, clock, timers } = site.parts;
+  home.claim("network");
+  const databaseFile = home.databaseFile("network");
+  if (databaseFile === undefined) throw new RangeError("site: a network is served from a home in a folder");
+  const config = networkConfigOf(site);
+  const port = place.port ?? 0;
+  const network: NetworkProcess = await startNetwork({ config, databaseFile, port, clock, timers, tell });
+  const directory = await serveDirectory(site, place);
+  const url = `iso8583://127.0.0.1:${network.port}`;
+  home.announce("network", url);
+  return {
+    url,
+    directory,
+    close: async () => {
+      await directory.close();
+      await network.stop();
+    },
+  };
+}
+
+async function serveDirectory(
+  site: Site,
+  { host, directoryPort }: ServerPlace & { readonly directoryPort?: number },
+): Promise<DirectoryServer> {
+  const { home } = site.parts;
+  const books = await Directory.open(home.database("directory"));
+  const issuers = site.plan.issuers.flatMap(({ bank }) => {
+    const unit = site.accountUnit(bank);
+    return unit === undefined ? [] : [{ bank, unit }];
+  });
+  const source = {
+    // One that is not served has a name of this home for an address, which says nothing to anybody else.
+    entries: async () => (await books.entries()).filter(({ address }) => /^wss?:/.test(address)),
+    rest: () => ({ bank: home.holder("bank")?.url, issuers }),
+  };
+  const place = {
+    ...(host === undefined ? {} : { host }),
+    ...(directoryPort === undefined ? {} : { port: directoryPort }),
+  };
+  return DirectoryServer.open(source, place);
+}
