@@ -3,10 +3,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Device } from "../device.js";
 import type { Wallet } from "../wallet/wallet.js";
-import { defaultHomePath } from "../world/home.js";
+import { defaultHomePath, type Home } from "../world/home.js";
 import { Site, type WorldParts } from "../world/site.js";
-import { homeIn, openWallet, partsIn } from "../world/wallet.js";
+import { homeIn, lockedDevice, openWallet, partsIn } from "../world/wallet.js";
 import { World } from "../world/world.js";
 import { type Output, outputOf } from "./output.js";
 
@@ -18,6 +19,7 @@ export interface GlobalOptions {
 /** Options of commands that use one owner's chips. */
 export interface OwnerOptions extends GlobalOptions {
   readonly pin?: string;
+  readonly directory?: string;
 }
 
 export function outputFor(options: GlobalOptions): Output {
@@ -71,11 +73,27 @@ export async function withWallet<Result>(
   work: (wallet: Wallet) => Promise<Result>,
 ): Promise<Result> {
   const pin = options.pin ?? process.env["TALLY_PIN"];
-  const wallet = await openWallet(partsOf(options), owner, pin === undefined ? {} : { pin });
+  const { directory } = options;
+  const given = { ...(pin === undefined ? {} : { pin }), ...(directory === undefined ? {} : { directory }) };
+  const wallet = await openWallet(partsOf(options), owner, given);
   try {
     return await work(wallet);
   } finally {
     await wallet.close();
+  }
+}
+
+/** Opens one device for the command, before its owner's PIN: in an economy's home, or in a home of its own. */
+export async function withLockedDevice<Result>(
+  options: GlobalOptions,
+  name: string,
+  work: (device: Device, home: Home) => Promise<Result>,
+): Promise<Result> {
+  const parts = partsOf(options);
+  try {
+    return await work(await lockedDevice(parts, name), parts.home);
+  } finally {
+    await parts.home.close();
   }
 }
 

@@ -5,8 +5,10 @@ import * as apdu from "../../firmware/protocol/apdu.js";
 import * as kinds from "../../firmware/protocol/kinds.js";
 import { toHex } from "../codec/bytes.js";
 import type { Element } from "../element.js";
-import type { World } from "../world/world.js";
-import { type GlobalOptions, outputFor, withWorld } from "./context.js";
+import type { Site } from "../world/site.js";
+import { type GlobalOptions, outputFor, withLockedDevice, withSite } from "./context.js";
+import { addPin } from "./device-pin.js";
+import { addProvision } from "./device-provision.js";
 
 const ROLES: ReadonlyMap<number, string> = new Map([
   [kinds.ROLE_CUSTOMER, "customer's agent"],
@@ -32,7 +34,7 @@ export function addDevice(program: Command): void {
     .description("all devices of the home")
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      const devices = await withWorld(options, async (world) => listOf(world));
+      const devices = await withSite(options, async (site) => listOf(site));
       const lines = devices.map(({ name, kind, roles }) => `${name.padEnd(12)} ${kind.padEnd(10)} ${roles.join(", ")}`);
       outputFor(options).result({ devices }, lines);
     });
@@ -42,13 +44,15 @@ export function addDevice(program: Command): void {
     .argument("<name>", "a name from `tally device list`")
     .action(async (name: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      const elements = await withWorld(options, (world) => Promise.all(world.device(name).elements().map(infoOf)));
+      const elements = await withLockedDevice(options, name, (opened) => Promise.all(opened.elements().map(infoOf)));
       outputFor(options).result({ name, elements }, elements.flatMap(linesOf));
     });
+  addProvision(device);
+  addPin(device);
 }
 
-function listOf(world: World) {
-  return world.state.devices.map(({ name, kind, agent, module }) => ({
+function listOf({ state }: Site) {
+  return state.devices.map(({ name, kind, agent, module }) => ({
     name,
     kind,
     roles: [agent, module].flatMap((record) => (record === undefined ? [] : [roleName(record.role)])),

@@ -3,7 +3,9 @@
 import type { Command } from "commander";
 import { FolderHome } from "../world/home.js";
 import { createWorld } from "../world/init.js";
-import { partsIn } from "../world/wallet.js";
+import { openRemoteDevice } from "../world/remote.js";
+import { homeIn, partsIn } from "../world/wallet.js";
+import type { World } from "../world/world.js";
 import { type GlobalOptions, homePath, outputFor, withWorld } from "./context.js";
 import { auditLines, EXIT_FAILED } from "./output.js";
 
@@ -32,10 +34,41 @@ export function addInit(program: Command): void {
   program
     .command("audit")
     .description("count all electronic money: in modules, on its way, redeemed")
+    .option("--with <folder=pin...>", "count wallets in homes of their own too")
     .action(async (_options: unknown, command: Command) => {
-      const options = command.optsWithGlobals<GlobalOptions>();
-      const audit = await withWorld(options, (world) => world.audit());
-      outputFor(options).result({ audit }, auditLines(audit));
+      const options = command.optsWithGlobals<GlobalOptions & { with?: readonly string[] }>();
+      const wallets = (options.with ?? []).map(walletElsewhere);
+      const { audit, missing } = await withWorld(options, (world) => auditWith(world, wallets));
+      const counted = `Not counted: ${missing.join(", ")}, in homes of their own. Add --with FOLDER=PIN for each.`;
+      outputFor(options).result({ audit, missing }, [...auditLines(audit), ...(missing.length > 0 ? [counted] : [])]);
       if (!audit.every((line) => line.balanced)) process.exitCode = EXIT_FAILED;
     });
+}
+
+interface WalletElsewhere {
+  readonly folder: string;
+  readonly pin: string;
+}
+
+function walletElsewhere(text: string): WalletElsewhere {
+  const [, folder, pin] = /^(.+)=(\d+)$/.exec(text) ?? [];
+  if (folder !== undefined && pin !== undefined) return { folder, pin };
+  throw new Error(
+    `"${text}" is not FOLDER=PIN. Nothing was counted and no money moved. Say it as ./daves-home=123456.`,
+  );
+}
+
+/** Audits the world together with wallets that are elsewhere, and says which of those that joined it were not there. */
+async function auditWith(world: World, wallets: readonly WalletElsewhere[]) {
+  const opened = await Promise.all(wallets.map(({ folder, pin }) => openRemoteDevice(partsIn(homeIn(folder)), pin)));
+  try {
+    const devices = opened.map(({ device }) => device);
+    const away = world.site.plan.customers.filter(({ elsewhere }) => elsewhere === true).map(({ name }) => name);
+    return {
+      audit: await world.audit(devices),
+      missing: away.filter((name) => !devices.some((device) => device.name === name)),
+    };
+  } finally {
+    for (const { close } of opened) await close();
+  }
 }

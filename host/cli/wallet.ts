@@ -17,7 +17,8 @@ export function addWallet(program: Command): void {
   const wallet = program
     .command("wallet")
     .description("hold, buy, sell and pay electronic money")
-    .option("--pin <digits>", "the owner's PIN (default: $TALLY_PIN, or the one that the home keeps)");
+    .option("--pin <digits>", "the owner's PIN (default: $TALLY_PIN, or the one that the home keeps)")
+    .option("--directory <url>", "the merchants' directory, for a wallet in a home of its own");
   addBalance(wallet);
   addTrade(wallet, "buy", "buy electronic money with a bank card, from the cheapest merchant");
   addTrade(wallet, "sell", "sell electronic money into the account of a bank card");

@@ -36,32 +36,30 @@ export async function openBank(site: Site, events: Pick<BankEvents, "onEvent" | 
 type BankEvents = Parameters<typeof TellerService.open>[0];
 
 /** The accounts of the plan, with what is on them at the beginning; what is there already stays as it is. */
-async function openAccounts(site: Site, books: BankBooks): Promise<void> {
+export async function openAccounts(site: Site, books: BankBooks): Promise<void> {
   const { plan } = site;
   for (const { name, stock } of plan.merchants) {
-    const tills = stock.map((_, index) => tillName(name, index));
-    for (const text of plan.bank.deposits) await openAccount(site, books, { name, owners: tills, text });
+    const owners = stock.flatMap((_, index) => site.record(tillName(name, index)).module?.id ?? []);
+    for (const text of plan.bank.deposits) await openAccount(books, { name, owners, text });
   }
   for (const { name, deposits } of plan.customers) {
-    for (const text of deposits ?? []) await openAccount(site, books, { name, owners: [name], text });
+    const owner = site.moduleOf(name);
+    for (const text of deposits ?? []) await openAccount(books, { name, owners: [owner], text });
   }
 }
 
 interface NewAccount {
   readonly name: string;
-  /** Devices whose modules may withdraw. */
+  /** Subject ids of the modules that may withdraw. */
   readonly owners: readonly string[];
   /** What is on it, for example "USD 100.00". */
   readonly text: string;
 }
 
-async function openAccount(site: Site, books: BankBooks, { name, owners, text }: NewAccount): Promise<void> {
+async function openAccount(books: BankBooks, { name, owners, text }: NewAccount): Promise<void> {
   const { unit, amount } = parseMoney(text);
   const account = depositAccount(name, unit);
   await books.openDeposit(account, unit);
-  for (const owner of owners) {
-    const id = site.record(owner).module?.id;
-    if (id !== undefined) await books.link(account, id);
-  }
+  for (const owner of owners) await books.link(account, owner);
   await books.fund({ id: `opening/${account}`, account, amount, unit });
 }

@@ -37,6 +37,13 @@ export interface Home {
   close(): Promise<void>;
 }
 
+/** What only the home of a single wallet has in it (remote.ts). */
+export const REMOTE_WALLET_FILE = "wallet.json";
+
+export function isRemoteHome(home: Pick<Home, "holds">): boolean {
+  return home.holds(REMOTE_WALLET_FILE);
+}
+
 /** A program of an earlier version is at work in the folder: it took the whole of it. */
 export class HomeLockedError extends Error {
   constructor(path: string, holder: number) {

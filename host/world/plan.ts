@@ -1,5 +1,6 @@
 /** The sandbox economy as data: who is there, with which accounts, cards, terms and stock. */
 
+import type { PersonalisationRecord } from "../provision.js";
 import type { Offer } from "../services/directory.js";
 import type { NetworkAccount, NetworkRate } from "../services/network-tables.js";
 import { parseMoney, type Unit, unitOf } from "../units.js";
@@ -16,6 +17,8 @@ export interface CardPlan {
 
 export interface CustomerPlan {
   readonly name: string;
+  /** Its chips are in a home of their own (remote.ts). */
+  readonly elsewhere?: boolean;
   readonly holder: string;
   readonly cards: readonly CardPlan[];
   /** What its accounts at the bank hold at the beginning; the card's account is elsewhere. */
@@ -155,6 +158,8 @@ export interface JoinedCustomer {
   readonly card?: string;
   /** What the accounts at the bank hold. */
   readonly deposits: readonly string[];
+  /** What the agencies keep of the chips, where these are in a home of their own. */
+  readonly elsewhere?: { readonly agent: PersonalisationRecord; readonly module: PersonalisationRecord };
 }
 
 /** The plan with these customers too: their cards are of the first issuer, numbered after those that are there. */
@@ -163,7 +168,7 @@ export function withCustomers(plan: WorldPlan, joined: readonly JoinedCustomer[]
   if (joined.length === 0 || issuer === undefined) return plan;
   const accounts = [...plan.accounts];
   const customers = [...plan.customers];
-  for (const [index, { name, holder, card: opening, deposits }] of joined.entries()) {
+  for (const [index, { name, holder, card: opening, deposits, elsewhere }] of joined.entries()) {
     const { bank, bin } = issuer;
     const number = cardNumber(bin, JOINED_CARD_FIRST + index);
     const account = `current-${name}`;
@@ -173,7 +178,7 @@ export function withCustomers(plan: WorldPlan, joined: readonly JoinedCustomer[]
       accounts.push({ bank, number: account, unit: money.unit, opening: money.amount });
       cards.push({ number, kind: "debit", bank, account, status: "active", dailyLimit: JOINED_DAILY_LIMIT });
     }
-    customers.push({ name, holder, cards, deposits });
+    customers.push({ name, holder, cards, deposits, elsewhere: elsewhere !== undefined });
   }
   return { ...plan, accounts, customers };
 }

@@ -13,7 +13,7 @@ import type { RandomSource } from "../randomness.js";
 import type { Clock, Timers } from "../services/clock.js";
 import { type Unit, unitOf } from "../units.js";
 import type { Part } from "./claims.js";
-import type { Home } from "./home.js";
+import { type Home, isRemoteHome } from "./home.js";
 import type { NetworkMode } from "./network.js";
 import {
   type CustomerPlan,
@@ -56,6 +56,17 @@ export class UnfinishedWorldError extends Error {
   }
 }
 
+/** The home holds one wallet, and no economy. */
+export class RemoteHomeError extends Error {
+  constructor(place: string) {
+    super(
+      `${place} is the home of one wallet, and this command needs that of an economy. Nothing was changed and no money moved. ` +
+        "Name the economy's home with --home.",
+    );
+    this.name = "RemoteHomeError";
+  }
+}
+
 /** A chip's files are not what the chip wrote. */
 export class DamagedChipError extends Error {
   constructor(chip: string, cause: unknown) {
@@ -92,6 +103,7 @@ export class Site {
 
   /** The finished economy of a home. */
   static read(parts: WorldParts): Site {
+    if (isRemoteHome(parts.home)) throw new RemoteHomeError(parts.home.place);
     const state = readState(parts.home);
     if (state === undefined) throw new NoWorldError(parts.home.place);
     if (state.finished === false) throw new UnfinishedWorldError(parts.home.place);
@@ -124,6 +136,14 @@ export class Site {
     return found;
   }
 
+  /** Subject id of a customer's money module, wherever its chips are. */
+  moduleOf(customer: string): string {
+    const joined = this.state.customers.find(({ name }) => name === customer);
+    const id = joined?.elsewhere?.module.id ?? this.record(customer).module?.id;
+    if (id === undefined) throw new UnknownNameError("money module of", customer, this.names);
+    return id;
+  }
+
   /** The currency in which an issuer keeps its accounts. */
   accountUnit(bank: string): Unit | undefined {
     const issuer = this.plan.issuers.find((each) => each.bank === bank);
@@ -144,20 +164,33 @@ export class Site {
 
   /** A device that this process works with, powered on and unlocked; by default with the PIN that the home keeps. */
   async openDevice(name: string, pin?: string): Promise<Device> {
-    const record = this.record(name);
-    const { home, clock, timers, recorder } = this.parts;
-    home.claim(this.partOf(name));
-    const device = new Device({
-      name,
-      ...(record.agent === undefined ? {} : { agent: await chipOf(home, `${name}.agent`, "agent") }),
-      ...(record.module === undefined ? {} : { module: await chipOf(home, `${name}.module`, "module") }),
-      clock,
-      timers,
-      ...(recorder === undefined ? {} : { recorder: (envelope: CarriedEnvelope) => recorder(name, envelope) }),
-    });
-    await device.unlock(pin ?? record.pin);
+    const device = await this.lockedDevice(name);
+    await device.unlock(pin ?? this.record(name).pin);
     return device;
   }
+
+  /** As `openDevice`, before its owner's PIN. */
+  lockedDevice(name: string): Promise<Device> {
+    const { agent, module } = this.record(name);
+    this.parts.home.claim(this.partOf(name));
+    return deviceOf(this.parts, name, { agent: agent !== undefined, module: module !== undefined });
+  }
+}
+
+/** A device of the chips that the home has under its name. */
+export async function deviceOf(
+  { home, clock, timers, recorder }: Pick<WorldParts, "home" | "clock" | "timers" | "recorder">,
+  name: string,
+  has: { readonly agent: boolean; readonly module: boolean },
+): Promise<Device> {
+  return new Device({
+    name,
+    ...(has.agent ? { agent: await chipOf(home, `${name}.agent`, "agent") } : {}),
+    ...(has.module ? { module: await chipOf(home, `${name}.module`, "module") } : {}),
+    clock,
+    timers,
+    ...(recorder === undefined ? {} : { recorder: (envelope: CarriedEnvelope) => recorder(name, envelope) }),
+  });
 }
 
 function nameOf({ name }: { readonly name: string }): string {

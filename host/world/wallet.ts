@@ -1,19 +1,35 @@
-/** A wallet of a home: its device, and everybody else of the home to deal with. */
+/** Opens wallets: one of an economy's home, with everybody else of that home to deal with, or one in a home of its own. */
 
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
+import type { Device } from "../device.js";
 import { systemRandom } from "../randomness.js";
 import { systemClock, systemTimers } from "../services/clock.js";
+import type { Unit } from "../units.js";
 import { Contacts } from "../wallet/contacts.js";
+import { RemoteCounterparties } from "../wallet/remote-counterparties.js";
 import { Wallet } from "../wallet/wallet.js";
 import { HomeCounterparties } from "./counterparties.js";
-import { FolderHome, type Home } from "./home.js";
+import { FolderHome, type Home, isRemoteHome } from "./home.js";
 import { depositAccount, STANDARD_PLAN } from "./plan.js";
+import { lockedRemoteDevice, readRemoteWallet, remotePartsOf } from "./remote.js";
 import { NoWorldError, Site, type WorldParts } from "./site.js";
 
 export interface OpenWalletOptions {
   /** The owner's PIN; by default the one that the home keeps. */
   readonly pin?: string;
+  /** URL of the directory, where the home has a wallet alone; by default the one that it was told when it was made. */
+  readonly directory?: string;
+}
+
+/** A wallet in a home of its own: nobody keeps its PIN but the owner. */
+export class PinNeededError extends Error {
+  constructor(name: string) {
+    super(
+      `The chips of ${name} want their PIN. Nothing was done and no money moved. Give it with --pin, or in TALLY_PIN.`,
+    );
+    this.name = "PinNeededError";
+  }
 }
 
 /** Opens a wallet by its owner's name, in a home or a folder that holds one. Close it: a wallet belongs to one process. */
@@ -23,29 +39,57 @@ export async function openWallet(
   options: OpenWalletOptions = {},
 ): Promise<Wallet> {
   const parts = typeof home === "string" ? partsIn(homeIn(home)) : home;
-  const close = () => parts.home.close();
   try {
-    const site = Site.read(parts);
-    const [card] = site.customerPlan(name).cards;
-    const device = await site.openDevice(name, options.pin);
-    const counterparties = new HomeCounterparties(site);
-    const file = `contacts-${name}.json`;
-    return await Wallet.open({
-      device,
-      counterparties,
-      contacts: new Contacts({ read: () => parts.home.read(file), write: (text) => parts.home.write(file, text) }),
-      random: parts.random,
-      ...(card === undefined ? {} : { cardIssuer: card.bank }),
-      account: (unit) => depositAccount(name, unit),
-      close: async () => {
-        await counterparties.close();
-        await close();
-      },
-    });
+    return await (isRemoteHome(parts.home) ? remoteWallet(parts, name, options) : homeWallet(parts, name, options));
   } catch (error) {
-    await close();
+    await parts.home.close();
     throw error;
   }
+}
+
+async function homeWallet(parts: WorldParts, name: string, options: OpenWalletOptions): Promise<Wallet> {
+  const site = Site.read(parts);
+  const [card] = site.customerPlan(name).cards;
+  const counterparties = new HomeCounterparties(site);
+  return Wallet.open({
+    device: await site.openDevice(name, options.pin),
+    counterparties,
+    ...commonParts(parts, name),
+    ...(card === undefined ? {} : { cardIssuer: card.bank }),
+    close: async () => {
+      await counterparties.close();
+      await parts.home.close();
+    },
+  });
+}
+
+async function remoteWallet(parts: WorldParts, name: string, options: OpenWalletOptions): Promise<Wallet> {
+  const { cardIssuer } = readRemoteWallet(parts.home);
+  const device = await lockedRemoteDevice(parts, name);
+  if (options.pin === undefined) throw new PinNeededError(name);
+  await device.unlock(options.pin);
+  const directory = options.directory === undefined ? {} : { directory: options.directory };
+  return Wallet.open({
+    device,
+    counterparties: new RemoteCounterparties({ ...remotePartsOf(parts), ...directory }),
+    ...commonParts(parts, name),
+    ...(cardIssuer === undefined ? {} : { cardIssuer }),
+    close: () => parts.home.close(),
+  });
+}
+
+function commonParts({ home, random }: WorldParts, name: string) {
+  const file = `contacts-${name}.json`;
+  return {
+    contacts: new Contacts({ read: () => home.read(file), write: (text) => home.write(file, text) }),
+    random,
+    account: (unit: Unit) => depositAccount(name, unit),
+  };
+}
+
+/** A device of the home, before its owner's PIN. */
+export function lockedDevice(parts: WorldParts, name: string): Promise<Device> {
+  return isRemoteHome(parts.home) ? lockedRemoteDevice(parts, name) : Site.read(parts).lockedDevice(name);
 }
 
 /** A home that is there already: only `tally init` and `tally device provision` make one. */

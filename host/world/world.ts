@@ -58,7 +58,8 @@ export class World {
     }
     // Whoever is left: the customers, the authority.
     for (const name of site.names) if (!world.devices.has(name)) world.devices.set(name, await site.openDevice(name));
-    for (const plan of site.plan.customers) world.customers.set(plan.name, { plan, device: world.device(plan.name) });
+    const here = site.plan.customers.filter(({ elsewhere }) => elsewhere !== true);
+    for (const plan of here) world.customers.set(plan.name, { plan, device: world.device(plan.name) });
     // As at sign-on: every module has the newest list before it meets anybody.
     for (const { parts } of world.devices.values()) {
       if (parts.module !== undefined) await bank.badIds.deliver(parts.module);
@@ -102,8 +103,9 @@ export class World {
     return this.site.accountUnit(bank);
   }
 
-  audit(): Promise<AuditLine[]> {
-    return audit([...this.devices.values()], [this.bank]);
+  /** `elsewhere`: devices that belong to this economy and have a home of their own. */
+  audit(elsewhere: readonly Device[] = []): Promise<AuditLine[]> {
+    return audit([...this.devices.values(), ...elsewhere], [this.bank]);
   }
 
   /** After power loss or a crash: every agent follows its module, the bank its modules, the network the agents. */

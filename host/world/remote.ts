@@ -1,0 +1,94 @@
+/**
+ * A home that holds one wallet and nothing else: its chips, and where the merchants' directory is. Everybody else is on other
+ * machines. `tally device provision --into` makes one; its PIN is nowhere but in the owner's head.
+ *
+ *   home/wallet.json     whose it is, its card's issuer, the directory
+ *   home/chips/, home/parts/, home/contacts-NAME.json     as in every home
+ */
+
+import type { Device } from "../device.js";
+import type { RemoteParts } from "../wallet/remote-counterparties.js";
+import { REMOTE_WALLET_FILE as FILE, type Home } from "./home.js";
+import { deviceOf, UnknownNameError, type WorldParts } from "./site.js";
+
+const VERSION = 1;
+
+export interface RemoteWallet {
+  readonly version: typeof VERSION;
+  readonly name: string;
+  readonly holder: string;
+  /** URL of the directory; the wallet finds merchants and the bank there. */
+  readonly directory?: string;
+  /** Issuer of the card that it has. */
+  readonly cardIssuer?: string;
+}
+
+/** The file of a wallet's home is not what this program wrote. */
+export class RemoteWalletError extends Error {
+  constructor(place: string, what: string) {
+    super(
+      `The file ${FILE} in ${place} does not fit: ${what}. Nothing was changed and no money moved. ` +
+        "Use the version of this program that made it, or put it back from a copy.",
+    );
+    this.name = "RemoteWalletError";
+  }
+}
+
+/** The folder has a wallet in it already, or an economy. */
+export class HomeTakenError extends Error {
+  constructor(place: string) {
+    super(`There is something in ${place} already. It was not touched. Choose another folder.`);
+    this.name = "HomeTakenError";
+  }
+}
+
+export function writeRemoteWallet(home: Home, wallet: Omit<RemoteWallet, "version">): void {
+  home.write(FILE, `${JSON.stringify({ version: VERSION, ...wallet }, undefined, 2)}\n`);
+}
+
+export function readRemoteWallet(home: Pick<Home, "place" | "read">): RemoteWallet {
+  let wallet: Partial<RemoteWallet> | null;
+  try {
+    wallet = JSON.parse(home.read(FILE) ?? "") as Partial<RemoteWallet> | null;
+  } catch {
+    throw new RemoteWalletError(home.place, "it is not JSON");
+  }
+  if (wallet?.version !== VERSION) throw new RemoteWalletError(home.place, `its version is ${String(wallet?.version)}`);
+  const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
+  const { name, holder, directory, cardIssuer } = wallet;
+  if (!isText(name) || !isText(holder)) throw new RemoteWalletError(home.place, "it does not say whose it is");
+  if (![directory, cardIssuer].every((value) => value === undefined || isText(value))) {
+    throw new RemoteWalletError(home.place, "its directory or card issuer is no text");
+  }
+  return wallet as RemoteWallet;
+}
+
+/** The wallet's device, before its owner's PIN. `name` must be the one whose wallet it is. */
+export function lockedRemoteDevice(parts: WorldParts, name: string): Promise<Device> {
+  const wallet = readRemoteWallet(parts.home);
+  if (wallet.name !== name) throw new UnknownNameError("device", name, [wallet.name]);
+  parts.home.claim(`wallet-${name}`);
+  return deviceOf(parts, name, { agent: true, module: true });
+}
+
+/** The device of a home of its own, unlocked. */
+export async function openRemoteDevice(
+  parts: WorldParts,
+  pin: string,
+): Promise<{ readonly device: Device; readonly close: () => Promise<void> }> {
+  const close = () => parts.home.close();
+  try {
+    const device = await lockedRemoteDevice(parts, readRemoteWallet(parts.home).name);
+    await device.unlock(pin);
+    return { device, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** What its counterparties are found with. */
+export function remotePartsOf({ home, timers, random }: WorldParts): RemoteParts {
+  const { directory } = readRemoteWallet(home);
+  return { timers, random, ...(directory === undefined ? {} : { directory }) };
+}
