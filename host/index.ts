@@ -1,9 +1,11 @@
 /**
  * Tallystick as a library: what `import ... from "tallystick"` gives.
  *
- * - chips and devices: `Element`, `Device`, `ChipFactory`, `personalise`, `pair`;
- * - what people and services do with them: `pay`, `receive`, `buy`, `sell`, `Merchant`, `TellerService`, ...;
- * - a whole sandbox economy: `createWorld`, `World`, `audit`.
+ * - a wallet, from its home: `openWallet`, `Wallet`, `Reception`; a merchant, a bank, a card network to serve: `serveMerchant`,
+ *   `serveBank`, `serveNetwork`. They tell what happens by typed events (`WalletEvents`, `ReceptionEvents`, ...);
+ * - what is under them: chips and devices (`Element`, `Device`, `ChipFactory`, `personalise`, `pair`), and what is done with
+ *   them (`pay`, `receive`, `buy`, `sell`, `Merchant`, `TellerService`, ...), over a link of one's own;
+ * - a whole sandbox economy in one process: `createWorld`, `World`, `audit`.
  */
 
 export { type Agencies, Agency, type AgencySecrets, newAgencies, RequestRefusedError } from "./agencies.js";
@@ -40,9 +42,13 @@ export type { Balance, Counters, Information, LogEntry, NoteSummary, Pending, Ti
 export { checkFraudProof, type Verdict } from "./fraud-verifier.js";
 export { type CarriedEnvelope, ElementMissingError, type ElementSort, MessageManager } from "./message-manager.js";
 export type { CardOffer, Notice, NoticeName, NoticeOf, ReceiptFields } from "./notices.js";
+export { encodePaymentRequest, type PaymentRequest, parsePaymentRequest, qrText } from "./payment-request.js";
 export { finishPersonalisation, type PersonalisationOrder, pair, personalise } from "./provision.js";
 export { type RandomSource, systemRandom } from "./randomness.js";
 export { ReasonError, reasonSentence } from "./reasons.js";
+export { BankServer, type BankServerEvents, type ServerPlace } from "./servers/bank-server.js";
+export { DirectoryServer } from "./servers/directory-server.js";
+export { MerchantServer, type MerchantServerEvents } from "./servers/merchant-server.js";
 export { BadIdList } from "./services/bad-id-list.js";
 export { BankBooks } from "./services/bank-books.js";
 export { type Clock, systemClock, systemTimers, type Timers } from "./services/clock.js";
@@ -63,11 +69,31 @@ export {
   type Unit,
   unitOf,
 } from "./units.js";
+export { Contacts } from "./wallet/contacts.js";
+export type { Contact, Counterparties, Meeting } from "./wallet/counterparties.js";
+export { Reception, ReceptionClosedError, type ReceptionEvents, type ReceptionOptions } from "./wallet/reception.js";
+export { RemoteCounterparties } from "./wallet/remote-counterparties.js";
+export {
+  agreeAsQuoted,
+  isAsQuoted,
+  type OpenTransaction,
+  RequestMismatchError,
+  type ResumeResult,
+  type Trade,
+  type TradePrompts,
+  Wallet,
+  type WalletEvents,
+  type WalletParts,
+} from "./wallet/wallet.js";
 export { type AuditedBooks, type AuditLine, audit } from "./world/audit.js";
+export { type Announcement, type Part, PartInUseError } from "./world/claims.js";
 export { type DemoResult, type DemoStep, runDemo } from "./world/demo.js";
 export { defaultHomePath, FolderHome, type Home, HomeLockedError, MemoryHome } from "./world/home.js";
 export { createWorld } from "./world/init.js";
+export { type Joined, type JoinOrder, joinSite } from "./world/join.js";
 export { STANDARD_PLAN, type WorldPlan } from "./world/plan.js";
-export type { WorldParts } from "./world/site.js";
+export { type Served, serveBank, serveMerchant, serveNetwork } from "./world/serve.js";
+export { Site, type WorldParts } from "./world/site.js";
 export type { Trader } from "./world/trader.js";
+export { type OpenWalletOptions, openWallet, partsIn } from "./world/wallet.js";
 export { type Customer, World } from "./world/world.js";
