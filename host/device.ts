@@ -5,7 +5,7 @@
 
 import * as p from "../firmware/protocol/apdu.js";
 import { command } from "./commands.js";
-import type { PeerLink } from "./communications.js";
+import type { PeerLink } from "./communications/link.js";
 import type { Element } from "./element.js";
 import {
   type CarriedEnvelope,

@@ -11,7 +11,7 @@ import { ENVELOPE_BYTES_MAX, QUERIES_MAX } from "../firmware/protocol/limits.js"
 import * as m from "../firmware/protocol/messages.js";
 import { equalBytes } from "./codec/bytes.js";
 import { timeoutEnvelope } from "./commands.js";
-import type { PeerLink } from "./communications.js";
+import type { PeerLink } from "./communications/link.js";
 import type { Element } from "./element.js";
 import { type Notice, readNotice } from "./notices.js";
 import type { Timers } from "./services/clock.js";

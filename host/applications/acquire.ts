@@ -1,7 +1,7 @@
 /** Acquires a credential from an authority (fig. 4): a merchant's credential, a customer's card. */
 
 import { command } from "../commands.js";
-import type { PeerLink } from "../communications.js";
+import type { PeerLink } from "../communications/link.js";
 import type { Device } from "../device.js";
 import { ReasonError } from "../reasons.js";
 

@@ -3,7 +3,7 @@
 import { REASON_DECLINED } from "../../firmware/protocol/reasons.js";
 import type { CborValue } from "../codec/cbor.js";
 import { command } from "../commands.js";
-import type { PeerLink } from "../communications.js";
+import type { PeerLink } from "../communications/link.js";
 import type { Device } from "../device.js";
 import type { NoticeOf } from "../notices.js";
 import { ReasonError } from "../reasons.js";

@@ -6,7 +6,7 @@
 import { REASON_NOT_CONFIRMED } from "../../firmware/protocol/reasons.js";
 import { encode } from "../codec/cbor.js";
 import { command } from "../commands.js";
-import type { PeerLink } from "../communications.js";
+import type { PeerLink } from "../communications/link.js";
 import type { Conversation, Device } from "../device.js";
 import type { CardOffer, Notice, ReceiptFields } from "../notices.js";
 import { ReasonError } from "../reasons.js";

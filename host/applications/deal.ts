@@ -1,7 +1,7 @@
 /** A customer and a merchant of one process meet: both sides of a purchase or sale over a link of their own. */
 
-import type { Disturbance } from "../communications.js";
-import { inProcessLink } from "../communications.js";
+import type { Disturbance } from "../communications/in-process.js";
+import { inProcessLink } from "../communications/in-process.js";
 import type { Device } from "../device.js";
 import type { Timers } from "../services/clock.js";
 import type { Money } from "../units.js";

@@ -1,7 +1,7 @@
 /** Pays another module (fig. 12 without agents): the payer names the amount, or pays what the payee states. */
 
 import { command } from "../commands.js";
-import type { PeerLink } from "../communications.js";
+import type { PeerLink } from "../communications/link.js";
 import type { Device } from "../device.js";
 import type { Money } from "../units.js";
 import { type Decision, memoBytes, type Prompt, runTransfer, type Transfer } from "./transfer.js";

@@ -1,7 +1,7 @@
 /** Receives a payment of another module: what the payer proposes, or an amount that the payee states first. */
 
 import { command } from "../commands.js";
-import type { PeerLink } from "../communications.js";
+import type { PeerLink } from "../communications/link.js";
 import type { Device } from "../device.js";
 import { type Money, sameUnit } from "../units.js";
 import { type Decision, memoBytes, type Prompt, runTransfer, type Transfer } from "./transfer.js";

@@ -4,7 +4,7 @@
  */
 
 import { command } from "../commands.js";
-import type { PeerLink } from "../communications.js";
+import type { PeerLink } from "../communications/link.js";
 import type { Device } from "../device.js";
 import type { NoticeOf } from "../notices.js";
 import { ReasonError } from "../reasons.js";

@@ -2,7 +2,7 @@
 
 import { REASON_INSUFFICIENT_FUNDS, REASON_PENDING } from "../../firmware/protocol/reasons.js";
 import { command } from "../commands.js";
-import type { PeerLink } from "../communications.js";
+import type { PeerLink } from "../communications/link.js";
 import type { Device } from "../device.js";
 import { ReasonError } from "../reasons.js";
 import { type Money, sameUnit } from "../units.js";

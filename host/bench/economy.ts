@@ -4,7 +4,7 @@ import { meet } from "../applications/deal.js";
 import { pay } from "../applications/pay.js";
 import { receive } from "../applications/receive.js";
 import { withdraw } from "../applications/withdraw.js";
-import { inProcessLink } from "../communications.js";
+import { inProcessLink } from "../communications/in-process.js";
 import type { Device } from "../device.js";
 import { systemRandom } from "../randomness.js";
 import { systemClock, systemTimers } from "../services/clock.js";

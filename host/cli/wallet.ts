@@ -10,7 +10,7 @@ import { pay } from "../applications/pay.js";
 import { receive } from "../applications/receive.js";
 import { shop } from "../applications/shop.js";
 import { toHex } from "../codec/bytes.js";
-import { inProcessLink } from "../communications.js";
+import { inProcessLink } from "../communications/in-process.js";
 import type { LogEntry } from "../element-data.js";
 import type { CardOffer, ReceiptFields } from "../notices.js";
 import { formatDecimal, formatMoney, type Money, parseMoney } from "../units.js";

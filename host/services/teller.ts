@@ -17,7 +17,8 @@ import { type Decision, memoText, type Prompt, runTransfer, type Transfer } from
 import type { BankConnection } from "../applications/withdraw.js";
 import { toHex } from "../codec/bytes.js";
 import { command } from "../commands.js";
-import { inProcessLink, type PeerLink } from "../communications.js";
+import { inProcessLink } from "../communications/in-process.js";
+import type { PeerLink } from "../communications/link.js";
 import { sha256 } from "../crypto.js";
 import type { Conversation, Device } from "../device.js";
 import type { LogEntry } from "../element-data.js";

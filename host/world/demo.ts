@@ -11,7 +11,7 @@ import { receive } from "../applications/receive.js";
 import { shop } from "../applications/shop.js";
 import type { Transfer } from "../applications/transfer.js";
 import { equalBytes } from "../codec/bytes.js";
-import { type Disturbance, inProcessLink } from "../communications.js";
+import { type Disturbance, inProcessLink } from "../communications/in-process.js";
 import type { Device } from "../device.js";
 import type { CarriedEnvelope } from "../message-manager.js";
 import { type CardOffer, readNotice } from "../notices.js";

@@ -17,7 +17,7 @@ import { createOwnCredential, type Grant, issueCredential } from "../application
 import { withdraw } from "../applications/withdraw.js";
 import { toHex } from "../codec/bytes.js";
 import type { CborValue } from "../codec/cbor.js";
-import { inProcessLink } from "../communications.js";
+import { inProcessLink } from "../communications/in-process.js";
 import { ed25519KeyPair, sha256, x25519KeyPair } from "../crypto.js";
 import { Device } from "../device.js";
 import { finishPersonalisation, pair, personalise } from "../provision.js";

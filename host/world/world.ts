@@ -7,7 +7,7 @@ import { TYPE_PURCHASE } from "../../firmware/protocol/messages.js";
 import { type Agencies, Agency } from "../agencies.js";
 import { Merchant, type MerchantEvent, type Terms } from "../applications/merchant.js";
 import { answerResume, resume, type Settlement, settleAgent } from "../applications/resume.js";
-import { inProcessLink } from "../communications.js";
+import { inProcessLink } from "../communications/in-process.js";
 import { Device } from "../device.js";
 import type { Element } from "../element.js";
 import type { CarriedEnvelope, ElementSort } from "../message-manager.js";

@@ -9,7 +9,7 @@ import { QUERIES_MAX } from "../../firmware/protocol/limits.js";
 import { ADDRESS_AGENT, KIND_LINK, TYPE_PURCHASE, TYPE_SALE } from "../../firmware/protocol/messages.js";
 import { answerResume, resume, settleAgent } from "../../host/applications/resume.js";
 import { command, timeoutEnvelope } from "../../host/commands.js";
-import { inProcessLink } from "../../host/communications.js";
+import { inProcessLink } from "../../host/communications/in-process.js";
 import type { NoticeOf } from "../../host/notices.js";
 import { AgentWorld, NOW, PIN } from "../support/agents.js";
 import { trade } from "../support/purchase.js";

@@ -31,7 +31,7 @@ import type { Receipt } from "../../host/codec/receipt.js";
 import type { Signer } from "../../host/codec/signer.js";
 import { componentFields, issueTicket, readTicket } from "../../host/codec/ticket.js";
 import { command } from "../../host/commands.js";
-import type { Disturbance } from "../../host/communications.js";
+import type { Disturbance } from "../../host/communications/in-process.js";
 import type { Chip } from "../../simulator/chip.js";
 import { CARD, NOW } from "../support/agents.js";
 import { Economy } from "../support/figures-economy.js";

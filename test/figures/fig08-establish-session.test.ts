@@ -19,7 +19,7 @@ import {
 } from "../../firmware/protocol/reasons.js";
 import { equalBytes } from "../../host/codec/bytes.js";
 import type { CborValue } from "../../host/codec/cbor.js";
-import type { Disturbance } from "../../host/communications.js";
+import type { Disturbance } from "../../host/communications/in-process.js";
 import { AgentWorld, NOW } from "../support/agents.js";
 import { FigureStage, type FullDevice } from "../support/figures-stage.js";
 import { names, noticeOf, type Side, trade } from "../support/purchase.js";

@@ -3,7 +3,7 @@
 import { beforeAll, beforeEach, expect, it } from "vitest";
 import { KIND_HANDSHAKE, KIND_SEALED, TYPE_PURCHASE } from "../../firmware/protocol/messages.js";
 import { encode } from "../../host/codec/cbor.js";
-import type { Disturbance } from "../../host/communications.js";
+import type { Disturbance } from "../../host/communications/in-process.js";
 import type { Step } from "../support/figures.js";
 import { FigureStage } from "../support/figures-stage.js";
 import { names, trade } from "../support/purchase.js";

@@ -9,7 +9,7 @@ import {
   REASON_TIMEOUT,
 } from "../../firmware/protocol/reasons.js";
 import { command } from "../../host/commands.js";
-import type { Disturbance } from "../../host/communications.js";
+import type { Disturbance } from "../../host/communications/in-process.js";
 import { FigureStage } from "../support/figures-stage.js";
 import { type HostAnswers, names, noticeOf, trade } from "../support/purchase.js";
 

@@ -22,7 +22,7 @@ import { fromHex } from "../../host/codec/bytes.js";
 import type { CborValue } from "../../host/codec/cbor.js";
 import { decodeChain, readCertificate } from "../../host/codec/certificate.js";
 import { verifyAnnex } from "../../host/codec/receipt.js";
-import { inProcessLink } from "../../host/communications.js";
+import { inProcessLink } from "../../host/communications/in-process.js";
 import { parseMoney } from "../../host/units.js";
 import { RecordReader } from "../support/conservation-records.js";
 import { dollars, FigureStage, ModuleStage } from "../support/figures-stage.js";

@@ -20,7 +20,7 @@ import { receive } from "../../host/applications/receive.js";
 import { runTransfer } from "../../host/applications/transfer.js";
 import type { CborValue } from "../../host/codec/cbor.js";
 import { command } from "../../host/commands.js";
-import { type Disturbance, inProcessLink } from "../../host/communications.js";
+import { type Disturbance, inProcessLink } from "../../host/communications/in-process.js";
 import { Device } from "../../host/device.js";
 import { ReasonError } from "../../host/reasons.js";
 import { parseMoney } from "../../host/units.js";

@@ -13,7 +13,7 @@ import { answerResume, resume } from "../../host/applications/resume.js";
 import { runTransfer } from "../../host/applications/transfer.js";
 import { withdraw } from "../../host/applications/withdraw.js";
 import { command } from "../../host/commands.js";
-import { inProcessLink, type MessageFate } from "../../host/communications.js";
+import { inProcessLink, type MessageFate } from "../../host/communications/in-process.js";
 import { parseMoney } from "../../host/units.js";
 import type { Records } from "../support/conservation-records.js";
 import { dollars, ModuleStage, noticesOf, strikeAt } from "../support/figures-stage.js";

@@ -10,7 +10,7 @@ import { pay } from "../../host/applications/pay.js";
 import { receive } from "../../host/applications/receive.js";
 import { toHex } from "../../host/codec/bytes.js";
 import { type Note, readNote, verifyNote } from "../../host/codec/note.js";
-import { inProcessLink } from "../../host/communications.js";
+import { inProcessLink } from "../../host/communications/in-process.js";
 import { sha256 } from "../../host/crypto.js";
 import { parseMoney } from "../../host/units.js";
 import { dollars, FigureStage, ModuleStage } from "../support/figures-stage.js";

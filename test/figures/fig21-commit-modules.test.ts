@@ -8,7 +8,7 @@ import { LOG_RECEIVED, LOG_SENT, OUTCOME_COMMITTED, TYPE_SALE } from "../../firm
 import { pay } from "../../host/applications/pay.js";
 import { receive } from "../../host/applications/receive.js";
 import { toHex } from "../../host/codec/bytes.js";
-import { type Disturbance, inProcessLink } from "../../host/communications.js";
+import { type Disturbance, inProcessLink } from "../../host/communications/in-process.js";
 import { parseMoney } from "../../host/units.js";
 import { dollars, FigureStage, ModuleStage, noticesOf } from "../support/figures-stage.js";
 import { PIN } from "../support/modules.js";

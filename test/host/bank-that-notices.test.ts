@@ -9,7 +9,7 @@ import { receive } from "../../host/applications/receive.js";
 import { withdraw } from "../../host/applications/withdraw.js";
 import { partsIn } from "../../host/cli/context.js";
 import { run } from "../../host/cli/program.js";
-import { inProcessLink } from "../../host/communications.js";
+import { inProcessLink } from "../../host/communications/in-process.js";
 import { checkFraudProof } from "../../host/fraud-verifier.js";
 import { ReasonError } from "../../host/reasons.js";
 import { parseMoney } from "../../host/units.js";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AID_MONEY_MODULE } from "../../firmware/protocol/apdu.js";
 import * as m from "../../firmware/protocol/messages.js";
-import { type Disturbance, inProcessLink, type MessageFate } from "../../host/communications.js";
+import { type Disturbance, inProcessLink, type MessageFate } from "../../host/communications/in-process.js";
 import { Device, DeviceBusyError, LinkClosedError } from "../../host/device.js";
 import { Element } from "../../host/element.js";
 import type { CarriedEnvelope } from "../../host/message-manager.js";

@@ -4,7 +4,7 @@ import { pay, payRequested } from "../../host/applications/pay.js";
 import { receive, request } from "../../host/applications/receive.js";
 import { answerResume, resume } from "../../host/applications/resume.js";
 import { withdraw } from "../../host/applications/withdraw.js";
-import { type Disturbance, inProcessLink } from "../../host/communications.js";
+import { type Disturbance, inProcessLink } from "../../host/communications/in-process.js";
 import { Device } from "../../host/device.js";
 import { ReasonError } from "../../host/reasons.js";
 import { noteValues } from "../../host/services/teller.js";

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { deposit } from "../../host/applications/deposit.js";
 import { resume } from "../../host/applications/resume.js";
 import { withdraw } from "../../host/applications/withdraw.js";
-import { inProcessLink, type MessageFate } from "../../host/communications.js";
+import { inProcessLink, type MessageFate } from "../../host/communications/in-process.js";
 import type { Device } from "../../host/device.js";
 import type { BankBooks } from "../../host/services/bank-books.js";
 import { TellerService } from "../../host/services/teller.js";

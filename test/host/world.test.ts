@@ -3,7 +3,7 @@ import { buy } from "../../host/applications/buy.js";
 import { meet } from "../../host/applications/deal.js";
 import type { MerchantEvent } from "../../host/applications/merchant.js";
 import { shop } from "../../host/applications/shop.js";
-import { type Disturbance, inProcessLink } from "../../host/communications.js";
+import { type Disturbance, inProcessLink } from "../../host/communications/in-process.js";
 import type { Device } from "../../host/device.js";
 import type { CarriedEnvelope } from "../../host/message-manager.js";
 import { readNotice } from "../../host/notices.js";

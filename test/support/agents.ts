@@ -20,7 +20,7 @@ import { ChipFactory, type SimulatedChip } from "../../host/chips.js";
 import { type Approval, signApproval } from "../../host/codec/receipt.js";
 import type { Signer } from "../../host/codec/signer.js";
 import { type Card, componentFields } from "../../host/codec/ticket.js";
-import { inProcessLink } from "../../host/communications.js";
+import { inProcessLink } from "../../host/communications/in-process.js";
 import { ed25519Signer } from "../../host/crypto.js";
 import { Device } from "../../host/device.js";
 import type { CarriedEnvelope } from "../../host/message-manager.js";

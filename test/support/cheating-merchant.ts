@@ -10,7 +10,7 @@ import { type CborValue, decode, encode } from "../../host/codec/cbor.js";
 import { Session } from "../../host/codec/noise.js";
 import type { Receipt } from "../../host/codec/receipt.js";
 import { issueTicket, readTicket, type TicketDraft, type TicketSender } from "../../host/codec/ticket.js";
-import type { PeerLink } from "../../host/communications.js";
+import type { PeerLink } from "../../host/communications/link.js";
 import { ed25519Signer, x25519KeyPair } from "../../host/crypto.js";
 import { type AgentWorld, NOW } from "./agents.js";
 

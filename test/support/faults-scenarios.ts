@@ -14,7 +14,7 @@ import { runTransfer, type Transfer, type TransferHandlers } from "../../host/ap
 import { withdraw } from "../../host/applications/withdraw.js";
 import { toHex } from "../../host/codec/bytes.js";
 import { command } from "../../host/commands.js";
-import type { PeerLink } from "../../host/communications.js";
+import type { PeerLink } from "../../host/communications/link.js";
 import { Device } from "../../host/device.js";
 import { ReasonError } from "../../host/reasons.js";
 import { type Money, parseMoney } from "../../host/units.js";

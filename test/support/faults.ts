@@ -1,6 +1,7 @@
 /** What can happen to one message between two devices, and a link that does it to exactly one. */
 
-import { type Disturbance, inProcessLink, type MessageFate, type PeerLink } from "../../host/communications.js";
+import { type Disturbance, inProcessLink, type MessageFate } from "../../host/communications/in-process.js";
+import type { PeerLink } from "../../host/communications/link.js";
 import type { Timers } from "../../host/services/clock.js";
 
 /**

@@ -7,7 +7,7 @@ import { answerResume, resume } from "../../host/applications/resume.js";
 import { encode } from "../../host/codec/cbor.js";
 import { Fields } from "../../host/codec/read.js";
 import { type Outcome, verifyOutcome } from "../../host/codec/receipt.js";
-import { type Disturbance, inProcessLink } from "../../host/communications.js";
+import { type Disturbance, inProcessLink } from "../../host/communications/in-process.js";
 import { AuthorizationNetwork } from "../../host/services/authorization-network.js";
 import { parseMoney } from "../../host/units.js";
 import { MemoryHome } from "../../host/world/home.js";

@@ -8,7 +8,7 @@ import { ROLE_TRANSACTION } from "../../firmware/protocol/kinds.js";
 import type { SimulatedChip } from "../../host/chips.js";
 import { toHex } from "../../host/codec/bytes.js";
 import type { CborValue } from "../../host/codec/cbor.js";
-import type { Disturbance, MessageFate } from "../../host/communications.js";
+import type { Disturbance, MessageFate } from "../../host/communications/in-process.js";
 import { Device } from "../../host/device.js";
 import { type AgentDevice, AgentWorld } from "./agents.js";
 import { changedRecords, RecordReader, type Records } from "./conservation-records.js";

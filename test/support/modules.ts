@@ -8,7 +8,7 @@ import { runTransfer, type Transfer } from "../../host/applications/transfer.js"
 import { withdraw } from "../../host/applications/withdraw.js";
 import { ChipFactory, type SimulatedChip } from "../../host/chips.js";
 import { command } from "../../host/commands.js";
-import { type Disturbance, inProcessLink } from "../../host/communications.js";
+import { type Disturbance, inProcessLink } from "../../host/communications/in-process.js";
 import { Device } from "../../host/device.js";
 import { finishPersonalisation, personalise } from "../../host/provision.js";
 import { type Money, parseMoney } from "../../host/units.js";

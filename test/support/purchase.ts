@@ -3,7 +3,8 @@
 import { TYPE_PURCHASE } from "../../firmware/protocol/messages.js";
 import { type Outcome, verifyOutcome } from "../../host/codec/receipt.js";
 import { command } from "../../host/commands.js";
-import { type Disturbance, inProcessLink, type PeerLink } from "../../host/communications.js";
+import { type Disturbance, inProcessLink } from "../../host/communications/in-process.js";
+import type { PeerLink } from "../../host/communications/link.js";
 import type { Conversation } from "../../host/device.js";
 import type { Notice, NoticeName, NoticeOf } from "../../host/notices.js";
 import { type Money, parseMoney } from "../../host/units.js";

@@ -14,7 +14,7 @@ import { toHex } from "../../host/codec/bytes.js";
 import { signApproval } from "../../host/codec/receipt.js";
 import { readTicket } from "../../host/codec/ticket.js";
 import { command } from "../../host/commands.js";
-import { inProcessLink } from "../../host/communications.js";
+import { inProcessLink } from "../../host/communications/in-process.js";
 import { parseMoney } from "../../host/units.js";
 import { type AgentDevice, AgentWorld, NOW } from "../support/agents.js";
 import { CheatingMerchant, type Lies } from "../support/cheating-merchant.js";

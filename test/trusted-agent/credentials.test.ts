@@ -14,7 +14,7 @@ import { createOwnCredential, issueCredential } from "../../host/applications/au
 import { toHex } from "../../host/codec/bytes.js";
 import { componentFields } from "../../host/codec/ticket.js";
 import { command } from "../../host/commands.js";
-import { inProcessLink } from "../../host/communications.js";
+import { inProcessLink } from "../../host/communications/in-process.js";
 import { ReasonError } from "../../host/reasons.js";
 import { StatusWordError } from "../../host/status-words.js";
 import { type AgentDevice, AgentWorld, CARD, NOW } from "../support/agents.js";

@@ -15,7 +15,7 @@ import { answerResume, resume, settleAgent } from "../../host/applications/resum
 import type { SimulatedChip } from "../../host/chips.js";
 import type { Outcome } from "../../host/codec/receipt.js";
 import { command } from "../../host/commands.js";
-import { type Disturbance, inProcessLink } from "../../host/communications.js";
+import { type Disturbance, inProcessLink } from "../../host/communications/in-process.js";
 import { sha256 } from "../../host/crypto.js";
 import type { Notice } from "../../host/notices.js";
 import { StatusWordError } from "../../host/status-words.js";

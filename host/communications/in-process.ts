@@ -1,18 +1,7 @@
-/**
- * Communications between two transaction devices (fig. 3, 128): a link carries messages and may lose, repeat, delay,
- * reorder or alter them, or break. The elements at its ends expect no better of it.
- */
+/** A link between two devices within one process, which does to messages whatever a test wants done to them. */
 
-import type { Timers } from "./services/clock.js";
-
-export interface PeerLink {
-  send(message: Uint8Array): void;
-  /** Who takes what comes. Messages that came earlier are given at once. */
-  onMessage(handler: (message: Uint8Array) => void): void;
-  /** Called once when the other end is gone, or at once if it already is. */
-  onClose(handler: () => void): void;
-  close(): void;
-}
+import type { Timers } from "../services/clock.js";
+import { type PeerLink, UNREAD_MAX } from "./link.js";
 
 /** What becomes of one message on its way. */
 export type MessageFate =
@@ -27,9 +16,6 @@ export type MessageFate =
 
 /** Decides on each message: its direction (0 from the first end, 1 from the second), its number, its bytes. */
 export type Disturbance = (direction: 0 | 1, index: number, message: Uint8Array) => MessageFate;
-
-/** What came before anyone listened is kept up to this many messages; a link is no mailbox. */
-const UNREAD_MAX = 64;
 
 const DELIVER: MessageFate = { kind: "deliver" };
 
