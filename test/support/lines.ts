@@ -12,15 +12,16 @@ export interface ConnectionFate {
   /** Bytes of each direction that come through. */
   readonly bytes?: number;
   /** After those: the connection ends, or nothing comes through any more and nobody is told. */
-  readonly then?: "cut" | "deaf";
+  readonly ending?: "cut" | "deaf";
 }
 
 export class CuttingProxy {
   /** Refuses whoever comes. */
   isDown = false;
   connections = 0;
+  /** Where connections lead from now on. */
+  target: { readonly host: string; readonly port: number };
   readonly #timers: Timers;
-  readonly #target: { readonly host: string; readonly port: number };
   readonly #fateOf: (connection: number) => ConnectionFate;
   readonly #sockets = new Set<Socket>();
   readonly #server: Server;
@@ -31,7 +32,7 @@ export class CuttingProxy {
     timers: Timers,
     fateOf: (connection: number) => ConnectionFate,
   ) {
-    this.#target = target;
+    this.target = target;
     this.#timers = timers;
     this.#fateOf = fateOf;
     this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
@@ -79,7 +80,7 @@ export class CuttingProxy {
 
   #join(near: Socket, fate: ConnectionFate): void {
     // One that its client has given up reaches the server all the same: that is what being late means.
-    const far = connect({ ...this.#target, noDelay: true });
+    const far = connect({ ...this.target, noDelay: true });
     this.#track(far);
     this.#pass(near, far, fate);
     this.#pass(far, near, fate);
@@ -93,14 +94,14 @@ export class CuttingProxy {
       to.write(chunk.subarray(0, Math.min(left, chunk.length)));
       left -= chunk.length;
       if (left >= 0) return;
-      if (fate.then === "deaf") isDeaf = true;
+      if (fate.ending === "deaf") isDeaf = true;
       else {
         from.destroy();
         to.end();
       }
     });
     from.on("close", () => {
-      if (!isDeaf && fate.then !== "deaf") to.end();
+      if (!isDeaf && fate.ending !== "deaf") to.end();
     });
   }
 
