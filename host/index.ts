@@ -42,7 +42,13 @@ export type { Balance, Counters, Information, LogEntry, NoteSummary, Pending, Ti
 export { checkFraudProof, type Verdict } from "./fraud-verifier.js";
 export { type CarriedEnvelope, ElementMissingError, type ElementSort, MessageManager } from "./message-manager.js";
 export type { CardOffer, Notice, NoticeName, NoticeOf, ReceiptFields } from "./notices.js";
-export { encodePaymentRequest, type PaymentRequest, parsePaymentRequest, qrText } from "./payment-request.js";
+export {
+  encodePaymentRequest,
+  type PaymentRequest,
+  PaymentRequestError,
+  parsePaymentRequest,
+  qrText,
+} from "./payment-request.js";
 export { finishPersonalisation, type PersonalisationOrder, pair, personalise } from "./provision.js";
 export { type RandomSource, systemRandom } from "./randomness.js";
 export { ReasonError, reasonSentence } from "./reasons.js";

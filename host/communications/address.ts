@@ -3,10 +3,13 @@
 import { LineAddressError } from "./errors.js";
 
 export const ADDRESS_CHARS_MAX = 512;
+const SHOWN_CHARS_MAX = 80;
 
 /** The URL of a line, or LineAddressError. */
 export function lineAddress(text: string): URL {
-  const shown = text.length > 80 ? `${text.slice(0, 80)}...` : text;
+  // Whoever wrote it may be a stranger, and what is shown goes to a terminal.
+  const printable = text.slice(0, SHOWN_CHARS_MAX).replace(/[^\x20-\x7e]/g, "?");
+  const shown = text.length > SHOWN_CHARS_MAX ? `${printable}...` : printable;
   if (text.length > ADDRESS_CHARS_MAX) throw new LineAddressError(`"${shown}" is too long for an address.`);
   if (!/^wss?:\/\//i.test(text)) throw new LineAddressError(`"${shown}" is not an address of a line.`);
   // What a URL parser would silently repair or leave out is a slip of whoever wrote it.

@@ -8,7 +8,7 @@ import { OUTCOME_COMMITTED } from "../../firmware/protocol/messages.js";
 import { receive, request } from "../applications/receive.js";
 import { answerResume, type Settlement } from "../applications/resume.js";
 import { type Transfer, TransferInDoubtError } from "../applications/transfer.js";
-import { equalBytes } from "../codec/bytes.js";
+import { equalBytes, toHex } from "../codec/bytes.js";
 import type { PeerLink } from "../communications/link.js";
 import { LineServer } from "../communications/server.js";
 import type { Device } from "../device.js";
@@ -172,6 +172,6 @@ function addressOf(url: string, publicHost: string | undefined): string {
 
 function requestOf({ money, memo, device, random }: ReceptionParts, address: string): PaymentRequest | undefined {
   if (money === undefined) return undefined;
-  const reference = randomBytes(random, REFERENCE_BYTES);
+  const reference = toHex(randomBytes(random, REFERENCE_BYTES));
   return { address, payee: device.module.id, money, reference, ...(memo === undefined ? {} : { memo }) };
 }

@@ -10,16 +10,16 @@ import { pay, payRequested } from "../applications/pay.js";
 import { resume, type Settlement, settleAgent } from "../applications/resume.js";
 import { sell } from "../applications/sell.js";
 import { NoMerchantError } from "../applications/shop.js";
-import { memoText, type Prompt, type Transfer } from "../applications/transfer.js";
+import type { Prompt, Transfer } from "../applications/transfer.js";
 import { withdraw } from "../applications/withdraw.js";
-import { equalBytes, toHex } from "../codec/bytes.js";
+import { toHex } from "../codec/bytes.js";
 import type { Device } from "../device.js";
 import type { Balance, LogEntry, Pending } from "../element-data.js";
 import type { CardOffer, ReceiptFields } from "../notices.js";
-import { type PaymentRequest, parsePaymentRequest } from "../payment-request.js";
+import { mismatchOf, type PaymentRequest, parsePaymentRequest } from "../payment-request.js";
 import type { RandomSource } from "../randomness.js";
 import type { Quote } from "../services/directory.js";
-import { formatMoney, type Money, sameUnit, type Unit } from "../units.js";
+import { type Money, sameUnit, type Unit } from "../units.js";
 import type { Contacts } from "./contacts.js";
 import { type Contact, type Counterparties, type Meeting, UnknownMerchantError } from "./counterparties.js";
 import { Reception, type ReceptionOptions } from "./reception.js";
@@ -201,7 +201,7 @@ export class Wallet extends EventEmitter<WalletEvents> {
     const request = typeof asked === "string" ? parsePaymentRequest(asked) : asked;
     let mismatch: string | undefined;
     const agree = (prompt: Prompt) => {
-      mismatch = mismatchOf(prompt, request);
+      mismatch = mismatchOf(request, prompt);
       return mismatch === undefined;
     };
     try {
@@ -352,11 +352,4 @@ function isCalled({ merchant }: Quote, name: string): boolean {
   const wanted = name.toLowerCase();
   const title = merchant.name.toLowerCase();
   return title === wanted || title.split(" ")[0] === wanted;
-}
-
-function mismatchOf({ peer, money, memo }: Prompt, request: PaymentRequest): string | undefined {
-  if (!equalBytes(peer, request.payee)) return `another wallet answers there, ${toHex(peer)}`;
-  if (!sameUnit(money.unit, request.money.unit) || money.amount !== request.money.amount)
-    return `it asks for ${formatMoney(money)} instead of ${formatMoney(request.money)}`;
-  return memoText(memo) === (request.memo ?? "") ? undefined : "it is for something else";
 }

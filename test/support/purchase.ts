@@ -84,6 +84,8 @@ export interface TradeOptions {
   readonly customer?: HostAnswers;
   readonly merchant?: HostAnswers;
   readonly disturbance?: Disturbance;
+  /** The customer's end and the merchant's; without them a link within this process. */
+  readonly links?: readonly [PeerLink, PeerLink];
 }
 
 /** Runs it to its end at both sides; errors of a host's conversation are part of the result. */
@@ -93,7 +95,7 @@ export async function trade(
   merchant: AgentDevice,
   options: TradeOptions,
 ): Promise<{ customer: Side; merchant: Side }> {
-  const [near, far] = inProcessLink(options.disturbance);
+  const [near, far] = options.links ?? inProcessLink(options.disturbance);
   const money = parseMoney(options.money ?? "USD 10.00");
   const buys = options.type === TYPE_PURCHASE;
   const order = buys ? command.buy() : command.sell();
