@@ -81,6 +81,7 @@ export { Reception, ReceptionClosedError, type ReceptionEvents, type ReceptionOp
 export { RemoteCounterparties } from "./wallet/remote-counterparties.js";
 export {
   agreeAsQuoted,
+  type HistoryEntry,
   isAsQuoted,
   type OpenTransaction,
   RequestMismatchError,

@@ -1,11 +1,10 @@
 /** `tally wallet`: what a person does with electronic money. */
 
 import type { Command } from "commander";
-import { LOG_RECEIVED, LOG_SENT, OUTCOME_COMMITTED } from "../../firmware/protocol/messages.js";
 import { toHex } from "../codec/bytes.js";
-import type { LogEntry } from "../element-data.js";
 import { reasonSentence } from "../reasons.js";
 import { formatMoney } from "../units.js";
+import type { HistoryEntry } from "../wallet/wallet.js";
 import { type OwnerOptions, outputFor, withWallet } from "./context.js";
 import { moneyJson } from "./output.js";
 import { addBankBusiness } from "./wallet-bank.js";
@@ -56,11 +55,6 @@ function addBalance(wallet: Command): void {
     });
 }
 
-const LOG_KINDS: ReadonlyMap<number, string> = new Map([
-  [LOG_SENT, "sent"],
-  [LOG_RECEIVED, "received"],
-]);
-
 function addLog(wallet: Command): void {
   wallet
     .command("log")
@@ -68,36 +62,40 @@ function addLog(wallet: Command): void {
     .argument("<owner>", "for example alice")
     .action(async (owner: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<OwnerOptions>();
-      const log = await withWallet(options, owner, (opened) => opened.log());
-      const lines = log.map(lineOf);
+      const history = await withWallet(options, owner, (opened) => opened.history());
+      const lines = history.map(lineOf);
       outputFor(options).result(
-        { owner, log: log.map(entryOf) },
+        { owner, log: history.map(entryJson) },
         lines.length > 0 ? lines : ["Nothing has happened yet."],
       );
     });
 }
 
-function entryOf(entry: LogEntry) {
+function entryJson(entry: HistoryEntry) {
   return {
     sequence: entry.sequence,
-    date: new Date(entry.date_seconds * 1000).toISOString(),
-    kind: LOG_KINDS.get(entry.kind) ?? `kind ${entry.kind}`,
+    date: dateOf(entry).toISOString(),
+    action: entry.action,
     ...moneyJson(entry.money),
     peer: toHex(entry.peer),
+    peerName: entry.peerName ?? null,
     payId: toHex(entry.payId),
-    outcome: entry.outcome === OUTCOME_COMMITTED ? "done" : "aborted",
+    outcome: entry.isDone ? "done" : "aborted",
   };
 }
 
-/** "2026-11-26 09:15  + USD 5.00       from 1f3a9c04", in the reader's own time. */
-function lineOf(entry: LogEntry): string {
-  const { kind, outcome } = entryOf(entry);
-  const isIn = kind === "received";
-  const date = new Date(entry.date_seconds * 1000);
+/** "2026-11-26 09:15  + USD 20.00      bought from Alder Exchange", in the reader's own time. */
+function lineOf(entry: HistoryEntry): string {
+  const date = dateOf(entry);
   const local = new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString();
   const when = `${local.slice(0, 10)} ${local.slice(11, 16)}`;
-  const sign = outcome === "done" ? (isIn ? "+" : "-") : " ";
-  const who = `${isIn ? "from" : "to"} ${toHex(entry.peer).slice(0, 8)}`;
-  const why = outcome === "done" ? "" : `  not done: ${reasonSentence(entry.detail)}`;
+  const isIn = entry.action === "bought" || entry.action === "received";
+  const sign = entry.isDone ? (isIn ? "+" : "-") : " ";
+  const who = `${entry.action} ${isIn ? "from" : "to"} ${entry.peerName ?? toHex(entry.peer).slice(0, 8)}`;
+  const why = entry.isDone ? "" : `: not done. ${reasonSentence(entry.detail)}`;
   return `${when}  ${sign} ${formatMoney(entry.money).padEnd(14)} ${who}${why}`;
+}
+
+function dateOf({ date_seconds }: HistoryEntry): Date {
+  return new Date(date_seconds * 1000);
 }

@@ -4,6 +4,13 @@
  */
 
 import { EventEmitter } from "node:events";
+import {
+  LOG_AUTHORIZED,
+  LOG_RECEIVED,
+  OUTCOME_COMMITTED,
+  TYPE_PURCHASE,
+  TYPE_SALE,
+} from "../../firmware/protocol/messages.js";
 import { buy, type CustomerPrompts, type CustomerResult } from "../applications/buy.js";
 import { deposit } from "../applications/deposit.js";
 import { pay, payRequested } from "../applications/pay.js";
@@ -12,7 +19,7 @@ import { sell } from "../applications/sell.js";
 import { NoMerchantError } from "../applications/shop.js";
 import type { Prompt, Transfer } from "../applications/transfer.js";
 import { withdraw } from "../applications/withdraw.js";
-import { toHex } from "../codec/bytes.js";
+import { equalBytes, toHex } from "../codec/bytes.js";
 import type { Device } from "../device.js";
 import type { Balance, LogEntry, Pending } from "../element-data.js";
 import type { CardOffer, ReceiptFields } from "../notices.js";
@@ -33,6 +40,8 @@ export interface WalletParts {
   readonly cardIssuer?: string;
   /** The owner's account at the bank, by its unit. */
   readonly account: (unit: Unit) => string;
+  /** What people call the owner of a module, by its subject id; undefined: not known here. */
+  readonly nameOf?: (id: string) => string | undefined;
   /** Lets go of whatever was opened for the wallet. */
   readonly close: () => Promise<void>;
 }
@@ -72,6 +81,14 @@ export interface WalletEvents {
   sold: [Trade];
   /** What a broken connection left open is settled. */
   settled: [Settlement];
+}
+
+/** A transaction as its owner remembers it. */
+export interface HistoryEntry extends LogEntry {
+  readonly action: "bought" | "sold" | "paid" | "received";
+  readonly isDone: boolean;
+  /** What people call the other side; undefined: only its id is known. */
+  readonly peerName: string | undefined;
 }
 
 /** Something open, and where its peer is found; undefined: only its owner knows. */
@@ -138,9 +155,17 @@ export class Wallet extends EventEmitter<WalletEvents> {
     return this.device.module.balances();
   }
 
-  /** The last transactions, newest first. */
-  log(): Promise<LogEntry[]> {
-    return this.device.module.log();
+  /** The last transactions, newest first: what the module logged, and of which of them the agent has a receipt. */
+  async history(): Promise<HistoryEntry[]> {
+    const { agent } = this.device.parts;
+    const receipts = agent === undefined ? [] : (await agent.log()).filter(({ kind }) => kind in TRADES);
+    const entries = await this.device.module.log();
+    return entries.map((entry) => ({
+      ...entry,
+      action: actionOf(entry, receipts),
+      isDone: entry.outcome === OUTCOME_COMMITTED,
+      peerName: this.#parts.nameOf?.(toHex(entry.peer)),
+    }));
   }
 
   // With a merchant (fig. 7).
@@ -334,6 +359,17 @@ export class Wallet extends EventEmitter<WalletEvents> {
 /** A payer that has the payee's confirmation, or a payee that has the key, waits only for its own agent or host. */
 function isOpen({ state, confirmed }: Pending): boolean {
   return state !== "settled" && !(state === "committed" && confirmed);
+}
+
+/** An agent's log entry of a purchase or sale, by its kind. */
+const TRADES: Readonly<Record<number, "bought" | "sold">> = {
+  [LOG_AUTHORIZED + TYPE_PURCHASE]: "bought",
+  [LOG_AUTHORIZED + TYPE_SALE]: "sold",
+};
+
+function actionOf({ kind, payId }: LogEntry, receipts: readonly LogEntry[]): HistoryEntry["action"] {
+  const receipt = receipts.find((each) => payId.length > 0 && equalBytes(each.payId, payId));
+  return TRADES[receipt?.kind ?? 0] ?? (kind === LOG_RECEIVED ? "received" : "paid");
 }
 
 function chosen(quotes: readonly Quote[], merchant: string | undefined): Quote {

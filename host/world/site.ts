@@ -144,6 +144,14 @@ export class Site {
     return id;
   }
 
+  /** What people call the owner of a money module. */
+  ownerOf(module: string): string | undefined {
+    const record = this.state.devices.find((device) => device.module?.id === module);
+    if (record?.kind === "bank") return "the bank";
+    if (record?.kind === "merchant") return this.merchantPlan(merchantOfTill(record.name)).title;
+    return record?.name ?? this.state.customers.find(({ elsewhere }) => elsewhere?.module.id === module)?.name;
+  }
+
   /** The currency in which an issuer keeps its accounts. */
   accountUnit(bank: string): Unit | undefined {
     const issuer = this.plan.issuers.find((each) => each.bank === bank);

@@ -54,6 +54,7 @@ async function homeWallet(parts: WorldParts, name: string, options: OpenWalletOp
   return Wallet.open({
     device: await site.openDevice(name, options.pin),
     counterparties,
+    nameOf: (id) => site.ownerOf(id),
     ...commonParts(parts, name),
     ...(card === undefined ? {} : { cardIssuer: card.bank }),
     close: async () => {

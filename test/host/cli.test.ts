@@ -86,8 +86,8 @@ describe("tally", () => {
     expect(sold).toMatchObject({ account: { amount: "4.25" }, provisional: false });
     const { log } = await json("wallet", "log", "bob");
     expect(log).toMatchObject([
-      { kind: "sent", amount: "5.00", outcome: "done" },
-      { kind: "received", amount: "7.50", outcome: "done" },
+      { action: "sold", amount: "5.00", outcome: "done", peerName: "Birch Money" },
+      { action: "received", amount: "7.50", outcome: "done", peerName: "alice" },
     ]);
     const { audit } = await json("audit");
     expect(audit.map((line: { balanced: boolean }) => line.balanced)).toEqual([true, true]);
