@@ -33,6 +33,7 @@ import {
 } from "./approval.js";
 import { CardIssuer, type CardStatus, type CheckedHold } from "./card-issuer.js";
 import type { Clock } from "./clock.js";
+import { atomically } from "./database.js";
 import { answerTo, echoed, referenceNumber } from "./iso8583/answers.js";
 import { decodeMessage, encodeMessage, IsoFormatError, IsoMessage, maskPan } from "./iso8583/codec.js";
 import type { IsoFields } from "./iso8583/fields.js";
@@ -208,7 +209,7 @@ export class AuthorizationNetwork {
   async sweep(): Promise<number> {
     const now = this.#options.clock.now_seconds();
     const due = now - (this.#options.suspenseAfter_seconds ?? 3n * SECONDS_PER_DAY);
-    return this.#database.transaction().execute(async (transaction) => {
+    return atomically(this.#database, async (transaction) => {
       const rows = await transaction
         .selectFrom("network_authorization")
         .selectAll()
@@ -279,7 +280,7 @@ export class AuthorizationNetwork {
     const request = readAuthorization(message, this.#options.clock.now_seconds());
     const digest = toHex(sha256(encodeMessage(message)));
     const day = request.time_seconds / SECONDS_PER_DAY;
-    return this.#database.transaction().execute(async (transaction) => {
+    return atomically(this.#database, async (transaction) => {
       const key = { acquirer: request.acquirer, stan: BigInt(request.stan), day };
       const earlier = await requestOf.first(transaction, key);
       if (earlier !== undefined) {
@@ -411,7 +412,7 @@ export class AuthorizationNetwork {
 
   async #settle(message: IsoMessage): Promise<IsoMessage> {
     const advice = readAdvice(message, this.#options.clock.now_seconds());
-    const code = await this.#database.transaction().execute((transaction) => this.#apply(transaction, advice));
+    const code = await atomically(this.#database, (transaction) => this.#apply(transaction, advice));
     return answerTo(message, code);
   }
 

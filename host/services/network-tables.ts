@@ -2,7 +2,7 @@
 
 import type { Kysely } from "kysely";
 import { type Card, CardIssuer, type IssuerTables } from "./card-issuer.js";
-import { type Executor, type Migration, migrate, Prepared } from "./database.js";
+import { atomically, type Executor, type Migration, migrate, Prepared } from "./database.js";
 import type { Unit } from "./ledger.js";
 
 export interface NetworkTables extends IssuerTables {
@@ -249,7 +249,7 @@ export interface NetworkSetup {
 export async function storeMerchant(database: Kysely<NetworkTables>, merchant: NetworkMerchant): Promise<void> {
   const { acquirer, settlement } = merchant;
   const place = { bank: settlement.bank, account: settlement.number };
-  await database.transaction().execute(async (transaction) => {
+  await atomically(database, async (transaction) => {
     await transaction
       .insertInto("network_merchant")
       .values({ acquirer, merchant: merchant.merchant, ...place })
@@ -283,7 +283,7 @@ export async function storeAccount(
   issuer: CardIssuer,
   account: NetworkAccount,
 ): Promise<void> {
-  await database.transaction().execute(async (transaction) => {
+  await atomically(database, async (transaction) => {
     await issuer.openAccount(transaction, account.number, account.unit);
     if (account.opening === 0n) return;
     await issuer.fund(transaction, `opening/${account.number}`, account.number, account.opening);

@@ -14,7 +14,7 @@
 
 import type { Kysely } from "kysely";
 import type { Clock, Timers } from "./clock.js";
-import { type Books, type Executor, type Migration, migrate, Prepared } from "./database.js";
+import { atomically, type Books, type Executor, type Migration, migrate, Prepared } from "./database.js";
 import { decodeMessage, encodeMessage, type IsoMessage, maskPan } from "./iso8583/codec.js";
 import {
   type AuthorizationRequest,
@@ -238,7 +238,7 @@ export class Outbox {
   async #store(id: string, receipt: string, details: AuthorizationDetails): Promise<void> {
     const { acquirer, clock, stans } = this.#options;
     const time_seconds = clock.now_seconds();
-    await this.#database.transaction().execute(async (transaction) => {
+    await atomically(this.#database, async (transaction) => {
       const stan = await stans.next(transaction);
       const request = encodeMessage(authorizationMessage({ ...details, acquirer, stan, time_seconds }));
       const card = maskPan(details.cardNumber);
@@ -255,7 +255,7 @@ export class Outbox {
     end: "completed" | "reversed",
   ): Promise<OutboxEntry> {
     const { acquirer, clock, stans } = this.#options;
-    const entry = await this.#database.transaction().execute(async (transaction) => {
+    const entry = await atomically(this.#database, async (transaction) => {
       const row = await this.#row(id, transaction);
       if (row === undefined) throw new OutboxError(`There is no entry ${id}.`);
       if (row.state === end || (row.state === underWay && row.problem === null)) return entryOf(row);
