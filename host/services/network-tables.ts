@@ -144,22 +144,22 @@ const AUTHORIZATION_COLUMNS: readonly (keyof AuthorizationRow)[] = [
   "billing_exponent",
 ];
 
-export const requestOf = new Prepared(
-  (books: Executor<NetworkTables>, p: { acquirer: string; stan: bigint; day: bigint }) =>
+/** What was answered under this number, and what was authorized for this receipt: at most one row each, or one for both. */
+export const earlierFor = new Prepared(
+  (books: Executor<NetworkTables>, p: { acquirer: string; stan: bigint; day: bigint; receipt: string }) =>
     books
       .selectFrom("network_authorization")
-      .select(["request_digest", "response"])
-      .where("acquirer", "=", p.acquirer)
-      .where("stan", "=", p.stan)
-      .where("day", "=", p.day),
-);
-
-export const authorizedFor = new Prepared((books: Executor<NetworkTables>, p: { receipt: string }) =>
-  books
-    .selectFrom("network_authorization")
-    .select("stan")
-    .where("receipt", "=", p.receipt)
-    .where("state", "!=", "declined"),
+      .select(["acquirer", "stan", "day", "request_digest", "response"])
+      .where((expression) =>
+        expression.or([
+          expression.and([
+            expression("acquirer", "=", p.acquirer),
+            expression("stan", "=", p.stan),
+            expression("day", "=", p.day),
+          ]),
+          expression.and([expression("receipt", "=", p.receipt), expression("state", "!=", "declined")]),
+        ]),
+      ),
 );
 
 export const authorizationOf = new Prepared((books: Executor<NetworkTables>, p: { approval: string }) =>
