@@ -214,7 +214,8 @@ export class Outbox {
 
   /** Resolves when nothing of this entry is under way any more: at its end, or with a `problem`. */
   async settled(id: string): Promise<OutboxEntry> {
-    return this.#until(await this.#known(id), (row) => !isUnderWay(row));
+    const courier = this.#couriers.get(id);
+    return this.#until(await (courier === undefined ? this.#known(id) : courier.done), (row) => !isUnderWay(row));
   }
 
   async entry(id: string): Promise<OutboxEntry | undefined> {
