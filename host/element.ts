@@ -197,14 +197,14 @@ export class Element {
   // Envelopes.
 
   /**
-   * Delivers an envelope and fetches everything the element has to say to it. What was lost on the way is repeated: the
+   * Delivers an envelope and fetches everything the element has to say to it; the first comes with its answer. What was lost on the way is repeated: the
    * element knows a repeated message of its peer or partner, and a command that it has already carried out it refuses,
    * and then offers its answer again.
    */
   async deliver(envelope: Uint8Array): Promise<Uint8Array[]> {
     try {
       const taken = this.#envelope(envelope);
-      return await this.#fetchAll((taken instanceof Promise ? await taken : taken).status);
+      return await this.#fetchAll(taken instanceof Promise ? await taken : taken);
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
       return this.#deliverAgain(envelope, error);
@@ -212,16 +212,16 @@ export class Element {
   }
 
   async #deliverAgain(envelope: Uint8Array, lost: TransportError): Promise<Uint8Array[]> {
-    let status: number | undefined;
+    let taken: Response;
     try {
-      status = (await this.#repeating(() => this.#envelope(envelope), lost)).status;
+      taken = await this.#repeating(() => this.#envelope(envelope), lost);
     } catch (error) {
       if (!(error instanceof StatusWordError)) throw error;
       return this.#fetchAll(undefined).catch(() => {
         throw error;
       });
     }
-    return this.#fetchAll(status);
+    return this.#fetchAll(taken);
   }
 
   /** Fetches the last answer again from its first envelope. */
@@ -229,10 +229,12 @@ export class Element {
     return this.#fetchAll(undefined);
   }
 
-  async #fetchAll(first: number | undefined): Promise<Uint8Array[]> {
+  /** What the element says: `first` is its answer to ENVELOPE, or undefined to have everything again. */
+  async #fetchAll(first: Response | undefined): Promise<Uint8Array[]> {
     const envelopes: Uint8Array[] = [];
     let again = first === undefined;
-    let waiting = again || isFetch(first ?? p.SW_OK);
+    let waiting = first === undefined || isFetch(first.status);
+    if (first !== undefined && first.data.length > 0) envelopes.push(first.data);
     while (waiting) {
       if (envelopes.length > ENVELOPES_MAX) throw new RangeError("an element that never stops talking");
       const fetched = this.#fetchOrRestart(again, envelopes);
@@ -260,7 +262,8 @@ export class Element {
   }
 
   #envelope(data: Uint8Array): Response | Promise<Response> {
-    return this.client.sendNow({ cla: p.CLA_OWN, ins: p.INS_ENVELOPE, p1: 0, p2: 0, data });
+    const command = { cla: p.CLA_OWN, ins: p.INS_ENVELOPE, p1: 0, p2: 0, data };
+    return this.client.sendNow({ ...command, answerBytesMax: EXTENDED_ANSWER_BYTES_MAX });
   }
 
   #fetch(again: boolean): Response | Promise<Response> {

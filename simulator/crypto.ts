@@ -58,18 +58,18 @@ export function hkdfSha256(
   if (destination.length > HKDF_BYTES_MAX) throw new RangeError("destination: HKDF gives at most 255 x 32 bytes");
   const key = new Uint8Array(HASH_BYTES);
   cryptography.hmacSha256(salt.length === 0 ? NO_SALT : salt, material, key);
+  // [ block before | info | number ]: the first block has no block before it.
   const input = new Uint8Array(HASH_BYTES + info.length + 1);
   input.set(info, HASH_BYTES);
-  const derived = new Uint8Array(Math.ceil(destination.length / HASH_BYTES) * HASH_BYTES);
-  for (let block = 1, offset = 0; offset < derived.length; block++, offset += HASH_BYTES) {
-    input[input.length - 1] = block;
-    const output = derived.subarray(offset, offset + HASH_BYTES);
-    // The first block has no block before it.
-    cryptography.hmacSha256(key, block === 1 ? input.subarray(HASH_BYTES) : input, output);
-    input.set(output);
+  const block = new Uint8Array(HASH_BYTES);
+  for (let number = 1, offset = 0; offset < destination.length; number++, offset += HASH_BYTES) {
+    input[input.length - 1] = number;
+    cryptography.hmacSha256(key, number === 1 ? input.subarray(HASH_BYTES) : input, block);
+    const left = destination.length - offset;
+    destination.set(left < HASH_BYTES ? block.subarray(0, left) : block, offset);
+    input.set(block);
   }
-  destination.set(derived.subarray(0, destination.length));
   key.fill(0);
-  derived.fill(0);
+  block.fill(0);
   input.fill(0);
 }

@@ -95,10 +95,8 @@ export class Flash {
       return PlatformError.FlashFailure;
     }
     return this.change({ kind: "flash-program", address, lengthBytes: source.length }, (mask) => {
-      for (let i = 0; i < target.length; i++) {
-        const kept = mask === undefined ? 0 : ~(mask[i] ?? 0);
-        target[i] = (target[i] ?? 0) & ((source[i] ?? 0) | kept);
-      }
+      if (mask === undefined) target.set(source);
+      else for (let i = 0; i < target.length; i++) target[i] = (source[i] ?? 0) | ~(mask[i] ?? 0);
       this.storage.written(address, end);
     });
   }

@@ -27,7 +27,6 @@ declare module "sodium-native" {
       key: Uint8Array,
     ): number;
     randombytes_buf(buffer: Uint8Array): void;
-    sodium_memzero(buffer: Uint8Array): void;
   }
   const sodium: Sodium;
   export default sodium;

@@ -45,6 +45,28 @@ function hmacSha256(key: Uint8Array, message: Uint8Array, destination: Uint8Arra
   keyHash.fill(0);
 }
 
+// Random bytes of the machine are asked for in this quantity: each asking is a system call.
+const RANDOM_POOL_BYTES = 1024;
+const randomPool = new Uint8Array(RANDOM_POOL_BYTES);
+let randomLeft = 0;
+
+/** Bytes that nobody was given before; what is handed out does not stay here. */
+function randomBytes(destination: Uint8Array): void {
+  const { length } = destination;
+  if (length > RANDOM_POOL_BYTES) {
+    sodium.randombytes_buf(destination);
+    return;
+  }
+  if (length > randomLeft) {
+    sodium.randombytes_buf(randomPool);
+    randomLeft = RANDOM_POOL_BYTES;
+  }
+  const taken = randomPool.subarray(randomLeft - length, randomLeft);
+  destination.set(taken);
+  taken.fill(0);
+  randomLeft -= length;
+}
+
 export const sodiumCryptography: Cryptography = {
   sha256(message, destination) {
     sodium.crypto_hash_sha256(destination, message);
@@ -73,7 +95,7 @@ export const sodiumCryptography: Cryptography = {
       return false;
     }
     destination.set(shared);
-    sodium.sodium_memzero(shared);
+    shared.fill(0);
     return true;
   },
   aeadSeal(key, nonce, associated, plaintext, ciphertext) {
@@ -87,10 +109,8 @@ export const sodiumCryptography: Cryptography = {
       return false;
     }
     plaintext.set(opened);
-    sodium.sodium_memzero(opened);
+    opened.fill(0);
     return true;
   },
-  randomBytes(destination) {
-    sodium.randombytes_buf(destination);
-  },
+  randomBytes,
 };

@@ -142,6 +142,11 @@ export function apduRespond(length: u32, status: i32): i32 {
   return giveRest(expected);
 }
 
+/** Whether the host gave an Le: it takes response data with this answer. */
+export function apduTakesData(): bool {
+  return expected > 0;
+}
+
 function getResponse(): i32 {
   if (apduLength != 0) return refuse(SW_WRONG_LENGTH);
   if (restLength == 0) return refuse(SW_CONDITIONS);

@@ -20,6 +20,7 @@ import {
   apduP1,
   apduP2,
   apduReset,
+  apduTakesData,
 } from "./apdu";
 import { badIdsLoad, badIdsTake, badIdsVersion } from "./bad-ids";
 import { clockFloor, clockLoad, clockNow, clockOpen } from "./clock";
@@ -143,9 +144,15 @@ export function commandTake(length: u32, applet: i32, tree: i32): i32 {
   return status == NOT_COMMON ? NOT_COMMON : commandEnd(status);
 }
 
-/** The response: what was written to IO, and a status word. */
+/**
+ * The response: what was written to IO, and a status word. A host that sends ENVELOPE with an Le is given the first
+ * envelope that waits with it, as if by FETCH.
+ */
 export function commandEnd(status: i32): i32 {
-  return apduRespond(responseLength, status);
+  const waits = (status & 0xff00) == A.SW_FETCH;
+  if (!waits || apduInstruction != A.INS_ENVELOPE || !apduTakesData()) return apduRespond(responseLength, status);
+  const length = outboxFetch();
+  return apduRespond(length, statusWaiting());
 }
 
 /** A status word, or NOT_COMMON. */

@@ -29,14 +29,18 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** For public values: it stops at the first difference. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
+
+const HEX_DIGITS: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 /** Lower-case hexadecimal digits, two for a byte. */
 export function toHex(bytes: Uint8Array): string {
   assertBytes(bytes, "bytes");
   let digits = "";
-  for (const byte of bytes) digits += byte.toString(16).padStart(2, "0");
+  for (const byte of bytes) digits += HEX_DIGITS[byte];
   return digits;
 }
 

@@ -31,8 +31,9 @@ import {
   TYPE_SALE,
   verifyOutcome,
 } from "./approval.js";
-import { CardIssuer, type CardStatus, type CheckedHold } from "./card-issuer.js";
+import { CardIssuer, type CardStatus, type CheckedHold, HoldBatch } from "./card-issuer.js";
 import type { Clock } from "./clock.js";
+import { atomically } from "./database.js";
 import { answerTo, echoed, referenceNumber } from "./iso8583/answers.js";
 import { decodeMessage, encodeMessage, IsoFormatError, IsoMessage, maskPan } from "./iso8583/codec.js";
 import type { IsoFields } from "./iso8583/fields.js";
@@ -48,21 +49,20 @@ import {
   readAdvice,
   readAuthorization,
 } from "./iso8583/messages.js";
-import { Ledger, PostingBatch, type Unit } from "./ledger.js";
+import { Ledger, type Unit } from "./ledger.js";
 import { settleBetweenBanks } from "./network-clearing.js";
 import { type Billing, billingOf, type Decision, holdsOf, merchantFits } from "./network-decision.js";
 import {
   type AuthorizationRow,
   type AuthorizationState,
   authorizationOf,
-  authorizedFor,
+  earlierFor,
   insertAuthorization,
   migrateNetwork,
   type NetworkMerchant,
   type NetworkRate,
   type NetworkSetup,
   type NetworkTables,
-  requestOf,
   setAuthorizationState,
   storeAccount,
   storeMerchant,
@@ -208,7 +208,7 @@ export class AuthorizationNetwork {
   async sweep(): Promise<number> {
     const now = this.#options.clock.now_seconds();
     const due = now - (this.#options.suspenseAfter_seconds ?? 3n * SECONDS_PER_DAY);
-    return this.#database.transaction().execute(async (transaction) => {
+    return atomically(this.#database, async (transaction) => {
       const rows = await transaction
         .selectFrom("network_authorization")
         .selectAll()
@@ -279,20 +279,27 @@ export class AuthorizationNetwork {
     const request = readAuthorization(message, this.#options.clock.now_seconds());
     const digest = toHex(sha256(encodeMessage(message)));
     const day = request.time_seconds / SECONDS_PER_DAY;
-    return this.#database.transaction().execute(async (transaction) => {
+    return atomically(this.#database, async (transaction) => {
       const key = { acquirer: request.acquirer, stan: BigInt(request.stan), day };
-      const earlier = await requestOf.first(transaction, key);
-      if (earlier !== undefined) {
-        if (earlier.request_digest === digest) return decodeMessage(earlier.response);
-        return answerTo(message, RESPONSE.duplicate);
-      }
-      if (await isAuthorized(transaction, request)) return answerTo(message, RESPONSE.duplicate);
-      const decision = await this.#decide(transaction, request);
-      return this.#record(transaction, message, request, digest, decision);
+      const earlier = await earlierFor.all(transaction, { ...key, receipt: toHex(request.receiptHash) });
+      const same = earlier.find(({ acquirer, stan, day: on }) => {
+        return acquirer === key.acquirer && stan === key.stan && on === key.day;
+      });
+      if (same !== undefined && same.request_digest === digest) return decodeMessage(same.response);
+      // Its number was used for something else; or its receipt was authorized under another number, and would hold the
+      // customer's funds twice.
+      if (earlier.length > 0) return answerTo(message, RESPONSE.duplicate);
+      const batch = new HoldBatch();
+      const decision = await this.#decide(transaction, request, batch);
+      return this.#record(transaction, message, request, digest, decision, batch);
     });
   }
 
-  async #decide(transaction: Transaction<NetworkTables>, request: AuthorizationRequest): Promise<Decision> {
+  async #decide(
+    transaction: Transaction<NetworkTables>,
+    request: AuthorizationRequest,
+    batch: HoldBatch,
+  ): Promise<Decision> {
     const age = this.#options.clock.now_seconds() - request.time_seconds;
     if (age > REQUEST_AGE_SECONDS_MAX || age < -REQUEST_AGE_SECONDS_MAX) return { code: RESPONSE.invalidTransaction };
     if (request.amount === 0n) return { code: RESPONSE.invalidAmount };
@@ -302,7 +309,7 @@ export class AuthorizationNetwork {
     if (!(await merchantFits(transaction, request))) return { code: RESPONSE.invalidMerchant };
     const cardBank = this.#bankOf(request.cardNumber);
     if (cardBank === undefined) return { code: RESPONSE.noSuchIssuer };
-    const billing = await billingOf(transaction, request, this.#issuer(cardBank), unit);
+    const billing = await billingOf(transaction, request, this.#issuer(cardBank), unit, batch);
     if (typeof billing === "string") return { code: billing };
     const decision = { billing, cardBank, unit };
     const checked: CheckedHold[] = [];
@@ -310,6 +317,7 @@ export class AuthorizationNetwork {
       const found = await this.#issuer(bank).check(
         transaction,
         hold,
+        batch,
         "cardNumber" in hold.source ? billing.source : undefined,
       );
       if (typeof found === "string") return { code: found };
@@ -325,6 +333,7 @@ export class AuthorizationNetwork {
     request: AuthorizationRequest,
     digest: string,
     decision: Decision,
+    batch: HoldBatch,
   ): Promise<IsoMessage> {
     const { billing, cardBank, unit, checked } = decision;
     const approved = decision.code === RESPONSE.approved;
@@ -335,8 +344,9 @@ export class AuthorizationNetwork {
       const signed = this.#approve(request, cardBank, unit, lastDay);
       approval = toHex(approvalHash(signed));
       for (const [index, [bank, hold]] of holdsOf(request, { billing, cardBank, unit }, approval).entries()) {
-        await this.#issuer(bank).hold(transaction, hold, checked?.[index] as CheckedHold);
+        await this.#issuer(bank).hold(transaction, hold, checked?.[index] as CheckedHold, batch);
       }
+      await batch.write(this.#ledger, transaction);
       answer = this.#approvalAnswer(answer, request, billing, signed, approval);
     }
     await insertAuthorization.run(transaction, {
@@ -411,7 +421,7 @@ export class AuthorizationNetwork {
 
   async #settle(message: IsoMessage): Promise<IsoMessage> {
     const advice = readAdvice(message, this.#options.clock.now_seconds());
-    const code = await this.#database.transaction().execute((transaction) => this.#apply(transaction, advice));
+    const code = await atomically(this.#database, (transaction) => this.#apply(transaction, advice));
     return answerTo(message, code);
   }
 
@@ -433,17 +443,20 @@ export class AuthorizationNetwork {
       await recordIncident(transaction, row.approval, agent, committed ? 1n : 2n, now);
       return RESPONSE.noActionTaken;
     }
-    const batch = new PostingBatch();
-    for (const [bank, part] of [
-      [row.card_bank, "card"],
-      [row.merchant_bank, "merchant"],
-    ] as const) {
-      const id = `${row.approval}/${part}`;
+    const holds = [
+      { bank: row.card_bank, id: `${row.approval}/card` },
+      { bank: row.merchant_bank, id: `${row.approval}/merchant` },
+    ];
+    const batch = await HoldBatch.of(
+      transaction,
+      holds.map(({ id }) => id),
+    );
+    for (const { bank, id } of holds) {
       if (committed) await this.#issuer(bank).capture(transaction, id, now, batch);
       else await this.#issuer(bank).release(transaction, id, now, batch);
     }
-    if (committed) settleBetweenBanks(row, now, batch);
-    await batch.post(this.#ledger, transaction);
+    if (committed) settleBetweenBanks(row, now, batch.postings);
+    await batch.write(this.#ledger, transaction);
     await setState(transaction, row, wanted);
     return RESPONSE.approved;
   }
@@ -469,11 +482,6 @@ export class AuthorizationNetwork {
       throw error;
     }
   }
-}
-
-/** One receipt is authorized once: under another number it would hold the customer's funds twice. */
-async function isAuthorized(transaction: Transaction<NetworkTables>, request: AuthorizationRequest): Promise<boolean> {
-  return (await authorizedFor.first(transaction, { receipt: toHex(request.receiptHash) })) !== undefined;
 }
 
 async function setState(

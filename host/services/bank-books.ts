@@ -17,7 +17,7 @@
 
 import type { Kysely, Transaction } from "kysely";
 import type { Clock } from "./clock.js";
-import { type Books, type Migration, migrate } from "./database.js";
+import { atomically, type Books, type Migration, migrate } from "./database.js";
 import {
   type AccountKind,
   checkUnit,
@@ -322,7 +322,7 @@ export class BankBooks {
 
   async #transact<Result>(work: (transaction: Transaction<BankTables>) => Promise<Result>): Promise<Result> {
     try {
-      return await this.#database.transaction().execute(work);
+      return await atomically(this.#database, work);
     } catch (error) {
       if (!(error instanceof LedgerError)) throw error;
       const code = error.code === "insufficient-funds" || error.code === "unknown-account" ? error.code : "conflict";

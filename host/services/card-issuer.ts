@@ -15,10 +15,18 @@
  */
 
 import { sql } from "kysely";
-import { type Books, type Executor, type Migration, migrate, narrowed, Prepared } from "./database.js";
+import { type Books, type Executor, type Migration, migrate, narrowed, Prepared, PreparedRows } from "./database.js";
 import { maskPan } from "./iso8583/codec.js";
 import { RESPONSE, type ResponseCode } from "./iso8583/messages.js";
-import { type Account, Ledger, type LedgerTables, type Posting, PostingBatch, type Unit } from "./ledger.js";
+import {
+  type Account,
+  Ledger,
+  type LedgerAccount,
+  type LedgerTables,
+  type Posting,
+  PostingBatch,
+  type Unit,
+} from "./ledger.js";
 
 const SECONDS_PER_DAY = 86_400n;
 
@@ -80,13 +88,7 @@ export interface IssuerTables extends LedgerTables {
 
 export interface CardAccount {
   readonly card: CardRow;
-  readonly account: Account & { readonly balance: bigint };
-}
-
-/** Where postings go: into a batch that somebody else posts, or at once. */
-interface Destination {
-  readonly books: Books;
-  readonly batch?: PostingBatch | undefined;
+  readonly account: LedgerAccount;
 }
 
 type CardRow = IssuerTables["issuer_card"];
@@ -136,28 +138,84 @@ const spentOnDay = new Prepared((books: Executor<IssuerTables>, p: { card: strin
     .where("state", "!=", "released"),
 );
 
-const holdOf = new Prepared((books: Executor<IssuerTables>, p: { id: string; bank: string }) =>
-  books.selectFrom("issuer_hold").selectAll().where("id", "=", p.id).where("bank", "=", p.bank),
+const someHolds = new PreparedRows((books: Executor<IssuerTables>, rows: readonly { id: string }[]) =>
+  books
+    .selectFrom("issuer_hold")
+    .selectAll()
+    .where(
+      "id",
+      "in",
+      rows.map(({ id }) => id),
+    ),
 );
 
-const setHoldState = new Prepared((books: Executor<IssuerTables>, p: { id: string; state: string }) =>
-  books.updateTable("issuer_hold").set({ state: p.state }).where("id", "=", p.id),
+const setHoldState = new PreparedRows(
+  (books: Executor<IssuerTables>, rows: readonly { id: string; state: HoldState }[]) =>
+    books
+      .updateTable("issuer_hold")
+      .set({ state: rows[0]?.state as HoldState })
+      .where(
+        "id",
+        "in",
+        rows.map(({ id }) => id),
+      ),
 );
 
-const insertHold = new Prepared((books: Executor<IssuerTables>, p: HoldRow) =>
-  books.insertInto("issuer_hold").values({
-    id: p.id,
-    bank: p.bank,
-    account: p.account,
-    card: p.card,
-    direction: p.direction,
-    amount: p.amount,
-    currency: p.currency,
-    exponent: p.exponent,
-    day: p.day,
-    state: p.state,
-  }),
+const insertHolds = new PreparedRows((books: Executor<IssuerTables>, rows: readonly HoldRow[]) =>
+  books.insertInto("issuer_hold").values(
+    rows.map((p) => ({
+      id: p.id,
+      bank: p.bank,
+      account: p.account,
+      card: p.card,
+      direction: p.direction,
+      amount: p.amount,
+      currency: p.currency,
+      exponent: p.exponent,
+      day: p.day,
+      state: p.state,
+    })),
+  ),
 );
+
+/**
+ * What one transaction does to holds and accounts of the banks: it is read together, changed in memory, and written
+ * together at the end, with one statement for each table.
+ */
+export class HoldBatch {
+  readonly postings = new PostingBatch();
+  readonly #found = new Map<string, HoldRow>();
+  readonly #placed: HoldRow[] = [];
+  readonly #moved = new Map<HoldState, { id: string; state: HoldState }[]>();
+
+  /** A batch that knows the holds of these ids. */
+  static async of(books: Books, ids: readonly string[]): Promise<HoldBatch> {
+    const batch = new HoldBatch();
+    const rows = ids.map((id) => ({ id }));
+    for (const hold of await someHolds.all(books, rows)) batch.#found.set(hold.id, hold);
+    return batch;
+  }
+
+  find(id: string): HoldRow | undefined {
+    return this.#found.get(id);
+  }
+
+  place(hold: HoldRow): void {
+    this.#placed.push(hold);
+  }
+
+  move(id: string, state: HoldState): void {
+    const moved = this.#moved.get(state) ?? [];
+    this.#moved.set(state, moved);
+    moved.push({ id, state });
+  }
+
+  async write(ledger: Ledger, books: Books): Promise<void> {
+    await this.postings.post(ledger, books);
+    if (this.#placed.length > 0) await insertHolds.run(books, this.#placed);
+    for (const moved of this.#moved.values()) await setHoldState.run(books, moved);
+  }
+}
 
 export class CardIssuer {
   readonly bankId: string;
@@ -185,7 +243,13 @@ export class CardIssuer {
   async fund(transaction: Books, id: string, number: string, amount: bigint): Promise<void> {
     const { unit } = await this.#ledger.account(transaction, this.#deposit(number));
     const cash = this.#bankAccount("cash", unit);
-    await this.#post({ books: transaction }, `${this.bankId}/fund/${id}`, 0n, amount, cash, this.#deposit(number));
+    await this.#ledger.openAccount(transaction, cash);
+    await this.#ledger.post(transaction, {
+      id: `${this.bankId}/fund/${id}`,
+      memo: "",
+      time_seconds: 0n,
+      postings: transferOf(amount, cash.id, this.#deposit(number)),
+    });
   }
 
   /** Issues a card, once: a card that exists keeps its status and limit. */
@@ -215,23 +279,30 @@ export class CardIssuer {
   }
 
   /** A card of this bank and the account behind it; undefined for a card that is not this bank's. */
-  async cardAccount(transaction: Books, cardNumber: string): Promise<CardAccount | undefined> {
+  async cardAccount(transaction: Books, cardNumber: string, batch: HoldBatch): Promise<CardAccount | undefined> {
     const card = await this.#card(transaction, cardNumber);
     if (card === undefined) return undefined;
-    return { card, account: await this.#ledger.account(transaction, this.#deposit(card.account)) };
+    const account = await this.#account(transaction, card.account, batch);
+    if (account === undefined) throw new Error(`bank ${this.bankId} has a card without its account`);
+    return { card, account };
   }
 
   /**
    * What a hold would be placed on, or why it is refused. Writes nothing. `known` is what `cardAccount` has found in the
    * same transaction.
    */
-  async check(transaction: Books, request: HoldRequest, known?: CardAccount): Promise<CheckedHold | Refusal> {
+  async check(
+    transaction: Books,
+    request: HoldRequest,
+    batch = new HoldBatch(),
+    known?: CardAccount,
+  ): Promise<CheckedHold | Refusal> {
     const source = await this.#source(transaction, request, known?.card);
     if (typeof source === "string") return source;
     const account =
       source.card !== undefined && source.card === known?.card
         ? known.account
-        : await this.#ledger.find(transaction, this.#deposit(source.account));
+        : await this.#account(transaction, source.account, batch);
     if (account === undefined) return RESPONSE.invalidMerchant;
     const { unit, balance } = account;
     if (unit.currency !== request.unit.currency || unit.exponent !== request.unit.exponent) {
@@ -246,84 +317,81 @@ export class CardIssuer {
     return request.amount > balance ? RESPONSE.insufficientFunds : checked;
   }
 
-  /** Holds the amount, on what `check` has found in the same transaction. */
-  async hold(transaction: Books, request: HoldRequest, checked: CheckedHold): Promise<void> {
-    const row: HoldRow = {
-      id: request.id,
-      bank: this.bankId,
-      account: checked.account,
-      card: checked.card,
-      direction: request.direction,
-      amount: request.amount,
-      currency: BigInt(request.unit.currency),
-      exponent: BigInt(request.unit.exponent),
-      day: dayOf(request.time_seconds),
+  /** Holds the amount, on what `check` has found in the same transaction. A batch is written by the caller. */
+  async hold(transaction: Books, request: HoldRequest, checked: CheckedHold, batch?: HoldBatch): Promise<void> {
+    const own = batch ?? new HoldBatch();
+    const { id, direction, amount, unit, time_seconds } = request;
+    own.place({
+      ...{ id, direction, amount, bank: this.bankId, account: checked.account, card: checked.card },
+      currency: BigInt(unit.currency),
+      exponent: BigInt(unit.exponent),
+      day: dayOf(time_seconds),
       state: "held",
-    };
-    await insertHold.run(transaction, row);
-    if (request.direction === "credit") return;
-    const held = `${this.bankId}/held/${checked.account}`;
-    const entry = `${this.bankId}/hold/${request.id}`;
-    await this.#post(
-      { books: transaction },
-      entry,
-      request.time_seconds,
-      request.amount,
-      this.#deposit(checked.account),
-      held,
-    );
+    });
+    if (direction === "debit") {
+      const entry = `${this.bankId}/hold/${id}`;
+      this.#post(own, entry, time_seconds, amount, this.#deposit(checked.account), this.#held(checked.account));
+    }
+    if (batch === undefined) await own.write(this.#ledger, transaction);
   }
 
-  /** The held amount goes to clearing, or for a credit comes from there. A batch is posted by the caller. */
-  async capture(books: Books, id: string, time_seconds: bigint, batch?: PostingBatch): Promise<void> {
-    const to = { books, batch };
-    const hold = await this.#openHold(books, id, "captured");
-    if (hold === undefined) return;
-    const clearing = this.#bankAccount("clearing", unitOf(hold));
-    const entry = `${this.bankId}/capture/${id}`;
-    if (hold.direction === "credit") {
-      await this.#post(to, entry, time_seconds, hold.amount, clearing, this.#deposit(hold.account));
-    } else {
-      const from = this.#whereHeld(hold);
-      await this.#post(to, entry, time_seconds, hold.amount, from, clearing);
-    }
-    await this.#setState(books, id, "captured");
+  /** The held amount goes to clearing, or for a credit comes from there. A batch is written by the caller. */
+  capture(books: Books, id: string, time_seconds: bigint, batch?: HoldBatch): Promise<void> {
+    return this.#end(books, id, "captured", batch, (hold, own) => {
+      const clearing = this.#bankAccount("clearing", unitOf(hold));
+      const entry = `${this.bankId}/capture/${id}`;
+      if (hold.direction === "credit") {
+        this.#post(own, entry, time_seconds, hold.amount, clearing, this.#deposit(hold.account));
+      } else this.#post(own, entry, time_seconds, hold.amount, this.#whereHeld(hold), clearing);
+    });
   }
 
   /** The held amount is free again. */
-  async release(books: Books, id: string, time_seconds: bigint, batch?: PostingBatch): Promise<void> {
-    const to = { books, batch };
-    const hold = await this.#openHold(books, id, "released");
-    if (hold === undefined) return;
-    if (hold.direction === "debit") {
-      const from = this.#whereHeld(hold);
+  release(books: Books, id: string, time_seconds: bigint, batch?: HoldBatch): Promise<void> {
+    return this.#end(books, id, "released", batch, (hold, own) => {
+      if (hold.direction === "credit") return;
       const entry = `${this.bankId}/release/${id}`;
-      await this.#post(to, entry, time_seconds, hold.amount, from, this.#deposit(hold.account));
-    }
-    await this.#setState(books, id, "released");
+      this.#post(own, entry, time_seconds, hold.amount, this.#whereHeld(hold), this.#deposit(hold.account));
+    });
   }
 
   /** Nobody has said how it ended: the amount leaves the account's own books, but goes to neither side. */
-  async suspend(transaction: Books, id: string, time_seconds: bigint): Promise<void> {
-    const hold = await this.#openHold(transaction, id, "suspense");
-    if (hold === undefined || hold.state === "suspense") return;
-    if (hold.direction === "debit") {
+  suspend(books: Books, id: string, time_seconds: bigint): Promise<void> {
+    return this.#end(books, id, "suspense", undefined, (hold, own) => {
+      if (hold.direction === "credit") return;
       const suspense = this.#bankAccount("suspense", unitOf(hold));
-      const held = `${this.bankId}/held/${hold.account}`;
-      await this.#post(
-        { books: transaction },
-        `${this.bankId}/suspend/${id}`,
-        time_seconds,
-        hold.amount,
-        held,
-        suspense,
-      );
-    }
-    await this.#setState(transaction, id, "suspense");
+      this.#post(own, `${this.bankId}/suspend/${id}`, time_seconds, hold.amount, this.#held(hold.account), suspense);
+    });
+  }
+
+  /** A hold goes to `state`, once, and its amount where `work` says. */
+  async #end(
+    books: Books,
+    id: string,
+    state: HoldState,
+    batch: HoldBatch | undefined,
+    work: (hold: HoldRow, batch: HoldBatch) => void,
+  ): Promise<void> {
+    const own = batch ?? (await HoldBatch.of(books, [id]));
+    const hold = this.#openHold(own, id, state);
+    if (hold === undefined) return;
+    work(hold, own);
+    own.move(id, state);
+    if (batch === undefined) await own.write(this.#ledger, books);
   }
 
   #deposit(number: string): string {
     return `${this.bankId}/deposit/${number}`;
+  }
+
+  #held(number: string): string {
+    return `${this.bankId}/held/${number}`;
+  }
+
+  /** An account by its number; what is held of it is read along, because a hold will change it. */
+  async #account(books: Books, number: string, batch: HoldBatch): Promise<LedgerAccount | undefined> {
+    const [account] = await batch.postings.read(books, [this.#deposit(number), this.#held(number)]);
+    return account;
   }
 
   async #source(
@@ -353,22 +421,16 @@ export class CardIssuer {
   }
 
   /** The hold if it can still go to `state`; undefined if it is already there. */
-  async #openHold(transaction: Books, id: string, state: HoldState): Promise<HoldRow | undefined> {
-    const hold = await holdOf.first(transaction, { id, bank: this.bankId });
-    if (hold === undefined) throw new Error(`bank ${this.bankId} has no hold ${id}`);
+  #openHold(batch: HoldBatch, id: string, state: HoldState): HoldRow | undefined {
+    const hold = batch.find(id);
+    if (hold?.bank !== this.bankId) throw new Error(`bank ${this.bankId} has no hold ${id}`);
     if (hold.state === state) return undefined;
     if (hold.state !== "held" && hold.state !== "suspense") throw new Error(`hold ${id} is already ${hold.state}`);
     return hold;
   }
 
   #whereHeld(hold: HoldRow): Account | string {
-    return hold.state === "suspense"
-      ? this.#bankAccount("suspense", unitOf(hold))
-      : `${this.bankId}/held/${hold.account}`;
-  }
-
-  async #setState(transaction: Books, id: string, state: HoldState): Promise<void> {
-    await setHoldState.run(transaction, { id, state });
+    return hold.state === "suspense" ? this.#bankAccount("suspense", unitOf(hold)) : this.#held(hold.account);
   }
 
   #bankAccount(name: "cash" | "clearing" | "suspense", unit: Unit): Account {
@@ -381,23 +443,28 @@ export class CardIssuer {
   }
 
   /** Accounts of the bank's own, given as such, are opened when they are first used. */
-  async #post(
-    { books, batch }: Destination,
+  #post(
+    batch: HoldBatch,
     id: string,
     time_seconds: bigint,
     amount: bigint,
     debit: Account | string,
     credit: Account | string,
-  ): Promise<void> {
-    const postings: Posting[] = [
-      { account: typeof debit === "string" ? debit : debit.id, side: "debit", amount },
-      { account: typeof credit === "string" ? credit : credit.id, side: "credit", amount },
-    ];
+  ): void {
     const own = [debit, credit].filter((account) => typeof account !== "string");
-    const entries = batch ?? new PostingBatch();
-    entries.add({ id, memo: "", time_seconds, postings }, own);
-    if (batch === undefined) await entries.post(this.#ledger, books);
+    batch.postings.add({ id, memo: "", time_seconds, postings: transferOf(amount, idOf(debit), idOf(credit)) }, own);
   }
+}
+
+function idOf(account: Account | string): string {
+  return typeof account === "string" ? account : account.id;
+}
+
+function transferOf(amount: bigint, debit: string, credit: string): Posting[] {
+  return [
+    { account: debit, side: "debit", amount },
+    { account: credit, side: "credit", amount },
+  ];
 }
 
 function unitOf(hold: HoldRow): Unit {

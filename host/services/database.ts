@@ -9,18 +9,8 @@
  * Integers always come back as bigint. A number would silently lose a cent above 2^53.
  */
 
-import {
-  type Compilable,
-  type CompiledQuery,
-  Kysely,
-  type QueryResult,
-  type SqliteDatabase,
-  SqliteDialect,
-  type SqliteStatement,
-  sql,
-  type Transaction,
-} from "kysely";
-import Libsql from "libsql";
+import { type Compilable, type CompiledQuery, type Kysely, sql, type Transaction } from "kysely";
+import { openSqlite, type SqliteConnection, sqliteOf } from "./sqlite.js";
 
 /** A database whose tables are `Tables`, or a transaction in it. */
 export type Executor<Tables> = Kysely<Tables> | Transaction<Tables>;
@@ -36,80 +26,14 @@ export interface Books {
 /** Where the books are: a file, or nowhere but memory. */
 export type DatabaseLocation = { readonly file: string } | "memory";
 
-/** Statements kept prepared. The services have some dozens of fixed queries; the bound stops anything else from growing. */
-const STATEMENTS_CACHED_MAX = 256;
 /** How long a second process waits for the lock of a file, before it is told that the file is busy. */
 const BUSY_TIMEOUT_MS = 5_000;
 
-/** libsql as Kysely's dialect for SQLite wants it: bytes as Uint8Array, statements prepared once. */
-class LibsqlDatabase implements SqliteDatabase {
-  readonly #database: Libsql.Database;
-  readonly #statements = new Map<string, SqliteStatement>();
-
-  constructor(database: Libsql.Database) {
-    this.#database = database;
-  }
-
-  prepare(text: string): SqliteStatement {
-    const known = this.#statements.get(text);
-    if (known !== undefined) return known;
-    const statement = new LibsqlStatement(this.#database.prepare(text));
-    if (this.#statements.size >= STATEMENTS_CACHED_MAX) this.#statements.clear();
-    this.#statements.set(text, statement);
-    return statement;
-  }
-
-  close(): void {
-    this.#statements.clear();
-    this.#database.close();
-  }
-}
-
-class LibsqlStatement implements SqliteStatement {
-  readonly #statement: Libsql.Statement;
-  readonly reader: boolean;
-
-  constructor(statement: Libsql.Statement) {
-    this.#statement = statement;
-    this.reader = statement.reader;
-  }
-
-  all(parameters: readonly unknown[]): unknown[] {
-    const rows = this.#statement.all(parameters) as Record<string, unknown>[];
-    for (const row of rows) bytesOf(row);
-    return rows;
-  }
-
-  run(parameters: readonly unknown[]): { changes: number | bigint; lastInsertRowid: number | bigint } {
-    return this.#statement.run(parameters);
-  }
-
-  *iterate(parameters: readonly unknown[]): IterableIterator<unknown> {
-    for (const row of this.#statement.iterate(parameters) as IterableIterator<Record<string, unknown>>) {
-      yield bytesOf(row);
-    }
-  }
-}
-
-/** libsql gives a blob as ArrayBuffer; everything else here speaks Uint8Array. */
-function bytesOf(row: Record<string, unknown>): Record<string, unknown> {
-  for (const [name, value] of Object.entries(row)) {
-    if (value instanceof ArrayBuffer) row[name] = new Uint8Array(value);
-  }
-  return row;
-}
-
 /** Opens (and makes, if it is not there) a database. Close it with `destroy()`. */
 export function openDatabase<Tables>(location: DatabaseLocation): Kysely<Tables> {
-  const database = new Libsql(location === "memory" ? ":memory:" : location.file);
-  database.defaultSafeIntegers(true);
-  database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
-  if (location !== "memory") {
-    database.pragma("journal_mode = WAL");
-    database.pragma("synchronous = FULL");
-  }
-  database.pragma("foreign_keys = ON");
-  return new Kysely<Tables>({ dialect: new SqliteDialect({ database: new LibsqlDatabase(database) }) });
+  const durable = location === "memory" ? [] : ["journal_mode = WAL", "synchronous = FULL"];
+  const settings = [`busy_timeout = ${BUSY_TIMEOUT_MS}`, ...durable, "foreign_keys = ON"];
+  return openSqlite(location === "memory" ? ":memory:" : location.file, settings);
 }
 
 /**
@@ -121,7 +45,8 @@ export function atomically<Tables, Result>(
   work: (transaction: Transaction<Tables>) => Promise<Result>,
 ): Promise<Result> {
   if (executor.isTransaction) return work(executor as Transaction<Tables>);
-  return executor.transaction().execute(work);
+  const sqlite = sqliteOf(executor);
+  return sqlite === undefined ? executor.transaction().execute(work) : sqlite.transaction(executor, work);
 }
 
 /** The one place where a wider database is narrowed by hand to the tables of one service. */
@@ -144,7 +69,8 @@ function placeholders<Row>(row: number): Row {
 
 /**
  * A query over rows of parameters that is built and compiled once for each number of them, and then run with values.
- * Kysely takes longer to build and compile a query than SQLite takes to run it, and a purchase runs some fifty.
+ * Kysely takes longer to build and compile a query than SQLite takes to run it, and longer to pass it on through its
+ * promises too: where the connection is free, the statement runs at once.
  */
 export class PreparedRows<Tables, Row extends object, Result> {
   readonly #build: (books: Executor<Tables>, rows: readonly Row[]) => Compilable<Result>;
@@ -155,28 +81,40 @@ export class PreparedRows<Tables, Row extends object, Result> {
     this.#build = build;
   }
 
-  async all(books: Books, rows: readonly Row[]): Promise<Result[]> {
-    return (await this.#execute(books, rows)).rows;
+  all(books: Books, rows: readonly Row[]): Promise<Result[]> | Result[] {
+    const query = this.#queryOf(books, rows);
+    const sqlite = openTo(books);
+    if (sqlite !== undefined) return sqlite.prepare(query.sql).all(query.parameters) as Result[];
+    return narrowed<Tables>(books)
+      .executeQuery<Result>(query)
+      .then(({ rows: found }) => found);
   }
 
   /** How many rows it changed. */
-  async run(books: Books, rows: readonly Row[]): Promise<bigint> {
-    return (await this.#execute(books, rows)).numAffectedRows ?? 0n;
+  run(books: Books, rows: readonly Row[]): Promise<bigint> | bigint {
+    const query = this.#queryOf(books, rows);
+    const sqlite = openTo(books);
+    if (sqlite !== undefined) return sqlite.prepare(query.sql).run(query.parameters);
+    return narrowed<Tables>(books)
+      .executeQuery<Result>(query)
+      .then(({ numAffectedRows }) => numAffectedRows ?? 0n);
   }
 
-  #execute(books: Books, rows: readonly Row[]): Promise<QueryResult<Result>> {
-    const own = narrowed<Tables>(books);
-    const compiled = this.#compiledFor(own, rows.length);
-    const parameters = compiled.parameters.map((each) =>
+  #queryOf(books: Books, rows: readonly Row[]): CompiledQuery<Result> {
+    const query = this.#compiledFor(narrowed<Tables>(books), rows.length);
+    const parameters = query.parameters.map((each) =>
       each instanceof Placeholder ? (rows[each.row] as Record<string, unknown>)[each.name] : each,
     );
-    return own.executeQuery<Result>({ ...compiled, parameters });
+    return { ...query, parameters };
   }
 
   #compiledFor(books: Executor<Tables>, count: number): CompiledQuery<Result> {
     const { adapter } = books.getExecutor();
-    const known = this.#compiled.get(adapter) ?? new Map<number, CompiledQuery<Result>>();
-    this.#compiled.set(adapter, known);
+    let known = this.#compiled.get(adapter);
+    if (known === undefined) {
+      known = new Map();
+      this.#compiled.set(adapter, known);
+    }
     let compiled = known.get(count);
     if (compiled === undefined) {
       const rows = Array.from({ length: count }, (_, row) => placeholders<Row>(row));
@@ -187,6 +125,12 @@ export class PreparedRows<Tables, Row extends object, Result> {
   }
 }
 
+/** The connection to SQLite, if these books may use it this moment. */
+function openTo(books: Books): SqliteConnection | undefined {
+  const sqlite = sqliteOf(narrowed<unknown>(books));
+  return sqlite?.isOpenTo(books) === true ? sqlite : undefined;
+}
+
 /** As `PreparedRows`, with one set of parameters. */
 export class Prepared<Tables, Parameters extends object, Result> {
   readonly #rows: PreparedRows<Tables, Parameters, Result>;
@@ -195,7 +139,7 @@ export class Prepared<Tables, Parameters extends object, Result> {
     this.#rows = new PreparedRows((books, [parameters]) => build(books, parameters as Parameters));
   }
 
-  all(books: Books, parameters: Parameters): Promise<Result[]> {
+  all(books: Books, parameters: Parameters): Promise<Result[]> | Result[] {
     return this.#rows.all(books, [parameters]);
   }
 
@@ -204,7 +148,7 @@ export class Prepared<Tables, Parameters extends object, Result> {
   }
 
   /** How many rows it changed. */
-  run(books: Books, parameters: Parameters): Promise<bigint> {
+  run(books: Books, parameters: Parameters): Promise<bigint> | bigint {
     return this.#rows.run(books, [parameters]);
   }
 }
@@ -223,7 +167,7 @@ interface MigrationTables {
  */
 export async function migrate(database: Books, component: string, steps: readonly Migration[]): Promise<void> {
   const books = narrowed<MigrationTables>(database);
-  await books.transaction().execute(async (transaction) => {
+  await atomically(books, async (transaction) => {
     await transaction.schema
       .createTable("schema_version")
       .ifNotExists()

@@ -11,7 +11,7 @@
 
 import type { Kysely } from "kysely";
 import { sameUnit } from "../units.js";
-import { type Migration, migrate } from "./database.js";
+import { atomically, type Migration, migrate } from "./database.js";
 import { AMOUNT_MAX, checkUnit, type Unit } from "./ledger.js";
 
 /** From the customer's side: `buy` electronic money by card, or `sell` it into the card's account. */
@@ -128,7 +128,7 @@ export class Directory {
   async put(entry: DirectoryEntry): Promise<void> {
     checkEntry(entry);
     const { id, name, address } = entry;
-    await this.#database.transaction().execute(async (transaction) => {
+    await atomically(this.#database, async (transaction) => {
       await transaction
         .insertInto("directory_merchant")
         .values({ id, name, address })
@@ -141,7 +141,7 @@ export class Directory {
   }
 
   async remove(id: string): Promise<void> {
-    await this.#database.transaction().execute(async (transaction) => {
+    await atomically(this.#database, async (transaction) => {
       await transaction.deleteFrom("directory_offer").where("merchant", "=", id).execute();
       await transaction.deleteFrom("directory_merchant").where("id", "=", id).execute();
     });

@@ -32,6 +32,11 @@ export interface Account {
   readonly mayGoNegative: boolean;
 }
 
+export interface LedgerAccount extends Account {
+  /** On the account's own side. */
+  readonly balance: bigint;
+}
+
 export interface Posting {
   readonly account: string;
   readonly side: Side;
@@ -172,9 +177,19 @@ export class Ledger {
         fresh.push({ entry, digest });
         return false;
       });
-      if (fresh.length > 0) await writeAll(transaction, fresh);
+      if (fresh.length > 0) await writeAll(transaction, fresh, new Map());
       return replayed;
     });
+  }
+
+  /**
+   * As `postAll`, for entries of which the caller knows that they are new; were one not, the database would refuse it and
+   * with it the whole transaction. `known` is what was read of accounts in the same transaction.
+   */
+  async postNew(books: Books, entries: readonly Entry[], known: ReadonlyMap<string, AccountRow>): Promise<void> {
+    for (const entry of entries) checkPostings(entry);
+    const fresh = entries.map((entry) => ({ entry, digest: digestOf(entry.postings) }));
+    await atomically(narrowed<LedgerTables>(books), (transaction) => writeAll(transaction, fresh, known));
   }
 
   /** Balance on the account's own side: what an asset account holds, what a liability account owes. */
@@ -182,13 +197,13 @@ export class Ledger {
     return (await this.#row(books, id)).balance;
   }
 
-  async account(books: Books, id: string): Promise<Account & { readonly balance: bigint }> {
+  async account(books: Books, id: string): Promise<LedgerAccount> {
     const row = await this.#row(books, id);
     return { ...accountOf(row), balance: row.balance };
   }
 
   /** The account, or undefined if there is none. */
-  async find(books: Books, id: string): Promise<(Account & { readonly balance: bigint }) | undefined> {
+  async find(books: Books, id: string): Promise<LedgerAccount | undefined> {
     const row = await accountRow(narrowed<LedgerTables>(books), id);
     return row === undefined ? undefined : { ...accountOf(row), balance: row.balance };
   }
@@ -203,7 +218,7 @@ export class Ledger {
   }
 
   /** All accounts with their balances, in the order of their ids. */
-  async accounts(books: Books): Promise<(Account & { readonly balance: bigint })[]> {
+  async accounts(books: Books): Promise<LedgerAccount[]> {
     const rows = await narrowed<LedgerTables>(books).selectFrom("ledger_account").selectAll().orderBy("id").execute();
     return rows.map((row) => ({ ...accountOf(row), balance: row.balance }));
   }
@@ -229,12 +244,22 @@ export class Ledger {
 }
 
 /**
- * Entries that are posted together, with the accounts of theirs that may not be open yet. In the common case they are, and
- * nothing is asked.
+ * New entries of one transaction that are posted together, with the accounts of theirs that may not be open yet. In the
+ * common case they are, and nothing is asked. What is read of accounts in that transaction is kept, and not read again.
  */
 export class PostingBatch {
   readonly #entries: Entry[] = [];
   readonly #accounts: Account[] = [];
+  readonly #known = new Map<string, AccountRow>();
+
+  /** Accounts by their ids; one that does not exist is left out. */
+  async read(books: Books, ids: readonly string[]): Promise<(LedgerAccount | undefined)[]> {
+    for (const row of await accountRows(books, ids)) this.#known.set(row.id, row);
+    return ids.map((id) => {
+      const row = this.#known.get(id);
+      return row === undefined ? undefined : { ...accountOf(row), balance: row.balance };
+    });
+  }
 
   add(entry: Entry, accounts: readonly Account[]): void {
     this.#entries.push(entry);
@@ -244,11 +269,11 @@ export class PostingBatch {
   async post(ledger: Ledger, books: Books): Promise<void> {
     if (this.#entries.length === 0) return;
     try {
-      await ledger.postAll(books, this.#entries);
+      await ledger.postNew(books, this.#entries, this.#known);
     } catch (error) {
       if (!(error instanceof LedgerError) || error.code !== "unknown-account") throw error;
       for (const account of this.#accounts) await ledger.openAccount(books, account);
-      await ledger.postAll(books, this.#entries);
+      await ledger.postNew(books, this.#entries, this.#known);
     }
   }
 }
@@ -290,16 +315,21 @@ interface DigestedEntry {
   readonly digest: string;
 }
 
-async function writeAll(transaction: Executor<LedgerTables>, fresh: readonly DigestedEntry[]): Promise<void> {
-  const ids = [...new Set(fresh.flatMap(({ entry }) => entry.postings.map(({ account }) => account)))];
-  const accounts = new Map(
-    (
-      await someAccounts.all(
-        transaction,
-        ids.map((id) => ({ id })),
-      )
-    ).map((row) => [row.id, row]),
-  );
+async function writeAll(
+  transaction: Executor<LedgerTables>,
+  fresh: readonly DigestedEntry[],
+  known: ReadonlyMap<string, AccountRow>,
+): Promise<void> {
+  const accounts = new Map<string, AccountRow>();
+  const unread = new Set<string>();
+  for (const { entry } of fresh) {
+    for (const { account } of entry.postings) {
+      const row = known.get(account);
+      if (row === undefined) unread.add(account);
+      else accounts.set(account, row);
+    }
+  }
+  for (const row of await accountRows(transaction, [...unread])) accounts.set(row.id, row);
   const balances = new Map([...accounts].map(([id, row]) => [id, row.balance]));
   for (const { entry } of fresh) apply(entry, accounts, balances);
   await writeEntries(transaction, fresh);
@@ -425,8 +455,16 @@ async function writeBalances(transaction: Books, changes: readonly BalanceChange
   }
 }
 
+async function accountRows(books: Books, ids: readonly string[]): Promise<AccountRow[]> {
+  if (ids.length === 0) return [];
+  return someAccounts.all(
+    books,
+    ids.map((id) => ({ id })),
+  );
+}
+
 async function accountRow(books: Books, id: string): Promise<AccountRow | undefined> {
-  return (await someAccounts.all(books, [{ id }]))[0];
+  return (await accountRows(books, [id]))[0];
 }
 
 function accountOf(row: AccountRow): Account {

@@ -2,7 +2,7 @@
 
 import type { Transaction } from "kysely";
 import { toHex } from "../codec/bytes.js";
-import type { CardAccount, CardIssuer, CheckedHold, HoldRequest } from "./card-issuer.js";
+import type { CardAccount, CardIssuer, CheckedHold, HoldBatch, HoldRequest } from "./card-issuer.js";
 import { type AuthorizationRequest, RESPONSE, type ResponseCode } from "./iso8583/messages.js";
 import type { Unit } from "./ledger.js";
 import { merchantOf, type NetworkRate, type NetworkTables, rateOf } from "./network-tables.js";
@@ -31,8 +31,9 @@ export async function billingOf(
   request: AuthorizationRequest,
   issuer: CardIssuer,
   unit: Unit,
+  batch: HoldBatch,
 ): Promise<Billing | ResponseCode> {
-  const source = await issuer.cardAccount(transaction, request.cardNumber);
+  const source = await issuer.cardAccount(transaction, request.cardNumber, batch);
   if (source === undefined) return RESPONSE.invalidCard;
   const accountUnit = source.account.unit;
   if (accountUnit.currency === unit.currency) {

@@ -2,7 +2,7 @@
 
 import type { Kysely } from "kysely";
 import { type Card, CardIssuer, type IssuerTables } from "./card-issuer.js";
-import { type Executor, type Migration, migrate, Prepared } from "./database.js";
+import { atomically, type Executor, type Migration, migrate, Prepared } from "./database.js";
 import type { Unit } from "./ledger.js";
 
 export interface NetworkTables extends IssuerTables {
@@ -144,22 +144,22 @@ const AUTHORIZATION_COLUMNS: readonly (keyof AuthorizationRow)[] = [
   "billing_exponent",
 ];
 
-export const requestOf = new Prepared(
-  (books: Executor<NetworkTables>, p: { acquirer: string; stan: bigint; day: bigint }) =>
+/** What was answered under this number, and what was authorized for this receipt: at most one row each, or one for both. */
+export const earlierFor = new Prepared(
+  (books: Executor<NetworkTables>, p: { acquirer: string; stan: bigint; day: bigint; receipt: string }) =>
     books
       .selectFrom("network_authorization")
-      .select(["request_digest", "response"])
-      .where("acquirer", "=", p.acquirer)
-      .where("stan", "=", p.stan)
-      .where("day", "=", p.day),
-);
-
-export const authorizedFor = new Prepared((books: Executor<NetworkTables>, p: { receipt: string }) =>
-  books
-    .selectFrom("network_authorization")
-    .select("stan")
-    .where("receipt", "=", p.receipt)
-    .where("state", "!=", "declined"),
+      .select(["acquirer", "stan", "day", "request_digest", "response"])
+      .where((expression) =>
+        expression.or([
+          expression.and([
+            expression("acquirer", "=", p.acquirer),
+            expression("stan", "=", p.stan),
+            expression("day", "=", p.day),
+          ]),
+          expression.and([expression("receipt", "=", p.receipt), expression("state", "!=", "declined")]),
+        ]),
+      ),
 );
 
 export const authorizationOf = new Prepared((books: Executor<NetworkTables>, p: { approval: string }) =>
@@ -249,7 +249,7 @@ export interface NetworkSetup {
 export async function storeMerchant(database: Kysely<NetworkTables>, merchant: NetworkMerchant): Promise<void> {
   const { acquirer, settlement } = merchant;
   const place = { bank: settlement.bank, account: settlement.number };
-  await database.transaction().execute(async (transaction) => {
+  await atomically(database, async (transaction) => {
     await transaction
       .insertInto("network_merchant")
       .values({ acquirer, merchant: merchant.merchant, ...place })
@@ -283,7 +283,7 @@ export async function storeAccount(
   issuer: CardIssuer,
   account: NetworkAccount,
 ): Promise<void> {
-  await database.transaction().execute(async (transaction) => {
+  await atomically(database, async (transaction) => {
     await issuer.openAccount(transaction, account.number, account.unit);
     if (account.opening === 0n) return;
     await issuer.fund(transaction, `opening/${account.number}`, account.number, account.opening);

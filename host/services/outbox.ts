@@ -13,8 +13,9 @@
  */
 
 import type { Kysely } from "kysely";
+import { toHex } from "../codec/bytes.js";
 import type { Clock, Timers } from "./clock.js";
-import { type Books, type Executor, type Migration, migrate, Prepared } from "./database.js";
+import { atomically, type Books, type Executor, type Migration, migrate, Prepared } from "./database.js";
 import { decodeMessage, encodeMessage, type IsoMessage, maskPan } from "./iso8583/codec.js";
 import {
   type AuthorizationRequest,
@@ -153,7 +154,8 @@ const noteConclusion = new Prepared((books: Executor<OutboxTables>, p: { id: str
 );
 
 interface Courier {
-  readonly done: Promise<void>;
+  /** The entry as it was stored last. */
+  readonly done: Promise<OutboxRow>;
   cancel: () => void;
 }
 
@@ -178,27 +180,26 @@ export class Outbox {
   async resume(): Promise<number> {
     const rows = await this.#database
       .selectFrom("outbox_entry")
-      .select("id")
+      .selectAll()
       .where("state", "in", UNFINISHED)
       .where("problem", "is", null)
       .execute();
-    for (const { id } of rows) this.#deliver(id);
+    for (const row of rows) this.#deliver(row);
     return rows.length;
   }
 
   /** Asks for an authorization, and resolves when the network has answered. The same id again is the same question. */
   async request(id: string, details: AuthorizationDetails): Promise<OutboxEntry> {
-    const receipt = Buffer.from(details.receiptHash).toString("hex");
+    const receipt = toHex(details.receiptHash);
     const known = await this.#row(id);
     if (known !== undefined && known.receipt !== receipt)
       throw new OutboxError(`Entry ${id} is about another receipt.`);
-    if (known === undefined) await this.#store(id, receipt, details);
-    return this.answered(id);
+    return this.#until(known ?? (await this.#store(id, receipt, details)), isAnswered);
   }
 
   /** Resolves when the network has answered the request of this entry. */
   async answered(id: string): Promise<OutboxEntry> {
-    return this.#until(id, (entry) => entry.state !== "requested");
+    return this.#until(await this.#known(id), isAnswered);
   }
 
   /** Completes an approved entry: `outcome` is an agent's signed `committed`, with its chain. Resolves when stored. */
@@ -212,8 +213,9 @@ export class Outbox {
   }
 
   /** Resolves when nothing of this entry is under way any more: at its end, or with a `problem`. */
-  settled(id: string): Promise<OutboxEntry> {
-    return this.#until(id, (entry) => !UNFINISHED.includes(entry.state) || entry.problem !== undefined);
+  async settled(id: string): Promise<OutboxEntry> {
+    const courier = this.#couriers.get(id);
+    return this.#until(await (courier === undefined ? this.#known(id) : courier.done), (row) => !isUnderWay(row));
   }
 
   async entry(id: string): Promise<OutboxEntry | undefined> {
@@ -235,17 +237,19 @@ export class Outbox {
     await Promise.all(couriers.map((courier) => courier.done));
   }
 
-  async #store(id: string, receipt: string, details: AuthorizationDetails): Promise<void> {
+  async #store(id: string, receipt: string, details: AuthorizationDetails): Promise<OutboxRow> {
     const { acquirer, clock, stans } = this.#options;
     const time_seconds = clock.now_seconds();
-    await this.#database.transaction().execute(async (transaction) => {
+    const row = await atomically(this.#database, async (transaction) => {
       const stan = await stans.next(transaction);
       const request = encodeMessage(authorizationMessage({ ...details, acquirer, stan, time_seconds }));
       const card = maskPan(details.cardNumber);
-      const row = { id, state: "requested", stan: BigInt(stan), time_seconds, card, request, receipt };
-      await insertRequest.run(transaction, row);
+      const asked = { id, state: "requested", stan: BigInt(stan), time_seconds, card, request, receipt };
+      await insertRequest.run(transaction, asked);
+      return { ...asked, response: null, advice: null, problem: null };
     });
-    await this.#tell(id);
+    this.#tell(row);
+    return row;
   }
 
   async #conclude(
@@ -255,10 +259,9 @@ export class Outbox {
     end: "completed" | "reversed",
   ): Promise<OutboxEntry> {
     const { acquirer, clock, stans } = this.#options;
-    const entry = await this.#database.transaction().execute(async (transaction) => {
-      const row = await this.#row(id, transaction);
-      if (row === undefined) throw new OutboxError(`There is no entry ${id}.`);
-      if (row.state === end || (row.state === underWay && row.problem === null)) return entryOf(row);
+    const stored = await atomically(this.#database, async (transaction) => {
+      const row = await this.#known(id, transaction);
+      if (row.state === end || (row.state === underWay && row.problem === null)) return row;
       // With a problem on record the sender may try again, with better evidence or the other way.
       if (row.state !== "approved" && row.problem === null) {
         throw new OutboxError(`Entry ${id} is ${row.state}, and cannot become ${end}.`);
@@ -273,25 +276,28 @@ export class Outbox {
       });
       const changes = { state: underWay, advice: encodeMessage(advice), problem: null };
       await noteAdvice.run(transaction, { id, ...changes });
-      return entryOf({ ...row, ...changes });
+      return { ...row, ...changes };
     });
-    this.#options.onChange?.(entry);
-    if (entry.state === underWay) this.#deliver(id);
-    return entry;
+    this.#tell(stored);
+    if (stored.state === underWay) this.#deliver(stored);
+    return entryOf(stored);
   }
 
-  async #until(id: string, reached: (entry: OutboxEntry) => boolean): Promise<OutboxEntry> {
-    for (;;) {
-      const entry = await this.entry(id);
-      if (entry === undefined) throw new OutboxError(`There is no entry ${id}.`);
-      if (reached(entry)) return entry;
-      if (this.#closed) throw new OutboxError(`The outbox was closed while entry ${id} was ${entry.state}.`);
-      await this.#deliver(id).done;
+  async #until(from: OutboxRow, reached: (row: OutboxRow) => boolean): Promise<OutboxEntry> {
+    let row = from;
+    while (!reached(row)) {
+      if (this.#closed) throw new OutboxError(`The outbox was closed while entry ${row.id} was ${row.state}.`);
+      row = await this.#deliver(row).done;
     }
+    return entryOf(row);
   }
 
-  /** Sends the message that an entry waits on, until the network has answered it or the outbox is closed. */
-  #deliver(id: string): Courier {
+  /**
+   * Sends the message that an entry waits on, until the network has answered it or the outbox is closed. Nobody else
+   * changes the entry meanwhile, so that it need not be read again.
+   */
+  #deliver(row: OutboxRow): Courier {
+    const { id } = row;
     const known = this.#couriers.get(id);
     if (known !== undefined) return known;
     let cancelled = this.#closed;
@@ -306,11 +312,14 @@ export class Outbox {
       });
     const run = async () => {
       let delay_ms = this.#options.retry_ms_min ?? RETRY_MS_MIN;
-      while (!cancelled && !(await this.#attempt(id))) {
-        if (cancelled) break;
+      let left = row;
+      while (!cancelled && isUnderWay(left)) {
+        left = (await this.#attempt(left)) ?? left;
+        if (cancelled || !isUnderWay(left)) break;
         await pause(delay_ms);
         delay_ms = Math.min(delay_ms * 2, this.#options.retry_ms_max ?? RETRY_MS_MAX);
       }
+      return left;
     };
     const courier: Courier = {
       done: Promise.resolve()
@@ -326,19 +335,17 @@ export class Outbox {
     return courier;
   }
 
-  /** One sending. True when there is nothing more to send. */
-  async #attempt(id: string): Promise<boolean> {
-    const row = await this.#row(id);
-    if (row === undefined || !UNFINISHED.includes(row.state) || row.problem !== null) return true;
+  /** One sending: the entry as the answer leaves it, or undefined if the same must be sent again. */
+  async #attempt(row: OutboxRow): Promise<OutboxRow | undefined> {
     const bytes = row.state === "requested" ? row.request : row.advice;
-    if (bytes === null) throw new OutboxError(`Entry ${id} has lost its message.`);
+    if (bytes === null) throw new OutboxError(`Entry ${row.id} has lost its message.`);
     const answer = await this.#ask(decodeMessage(bytes));
     const code = answer?.fields[39];
-    if (answer === undefined || code === undefined || isTemporary(code)) return false;
-    if (row.state === "requested") await this.#noteDecision(row, answer, code);
-    else await this.#noteEnd(row, code);
-    await this.#tell(id);
-    return true;
+    if (answer === undefined || code === undefined || isTemporary(code)) return undefined;
+    const stored =
+      row.state === "requested" ? await this.#noteDecision(row, answer, code) : await this.#noteEnd(row, code);
+    this.#tell(stored);
+    return stored;
   }
 
   /** The answer, or undefined when none came: then nothing is known, and the same bytes go out again. */
@@ -350,16 +357,18 @@ export class Outbox {
     }
   }
 
-  async #noteDecision(row: OutboxRow, answer: IsoMessage, code: string): Promise<void> {
+  async #noteDecision(row: OutboxRow, answer: IsoMessage, code: string): Promise<OutboxRow> {
     const state: OutboxState = code === RESPONSE.approved ? "approved" : "declined";
-    await noteResponse.run(this.#database, { id: row.id, state, response: encodeMessage(answer) });
+    const changes = { state, response: encodeMessage(answer) };
+    const changed = await noteResponse.run(this.#database, { id: row.id, ...changes });
+    return changed === 1n ? { ...row, ...changes, request: null } : this.#known(row.id);
   }
 
-  async #noteEnd(row: OutboxRow, code: string): Promise<void> {
-    const end: OutboxState = row.state === "completing" ? "completed" : "reversed";
+  async #noteEnd(row: OutboxRow, code: string): Promise<OutboxRow> {
     if (code === RESPONSE.approved) {
-      await noteConclusion.run(this.#database, { id: row.id, from: row.state, to: end });
-      return;
+      const state: OutboxState = row.state === "completing" ? "completed" : "reversed";
+      const changed = await noteConclusion.run(this.#database, { id: row.id, from: row.state, to: state });
+      return changed === 1n ? { ...row, state } : this.#known(row.id);
     }
     await this.#database
       .updateTable("outbox_entry")
@@ -367,17 +376,31 @@ export class Outbox {
       .where("id", "=", row.id)
       .where("state", "=", row.state)
       .execute();
+    return this.#known(row.id);
   }
 
-  async #tell(id: string): Promise<void> {
-    if (this.#options.onChange === undefined) return;
-    const entry = await this.entry(id);
-    if (entry !== undefined) this.#options.onChange(entry);
+  #tell(row: OutboxRow): void {
+    this.#options.onChange?.(entryOf(row));
   }
 
   #row(id: string, books: Books = this.#database): Promise<OutboxRow | undefined> {
     return entryRow.first(books, { id });
   }
+
+  async #known(id: string, books: Books = this.#database): Promise<OutboxRow> {
+    const row = await this.#row(id, books);
+    if (row === undefined) throw new OutboxError(`There is no entry ${id}.`);
+    return row;
+  }
+}
+
+function isAnswered(row: OutboxRow): boolean {
+  return row.state !== "requested";
+}
+
+/** Whether a message of the entry waits for the network's answer. */
+function isUnderWay(row: OutboxRow): boolean {
+  return UNFINISHED.includes(row.state) && row.problem === null;
 }
 
 function problemOf(code: string): string {

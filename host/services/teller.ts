@@ -25,7 +25,7 @@ import type { LogEntry } from "../element-data.js";
 import { type Money, sameUnit, type Unit } from "../units.js";
 import type { BadIdList } from "./bad-id-list.js";
 import { type BankBooks, BankError, type BankTables } from "./bank-books.js";
-import { type Migration, migrate } from "./database.js";
+import { atomically, type Migration, migrate } from "./database.js";
 import type { Finding, Reconciliation } from "./reconciliation.js";
 
 export interface TellerTables extends BankTables {
@@ -206,7 +206,7 @@ export class TellerService implements BankConnection {
     const account = memoText(prompt.memo);
     const peer = toHex(prompt.peer);
     const sequence = BigInt(await this.#parts.teller.module.nextLogSequence());
-    const number = await this.#parts.database.transaction().execute(async (transaction) => {
+    const number = await atomically(this.#parts.database, async (transaction) => {
       const last = await transaction
         .selectFrom("teller_intent")
         .select("number")

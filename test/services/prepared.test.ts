@@ -4,7 +4,7 @@ import type { Kysely } from "kysely";
 import { expect, test } from "vitest";
 import { rememberingVerifier } from "../../host/codec/remembering.js";
 import { ed25519KeyPair, ed25519Sign, ed25519Verify } from "../../host/crypto.js";
-import { type Executor, openDatabase, Prepared, PreparedRows } from "../../host/services/database.js";
+import { atomically, type Executor, openDatabase, Prepared, PreparedRows } from "../../host/services/database.js";
 
 interface Tables {
   coin: { name: string; cents: bigint; kind: string };
@@ -45,6 +45,31 @@ test("a prepared query takes its own values each time, whatever their number and
   const other = await coins();
   expect(await coinOf.first(other, { name: "dime", least: 0n })).toBeUndefined();
   await Promise.all([database.destroy(), other.destroy()]);
+});
+
+test("who comes while a transaction is under way waits for its end; one that has ended, or failed, leaves nothing", async () => {
+  const database = await coins();
+  await insertCoins.run(database, [{ name: "dime", cents: 10n, kind: "" }]);
+  let ended: Executor<Tables> | undefined;
+  const order: string[] = [];
+  const first = atomically(database, async (transaction) => {
+    ended = transaction;
+    await change.run(transaction, { from: 10n, to: 11n });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    order.push("first");
+  });
+  const second = atomically(database, async (transaction) => {
+    order.push(`second ${await change.run(transaction, { from: 11n, to: 12n })}`);
+    throw new Error("second thoughts");
+  });
+  const third = Promise.resolve(coinOf.first(database, { name: "dime", least: 0n }));
+  await expect(second).rejects.toThrow("second thoughts");
+  await first;
+  expect(order).toEqual(["first", "second 1"]);
+  expect(await third).toMatchObject({ cents: 11n });
+  await expect(async () => change.run(ended as Executor<Tables>, { from: 11n, to: 13n })).rejects.toThrow("has ended");
+  expect(await coinOf.first(database, { name: "dime", least: 0n })).toMatchObject({ cents: 11n });
+  await database.destroy();
 });
 
 test("a signature found good is not verified again; a bad one always is, and what is old is forgotten", () => {

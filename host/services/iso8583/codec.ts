@@ -13,6 +13,7 @@
 
 import {
   FIELD_NUMBERS,
+  FIELDS,
   type FieldFormat,
   type FieldNumber,
   formatOf,
@@ -76,16 +77,26 @@ function printable(number: FieldNumber, value: string | Uint8Array): string {
 
 export function encodeMessage(message: IsoMessage): Uint8Array {
   const present = FIELD_NUMBERS.filter((number) => message.fields[number] !== undefined);
-  const parts: Uint8Array[] = [ascii(message.type), bitmapOf(present)];
+  // Everything but bytes is ASCII, so that lengths in characters are lengths in bytes.
+  let length = TYPE_BYTES + bitmapBytes(present);
   for (const number of present) {
-    const format = formatOf(number) as FieldFormat;
-    const value = valueBytes(number, format, message.fields[number] as string | Uint8Array);
-    if (format.prefix > 0) parts.push(ascii(value.length.toString().padStart(format.prefix, "0")));
-    parts.push(value);
+    const format = FIELDS[number];
+    const value = message.fields[number] as string | Uint8Array;
+    checkValue(number, format, value);
+    length += format.prefix + value.length;
   }
-  const bytes = new Uint8Array(Buffer.concat(parts));
-  if (bytes.length > MESSAGE_BYTES_MAX) throw new IsoFormatError(`${bytes.length} bytes are too many`);
-  return bytes;
+  if (length > MESSAGE_BYTES_MAX) throw new IsoFormatError(`${length} bytes are too many`);
+  const writer = new Writer(length);
+  writer.text(message.type);
+  writer.bytes(bitmapOf(present));
+  for (const number of present) {
+    const { prefix } = FIELDS[number];
+    const value = message.fields[number] as string | Uint8Array;
+    if (prefix > 0) writer.text(value.length.toString().padStart(prefix, "0"));
+    if (typeof value === "string") writer.text(value);
+    else writer.bytes(value);
+  }
+  return writer.message;
 }
 
 export function decodeMessage(bytes: Uint8Array): IsoMessage {
@@ -104,6 +115,24 @@ export function decodeMessage(bytes: Uint8Array): IsoMessage {
   return new IsoMessage(type, fields as IsoFields);
 }
 
+class Writer {
+  readonly message: Uint8Array;
+  #at = 0;
+
+  constructor(length: number) {
+    this.message = new Uint8Array(length);
+  }
+
+  text(value: string): void {
+    for (let i = 0; i < value.length; i++) this.message[this.#at++] = value.charCodeAt(i);
+  }
+
+  bytes(value: Uint8Array): void {
+    this.message.set(value, this.#at);
+    this.#at += value.length;
+  }
+}
+
 class Reader {
   readonly #bytes: Uint8Array;
   #offset = 0;
@@ -117,13 +146,22 @@ class Reader {
   }
 
   take(length: number, what: string): Uint8Array {
-    if (length > this.left) throw new IsoFormatError(`it ends inside ${what}`);
-    this.#offset += length;
-    return this.#bytes.slice(this.#offset - length, this.#offset);
+    const start = this.#skip(length, what);
+    return this.#bytes.slice(start, start + length);
   }
 
   text(length: number, what: string): string {
-    return Buffer.from(this.take(length, what)).toString("latin1");
+    const start = this.#skip(length, what);
+    let value = "";
+    for (let i = start; i < start + length; i++) value += String.fromCharCode(this.#bytes[i] as number);
+    return value;
+  }
+
+  /** Goes on behind the next `length` bytes: where they start. */
+  #skip(length: number, what: string): number {
+    if (length > this.left) throw new IsoFormatError(`it ends inside ${what}`);
+    this.#offset += length;
+    return this.#offset - length;
   }
 }
 
@@ -140,10 +178,15 @@ function readBitmap(reader: Reader): number[] {
   return numbers;
 }
 
+/** A second bitmap is there for fields above 64. */
+function bitmapBytes(numbers: readonly FieldNumber[]): number {
+  return (numbers.at(-1) ?? 0) > 8 * BITMAP_BYTES ? 2 * BITMAP_BYTES : BITMAP_BYTES;
+}
+
 function bitmapOf(numbers: readonly FieldNumber[]): Uint8Array {
-  const extended = numbers.some((number) => number > 64);
-  const bitmap = new Uint8Array(extended ? 2 * BITMAP_BYTES : BITMAP_BYTES);
-  for (const number of extended ? [1, ...numbers] : numbers) {
+  const bitmap = new Uint8Array(bitmapBytes(numbers));
+  if (bitmap.length > BITMAP_BYTES) bitmap[0] = 0x80;
+  for (const number of numbers) {
     const index = (number - 1) >> 3;
     bitmap[index] = (bitmap[index] as number) | (0x80 >> ((number - 1) & 7));
   }
@@ -160,27 +203,24 @@ function readField(reader: Reader, number: number, format: FieldFormat): string 
 
 function readLength(reader: Reader, number: number, format: FieldFormat): number {
   const digits = reader.text(format.prefix, `the length of field ${number}`);
-  if (!/^[0-9]+$/.test(digits)) throw new IsoFormatError(`the length of field ${number} is not a number`);
+  if (!DIGITS.test(digits)) throw new IsoFormatError(`the length of field ${number} is not a number`);
   const length = Number(digits);
   if (length === 0 || length > format.length_max) throw new IsoFormatError(`the length of field ${number}`);
   return length;
 }
 
-function valueBytes(number: FieldNumber, format: FieldFormat, value: string | Uint8Array): Uint8Array {
+function checkValue(number: FieldNumber, format: FieldFormat, value: string | Uint8Array): void {
   const variable = format.prefix > 0;
   if (value.length === 0 || value.length > format.length_max || (!variable && value.length !== format.length_max)) {
     throw new IsoFormatError(`field ${number} has ${value.length} characters`);
   }
-  if (typeof value !== "string") return value;
-  checkText(number, format, value);
-  return ascii(value);
+  if (typeof value === "string") checkText(number, format, value);
 }
+
+const DIGITS = /^[0-9]*$/;
+const TEXT = /^[\x20-\x7e]*$/;
 
 function checkText(number: number, format: FieldFormat, value: string): void {
-  const allowed = format.content === "digits" ? /^[0-9]*$/ : /^[\x20-\x7e]*$/;
+  const allowed = format.content === "digits" ? DIGITS : TEXT;
   if (!allowed.test(value)) throw new IsoFormatError(`field ${number} is not ${format.content}`);
-}
-
-function ascii(text: string): Uint8Array {
-  return Buffer.from(text, "latin1");
 }

@@ -224,25 +224,20 @@ export function correlation(answerType: MessageType, fields: IsoFields): string 
 
 /** MMDDhhmmss in UTC. */
 export function isoTime(time_seconds: bigint): string {
-  const text = new Date(Number(time_seconds) * 1000).toISOString();
-  return text.slice(5, 19).replace(/[-T:]/g, "");
+  const date = new Date(Number(time_seconds) * 1000);
+  const parts = [date.getUTCMonth() + 1, date.getUTCDate(), date.getUTCHours(), date.getUTCMinutes()];
+  return [...parts, date.getUTCSeconds()].map((part) => part.toString().padStart(2, "0")).join("");
 }
 
 /** The moment that MMDDhhmmss means: of all years, the one in which it lies nearest to now. */
 export function readTime(text: string, now_seconds: bigint): bigint {
-  const [month, day, hour, minute, second] = (text.match(/../g) ?? []).map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const part = (index: number) => Number(text.slice(2 * index, 2 * index + 2));
   const thisYear = new Date(Number(now_seconds) * 1000).getUTCFullYear();
   let nearest: bigint | undefined;
   for (const year of [thisYear - 1, thisYear, thisYear + 1]) {
-    const time = BigInt(Math.floor(Date.UTC(year, month - 1, day, hour, minute, second) / 1000));
-    if (isoTime(time) !== text) continue; // 29 February of another year, or no date at all.
-    if (nearest === undefined || distance(time, now_seconds) < distance(nearest, now_seconds)) nearest = time;
+    const time = BigInt(Math.floor(Date.UTC(year, part(0) - 1, part(1), part(2), part(3), part(4)) / 1000));
+    if (nearest !== undefined && distance(time, now_seconds) >= distance(nearest, now_seconds)) continue;
+    if (isoTime(time) === text) nearest = time; // Else 29 February of another year, or no date at all.
   }
   if (nearest === undefined) throw new IsoFormatError("field 7 is no date and time");
   return nearest;
