@@ -6,7 +6,8 @@
  * off anywhere is finished by the next one, or by a withdrawal that names the account.
  */
 
-import { HOPS_MAX, PACKET_NOTES_MAX, WALLET_NOTES_MAX } from "../../firmware/protocol/limits.js";
+import { HOPS_MAX, PACKET_NOTES_MAX } from "../../firmware/protocol/limits.js";
+import { REASON_STORE_FULL } from "../../firmware/protocol/reasons.js";
 import { command } from "../commands.js";
 import type { Device } from "../device.js";
 import type { NoteSummary } from "../element-data.js";
@@ -76,15 +77,28 @@ export async function refresh(
   const before = await device.module.notes();
   const now_seconds = Number((await device.module.counters()).now_seconds);
   const packets = packetsOf(before.filter((note) => isDue(note, now_seconds, options)));
-  // A wallet that is full has no places for what the bank owes it; it has when what is due has left.
-  const hasRoom = before.length + PACKET_NOTES_MAX <= WALLET_NOTES_MAX;
-  const finished = hasRoom ? await collect(device, bank, []) : [];
-  const back = packets.length === 0 && hasRoom ? [] : await exchange(device, bank, packets);
-  return summary(before, await device.module.notes(), [...finished, ...back]);
+  const back: Money[] = [];
+  try {
+    await collect(device, bank, [], back);
+  } catch (error) {
+    // A wallet that is full has room for what the bank owes it when what is due has left.
+    if (!isFull(error) || packets.length === 0) throw error;
+  }
+  if (packets.length > 0) await exchange(device, bank, packets, back);
+  return summary(before, await device.module.notes(), back);
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof ReasonError && error.reason === REASON_STORE_FULL && !error.byPeer;
 }
 
 /** Pays in packet after packet, then has the whole sum back: so that many packets come back as few notes. */
-async function exchange(device: Device, bank: BankConnection, packets: readonly NoteSummary[][]): Promise<Money[]> {
+async function exchange(
+  device: Device,
+  bank: BankConnection,
+  packets: readonly NoteSummary[][],
+  back: Money[],
+): Promise<void> {
   const paidIn: Money[] = [];
   let refusal: ReasonError | undefined;
   try {
@@ -94,12 +108,12 @@ async function exchange(device: Device, bank: BankConnection, packets: readonly 
     // The counter has said no: what was paid in before comes back all the same.
     refusal = error;
   }
-  const back = await collect(device, bank, paidIn).catch((error: unknown) => {
-    if (paidIn.length === 0) throw refusal ?? error;
-    throw new RefreshBrokenOffError(refusal ?? error);
-  });
+  try {
+    await collect(device, bank, paidIn, back);
+  } catch (error) {
+    throw paidIn.length === 0 ? (refusal ?? error) : new RefreshBrokenOffError(refusal ?? error);
+  }
   if (refusal !== undefined) throw refusal;
-  return back;
 }
 
 function payIn(device: Device, bank: BankConnection, notes: readonly NoteSummary[]): Promise<Transfer> {
@@ -113,13 +127,11 @@ function payIn(device: Device, bank: BankConnection, notes: readonly NoteSummary
   });
 }
 
-/** Withdraws all that the bank owes this module; `known`: what it must owe, if it does not say. */
-async function collect(device: Device, bank: BankConnection, known: readonly Money[]): Promise<Money[]> {
+/** Withdraws all that the bank owes this module, and adds it to `back`; `known`: what it must owe, if it does not say. */
+async function collect(device: Device, bank: BankConnection, known: readonly Money[], back: Money[]): Promise<void> {
   await settleOpen(device, bank);
   const owed = (await bank.refreshOwed?.(device.module.idHex)) ?? sumsOf(known);
-  const back: Money[] = [];
   for (const money of owed) back.push((await withdraw(device, bank, REFRESH_MEMO, money)).money);
-  return back;
 }
 
 /** What is open may be with this bank, and then the bank does not know yet what it owes. */

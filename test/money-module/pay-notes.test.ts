@@ -3,6 +3,7 @@
  * what a module says of them (docs/PROTOCOLS.md, sections 4 and 7; docs/APDU.md).
  */
 
+import fc from "fast-check";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import * as p from "../../firmware/protocol/apdu.js";
 import { ROLE_GENERATOR } from "../../firmware/protocol/kinds.js";
@@ -285,6 +286,40 @@ describe("what is refused before anybody is asked, and changes nothing", () => {
       expect((await deliver(alice.element, cut)).status).toBe(p.SW_WRONG_DATA);
     }
     expect(await cheats.state(alice)).toEqual(before);
+  });
+
+  test("anything at all: it is refused, or begun and cancelled", async () => {
+    const item = fc.oneof(
+      fc.nat(80),
+      fc.maxSafeNat(),
+      fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+      fc.constant(null),
+      fc.boolean(),
+      fc.string({ maxLength: 4 }),
+      fc.uint8Array({ maxLength: 40 }),
+    );
+    const places = fc.uniqueArray(fc.nat(5), { minLength: 1, maxLength: 6 });
+    const said = fc.oneof(
+      fc.array(fc.oneof(item, fc.array(item, { maxLength: 10 })), { maxLength: 4 }),
+      fc.tuple(fc.array(item, { maxLength: 10 }), item),
+      fc.tuple(places, fc.constant(null)),
+    );
+    const before = await cheats.state(alice);
+    let begun = 0;
+    await fc.assert(
+      fc.asyncProperty(said, async (items) => {
+        const reply = await order(PAY, ...(items as CborValue[]));
+        const family = (reply.status & 0xff00) === p.SW_FETCH ? p.SW_FETCH : reply.status;
+        expect([p.SW_WRONG_DATA, p.SW_FETCH]).toContain(family);
+        if (abortReason(reply) === undefined && reply.status !== p.SW_WRONG_DATA) {
+          begun += 1;
+          expect((await deliver(alice.element, command.cancel())).status).not.toBe(p.SW_NOT_ALLOWED);
+        }
+        expect(await cheats.state(alice)).toEqual(before);
+      }),
+      { numRuns: 400, seed: 1 },
+    );
+    expect(begun).toBeGreaterThan(5);
   });
 
   test("while a payment is under way, which goes on", async () => {
