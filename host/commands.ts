@@ -46,6 +46,13 @@ export const command = {
   redeem: (place: number) => hostEnvelope(m.COMMAND_REDEEM, place),
   redeemed: (place: number, noteId: Uint8Array) => hostEnvelope(m.COMMAND_REDEEMED, place, noteId),
   forget: (payId: Uint8Array) => hostEnvelope(m.COMMAND_FORGET, payId),
+  /** Pays the notes at these places whole, to a teller. */
+  payNotes: (places: readonly number[], memo: Uint8Array | null) =>
+    hostEnvelope(
+      m.COMMAND_PAY_NOTES,
+      [...places].sort((a, b) => a - b),
+      memo,
+    ),
 
   buy: () => hostEnvelope(m.COMMAND_BUY),
   sell: () => hostEnvelope(m.COMMAND_SELL),

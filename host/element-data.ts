@@ -1,5 +1,6 @@
 /** What an element answers to GET DATA and READ RECORD, as values (`docs/APDU.md`). */
 
+import { RESTS_EXPIRED, RESTS_HOPS, RESTS_LAPSED, RESTS_LISTED } from "../firmware/protocol/apdu.js";
 import { SECONDS_BITS } from "../firmware/protocol/limits.js";
 import type { CborValue } from "./codec/cbor.js";
 import { asArray, Fields } from "./codec/read.js";
@@ -154,8 +155,19 @@ export interface NoteSummary {
   readonly spendable: boolean;
   /** A teller has handed it to its books; only its destruction is missing. */
   readonly redeeming: boolean;
-  /** Where the module keeps it: what REDEEM names. */
+  /** Where the module keeps it: what REDEEM and PAY NOTES name. */
   readonly place: number;
+  readonly rests: Rests;
+}
+
+/** Why no subscriber takes a note. A teller does, until it has lapsed. */
+export interface Rests {
+  readonly expired: boolean;
+  readonly atHopLimit: boolean;
+  /** Somebody in its history is on the module's list of bad ids. */
+  readonly listedAncestor: boolean;
+  /** Its final redemption date has come: it is for claims. */
+  readonly lapsed: boolean;
 }
 
 const NOTE_SPENDABLE = 1;
@@ -165,8 +177,17 @@ function stateOf(state: number): Pick<NoteSummary, "spendable" | "redeeming"> {
   return { spendable: state === NOTE_SPENDABLE, redeeming: state === NOTE_REDEEMING };
 }
 
+function restsOf(bits: number): Rests {
+  return {
+    expired: (bits & RESTS_EXPIRED) !== 0,
+    atHopLimit: (bits & RESTS_HOPS) !== 0,
+    listedAncestor: (bits & RESTS_LISTED) !== 0,
+    lapsed: (bits & RESTS_LAPSED) !== 0,
+  };
+}
+
 export function readNote(record: CborValue): NoteSummary {
-  const fields = Fields.ofArray(record, "note", 9);
+  const fields = Fields.ofArray(record, "note", 10);
   const noteId = fields.id("note id");
   const unit = { currency: fields.uint("currency"), exponent: fields.uint("exponent") };
   return {
@@ -177,6 +198,7 @@ export function readNote(record: CborValue): NoteSummary {
     hops: fields.uint("hops"),
     ...stateOf(fields.uint("state")),
     place: fields.uint("place", 255),
+    rests: restsOf(fields.uint("why it rests", 255)),
   };
 }
 

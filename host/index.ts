@@ -24,11 +24,18 @@ export {
 } from "./applications/merchant.js";
 export { type PayOptions, pay, payRequested } from "./applications/pay.js";
 export { receive, request } from "./applications/receive.js";
+export {
+  isDue,
+  RefreshBrokenOffError,
+  type Refreshed,
+  type RefreshOptions,
+  refresh,
+} from "./applications/refresh.js";
 export { answerResume, resume, type Settlement, settleAgent } from "./applications/resume.js";
 export { sell } from "./applications/sell.js";
 export { NoMerchantError, shop } from "./applications/shop.js";
 export { type Decision, type Prompt, type Transfer, TransferInDoubtError } from "./applications/transfer.js";
-export { type BankConnection, withdraw } from "./applications/withdraw.js";
+export { type BankConnection, REFRESH_MEMO, withdraw } from "./applications/withdraw.js";
 export { ChipFactory, type ChipParts, type SimulatedChip } from "./chips.js";
 export { type LineOptions, openLine } from "./communications/client.js";
 export { LineAddressError, LineLostError, LineOpenError } from "./communications/errors.js";
@@ -38,7 +45,16 @@ export type { PeerLink } from "./communications/link.js";
 export { LineServer, type LineServerEvent, type LineServerOptions } from "./communications/server.js";
 export { Conversation, Device, DeviceBusyError, type DeviceParts, LinkClosedError } from "./device.js";
 export { Element } from "./element.js";
-export type { Balance, Counters, Information, LogEntry, NoteSummary, Pending, TicketSummary } from "./element-data.js";
+export type {
+  Balance,
+  Counters,
+  Information,
+  LogEntry,
+  NoteSummary,
+  Pending,
+  Rests,
+  TicketSummary,
+} from "./element-data.js";
 export { checkFraudProof, type Verdict } from "./fraud-verifier.js";
 export { type CarriedEnvelope, ElementMissingError, type ElementSort, MessageManager } from "./message-manager.js";
 export type { CardOffer, Notice, NoticeName, NoticeOf, ReceiptFields } from "./notices.js";

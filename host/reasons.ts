@@ -78,7 +78,11 @@ const SENTENCES: ReadonlyMap<number, string> = new Map([
   ],
   [
     reason.REASON_ONLY_TO_TELLER,
-    "There is enough money in the chip, but in notes that have expired or passed through too many hands. No money moved and none is lost. Deposit them at a bank first.",
+    "There is enough money in the chip, but in notes that have expired or passed through too many hands. No money moved and none is lost. Refresh or deposit them at a bank first.",
+  ],
+  [
+    reason.REASON_PAST_REDEMPTION,
+    "The final redemption date of a note has come, so no bank takes it any more. Nothing was paid. Ask its issuer about a claim.",
   ],
   [reason.REASON_DECLINED, "The other side declined. No money moved. Ask them why, then start again."],
 

@@ -1,14 +1,19 @@
 /** Note Directory, choosing (WO 96/41315 fig. 12, steps 568-570; fig. 20, step 1566): which notes may leave, and which shall. */
 
+import { RESTS_EXPIRED, RESTS_HOPS, RESTS_LAPSED, RESTS_LISTED } from "../protocol/apdu";
 import { ROLE_GENERATOR, ROLE_TELLER } from "../protocol/kinds";
 import { HOPS_MAX, WALLET_NOTES_MAX } from "../protocol/limits";
+import { badIdsVersion } from "../lib/bad-ids";
 import { clockNow } from "../lib/clock";
 import { peerCertificate } from "../lib/establish";
 import { elementRole } from "../lib/identity";
+import { INBOUND } from "../lib/io";
 import { REASON_INSUFFICIENT_FUNDS, REASON_ONLY_TO_TELLER } from "../protocol/reasons";
 import { candidate, chooseNotes } from "./note-choice";
 import { issuedRoom } from "./note-issue";
-import { noteFinalRedemption, NOTE_SPENDABLE, place } from "./note-directory";
+import { noteRead, view } from "./note";
+import { noteBytes, noteFinalRedemption, NOTE_SPENDABLE, place } from "./note-directory";
+import { ancestorsCheck } from "./note-verify";
 import { pendingAddItem } from "./pending";
 
 const SECONDS_A_DAY: u64 = 86400;
@@ -63,6 +68,30 @@ function mayLeave(i: u32, now: u64, isTeller: bool): bool {
   if (p.hops >= <u32>HOPS_MAX) return false;
   if (p.expiry > now) return isTeller || p.hops + 1 < <u32>HOPS_MAX;
   return isTeller && noteFinalRedemption(i) > now;
+}
+
+/**
+ * Why no subscriber takes this note any more, as bits; 0 when one does. A history that cannot be read is as good as one with
+ * a listed id: nobody passes.
+ */
+export function restsWhy(i: u32): u32 {
+  const p = place(i);
+  const now = clockNow();
+  let why: u32 = 0;
+  if (p.expiry <= now) why |= RESTS_EXPIRED;
+  if (p.hops + 1 >= <u32>HOPS_MAX) why |= RESTS_HOPS;
+  if (noteFinalRedemption(i) <= now) why |= RESTS_LAPSED;
+  // Most of the time nobody is on the list, and no note need be read.
+  if (badIdsVersion() != 0 && historyCheck(i) < 0) why |= RESTS_LISTED;
+  return why;
+}
+
+/** INBOUND is free: the command that asks brings no data. */
+function historyCheck(i: u32): i32 {
+  const length = noteBytes(i, INBOUND);
+  if (length < 0) return length;
+  const status = noteRead(view, INBOUND, length);
+  return status < 0 ? status : ancestorsCheck(view);
 }
 
 /** The parts that the last choice gave, into the pending record. */

@@ -30,7 +30,8 @@ import { acknowledge } from "./commit";
 import { verdict } from "./module";
 import { consent, dissent, takeAmount } from "./payment";
 import { fundsFor } from "./funds";
-import { readTerms } from "./terms";
+import { namedRead, namedTerms } from "./named-notes";
+import { readMemo, readTerms } from "./terms";
 import { offer, offerFresh } from "./transfer-notes";
 import { pendingFind } from "./pending";
 import { redeemDone, redeemStart } from "./redeem";
@@ -63,6 +64,8 @@ export function hostTake(body: usize, length: u32): i32 {
     case M.COMMAND_LISTEN:
     case M.COMMAND_OUTCOME:
       return T.isFree() ? start(number, items) : SW_NOT_ALLOWED;
+    case M.COMMAND_PAY_NOTES:
+      return T.isFree() ? startNamed(items) : SW_NOT_ALLOWED;
     case M.COMMAND_FORGET:
       return forget(items);
     case M.COMMAND_REDEEM:
@@ -95,6 +98,17 @@ function start(number: i32, items: u32): i32 {
   return status < 0 ? refuse(status) : verdict(0);
 }
 
+/** The same with notes that the host names: what a teller would not take is refused before anybody is asked. */
+function startNamed(items: u32): i32 {
+  T.transactionClear();
+  if (items != 3 || namedRead(reader) < 0 || readMemo(reader) < 0 || reader.finish() < 0) return SW_WRONG_DATA;
+  outboxClear();
+  let status = mayStart(M.COMMAND_PAY_NOTES);
+  if (status >= 0) status = namedTerms();
+  if (status >= 0) status = begin(M.COMMAND_PAY_NOTES, true, true);
+  return status < 0 ? refuse(status) : verdict(0);
+}
+
 /** Reads the terms into a cleared transaction: a refused order leaves none. */
 function checkTerms(): i32 {
   T.transactionClear();
@@ -105,7 +119,7 @@ function mayStart(number: i32): i32 {
   const generator = elementRole() == ROLE_GENERATOR;
   const bank = generator || elementRole() == ROLE_TELLER;
   // A bank's modules pay when they are asked, and a generator never takes money.
-  if (number == M.COMMAND_PAY && bank) return -REASON_NOT_PERMITTED;
+  if ((number == M.COMMAND_PAY || number == M.COMMAND_PAY_NOTES) && bank) return -REASON_NOT_PERMITTED;
   return generator && (number == M.COMMAND_REQUEST || number == M.COMMAND_WITHDRAW) ? -REASON_NOT_PERMITTED : 0;
 }
 
@@ -114,7 +128,7 @@ function begin(number: i32, terms: bool, initiator: bool): i32 {
   establishEnd();
   if (!terms) T.transactionClear();
   t.order = orderOf(number, terms);
-  t.payer = number == M.COMMAND_PAY ? 1 : 0;
+  t.payer = number == M.COMMAND_PAY || number == M.COMMAND_PAY_NOTES ? 1 : 0;
   if (t.order == T.ORDER_PAY) {
     const funds = fundsFor(t.amount, t.currency, t.exponent, true);
     if (funds < 0) return funds;
@@ -136,6 +150,8 @@ function orderOf(number: i32, terms: bool): u32 {
       return T.ORDER_WITHDRAW;
     case M.COMMAND_OUTCOME:
       return T.ORDER_OUTCOME;
+    case M.COMMAND_PAY_NOTES:
+      return T.ORDER_PAY_NOTES;
     default:
       return T.ORDER_LISTEN;
   }

@@ -11,7 +11,8 @@ import { logRead } from "../lib/log";
 import { responseSet } from "../lib/personalise";
 import { pinVerified } from "../lib/pin";
 import { tlv16, tlv64, tlv8, tlvBegin, tlvBytes, tlvClose, tlvLength, tlvOpen } from "../lib/tlv";
-import { noteDescribe, NOTE_NONE, NOTE_REDEEMING, NOTE_SPENDABLE, place } from "./note-directory";
+import { restsWhy } from "./funds";
+import { noteDescribe, noteNumber, NOTE_REDEEMING, NOTE_SPENDABLE, place } from "./note-directory";
 import { issuedAmount, issuedCurrency, issuedExponent, issuedLoad } from "./note-issue";
 import {
   PENDING_DOUBT,
@@ -129,10 +130,15 @@ export function readRecord(number: i32, p2: i32): i32 {
   writer.begin(IO, ENVELOPE_BYTES_MAX);
   let found = false;
   if (p2 >> 3 == A.FILE_LOG) found = logRead(number, writer);
-  else if (p2 >> 3 == A.FILE_NOTES) found = noteDescribe(number, writer);
+  else if (p2 >> 3 == A.FILE_NOTES) found = readNote(number);
   else return A.SW_NOT_FOUND;
   const length = writer.finish();
   if (!found || length < 0) return A.SW_RECORD_NOT_FOUND;
   responseSet(length);
   return A.SW_OK;
+}
+
+function readNote(number: u32): bool {
+  const at = noteNumber(number);
+  return at >= 0 && noteDescribe(at, restsWhy(at), writer);
 }

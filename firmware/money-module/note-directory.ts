@@ -220,26 +220,32 @@ export function noteId(i: u32, to: usize): i32 {
   return got == ID_BYTES ? 0 : -REASON_STORE_FAILURE;
 }
 
-/** READ RECORD: the `number`-th note there is, from 1. */
-export function noteDescribe(number: u32, w: Writer): bool {
+/** Place of the `number`-th note there is, from 1; or -REASON_NOT_FOUND. */
+export function noteNumber(number: u32): i32 {
   let seen: u32 = 0;
   for (let i: u32 = 0; i < <u32>WALLET_NOTES_MAX; i++) {
     const p = place(i);
     if (p.state == NOTE_NONE || p.state == NOTE_UNREADABLE) continue;
     seen += 1;
-    if (seen != number) continue;
-    if (entryRead(i) < 0) return false;
-    w.array(9);
-    w.bytes(entry + 32, ID_BYTES);
-    w.uint(p.currency);
-    w.uint(p.exponent);
-    w.uint(p.amount);
-    w.uint(p.expiry);
-    w.uint(load<u64>(entry, 24));
-    w.uint(p.hops);
-    w.uint(p.state);
-    w.uint(i);
-    return true;
+    if (seen == number) return i;
   }
-  return false;
+  return -REASON_NOT_FOUND;
+}
+
+/** READ RECORD: a note, and why it rests (funds.ts). */
+export function noteDescribe(i: u32, rests: u32, w: Writer): bool {
+  const p = place(i);
+  if (entryRead(i) < 0) return false;
+  w.array(10);
+  w.bytes(entry + 32, ID_BYTES);
+  w.uint(p.currency);
+  w.uint(p.exponent);
+  w.uint(p.amount);
+  w.uint(p.expiry);
+  w.uint(load<u64>(entry, 24));
+  w.uint(p.hops);
+  w.uint(p.state);
+  w.uint(i);
+  w.uint(rests);
+  return true;
 }

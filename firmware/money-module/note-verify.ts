@@ -20,6 +20,7 @@ import {
   REASON_HOP_LIMIT,
   REASON_NOTE_EXPIRED,
   REASON_NOTE_INVALID,
+  REASON_PAST_REDEMPTION,
   REASON_UNKNOWN_UNIT,
   REASON_WRONG_ROLE,
 } from "../protocol/reasons";
@@ -52,7 +53,7 @@ export function noteVerify(view: NoteView, peer: usize, currency: u32, exponent:
   let status = verifyHistory(view);
   if (status == 0) status = verifyEnds(view, peer);
   // After the final redemption date nobody pays for it: whatever no path has redeemed by then is for claims.
-  if (status == 0 && clockNow() >= view.finalRedemption) status = -REASON_NOTE_EXPIRED;
+  if (status == 0 && clockNow() >= view.finalRedemption) status = -REASON_PAST_REDEMPTION;
   if (status == 0 && elementRole() != ROLE_TELLER) status = verifyTimely(view);
   if (status == 0) status = verifyBody(view);
   for (let i: u32 = 0; i < view.hops && status == 0; i++) status = verifyTransfer(view, i);
@@ -107,6 +108,11 @@ function verifyTimely(view: NoteView): i32 {
   if (now >= view.expiry) return -REASON_NOTE_EXPIRED;
   // At the limit only a teller takes it; a module must be able to pass on what it takes.
   if (view.hops >= <u32>HOPS_MAX) return -REASON_HOP_LIMIT;
+  return ancestorsCheck(view);
+}
+
+/** Step 1590: 0, -REASON_BAD_ID when anybody in the note's history is on the list, or an error of the store. */
+export function ancestorsCheck(view: NoteView): i32 {
   let status = badIdsCheck(view.generatorId);
   for (let i: u32 = 0; i < view.issuers && status == 0; i++) {
     status = certificateRead(issuerCertificate(view, i), issuerCertificateLength(view, i), issuer);

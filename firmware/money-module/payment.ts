@@ -9,7 +9,13 @@
 import { HASH_BYTES } from "../platform/constants";
 import { ROLE_GENERATOR, ROLE_TELLER } from "../protocol/kinds";
 import * as M from "../protocol/messages";
-import { REASON_MALFORMED, REASON_NOT_PERMITTED, REASON_UNEXPECTED, REASON_WRONG_AMOUNT } from "../protocol/reasons";
+import {
+  REASON_MALFORMED,
+  REASON_NOT_PERMITTED,
+  REASON_UNEXPECTED,
+  REASON_WRONG_AMOUNT,
+  REASON_WRONG_ROLE,
+} from "../protocol/reasons";
 import { Reader, Writer } from "../lib/cbor";
 import { clockNow } from "../lib/clock";
 import { noticeBegin, noticeEnd, notice } from "../lib/envelope";
@@ -22,6 +28,7 @@ import * as T from "./transaction";
 import { t } from "./transaction";
 import { amountCheck, readTerms, setAmount, writeTerms } from "./terms";
 import { fundsCheck } from "./funds";
+import { namedStill } from "./named-notes";
 import { offer } from "./transfer-notes";
 
 const hash = memory.data(32, 8);
@@ -142,10 +149,18 @@ function ownOrder(): i32 {
     const funds = fundsCheck(t.amount, t.currency, t.exponent);
     return funds < 0 ? funds : propose();
   }
+  if (t.order == T.ORDER_PAY_NOTES) return proposeNamed();
   if (t.order != T.ORDER_WITHDRAW) return -REASON_UNEXPECTED;
   t.state = T.RECEIVING;
   writeTerms(peerMessage(M.MODULE_REQUEST, 5));
   return sendPeer();
+}
+
+/** Named notes are for a teller: a subscriber would have to take what it could not pass on. */
+function proposeNamed(): i32 {
+  if (peerCertificate.role != ROLE_TELLER) return -REASON_WRONG_ROLE;
+  const status = namedStill();
+  return status < 0 ? status : propose();
 }
 
 // The amount (558-626).
@@ -230,7 +245,8 @@ export function dissent(): i32 {
 
 /** Payer: the payee refused the amount. An agent in a purchase will not send a new one; an owner may. */
 export function takeIncorrect(): i32 {
-  if (t.viaAgent != 0) return -REASON_WRONG_AMOUNT;
+  // Nor can named notes be worth anything else.
+  if (t.viaAgent != 0 || t.order == T.ORDER_PAY_NOTES) return -REASON_WRONG_AMOUNT;
   t.state = T.NEW_AMOUNT;
   notice(M.NOTICE_NEW_AMOUNT);
   return 0;

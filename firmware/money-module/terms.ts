@@ -23,6 +23,16 @@ export function readTerms(r: Reader): i32 {
   const amount = r.uint();
   const currency = r.uint();
   const exponent = r.uint();
+  const malformed = readMemo(r);
+  if (malformed < 0) return malformed;
+  const status = amountCheck(amount, currency, exponent);
+  if (status < 0) return status;
+  setAmount(amount, <u32>currency, <u32>exponent);
+  return 0;
+}
+
+/** Reads a memo, or that there is none, into the transaction. */
+export function readMemo(r: Reader): i32 {
   let length: u32 = 0;
   let bytes: usize = 0;
   if (!r.isNil()) {
@@ -30,9 +40,6 @@ export function readTerms(r: Reader): i32 {
     length = r.length;
   }
   if (r.failed != 0) return -REASON_MALFORMED;
-  const status = amountCheck(amount, currency, exponent);
-  if (status < 0) return status;
-  setAmount(amount, <u32>currency, <u32>exponent);
   T.setMemo(bytes, length);
   return 0;
 }

@@ -47,6 +47,7 @@ export const ORDER_WITHDRAW: u32 = 4; // as initiator, as payee
 export const ORDER_LISTEN: u32 = 5; // as responder, whatever the initiator wants
 export const ORDER_AGENT: u32 = 6; // Make or Receive Payment of the own agent
 export const ORDER_OUTCOME: u32 = 7;
+export const ORDER_PAY_NOTES: u32 = 8; // as initiator, to a teller, notes that the host named
 
 
 @unmanaged

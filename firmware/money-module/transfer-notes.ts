@@ -41,6 +41,7 @@ import { storeCommit } from "../lib/store";
 import * as T from "./transaction";
 import { t } from "./transaction";
 import { addChosen, fundsCheck } from "./funds";
+import { addNamed, namedStill } from "./named-notes";
 import { newRecord } from "./new-record";
 
 /** Place of a note that a generator makes: it has none. */
@@ -51,12 +52,14 @@ const key = memory.data(32, 8);
 
 /** Chooses the notes, stores the offer in one atomic write, sends the first note. */
 export function offer(): i32 {
-  const chosen = fundsCheck(t.amount, t.currency, t.exponent);
+  const named = t.order == T.ORDER_PAY_NOTES;
+  const chosen = named ? namedStill() : fundsCheck(t.amount, t.currency, t.exponent);
   if (chosen < 0) return chosen;
   const index = pendingFree();
   if (index < 0) return index;
   newRecord(PENDING_OFFERED);
   if (elementRole() == ROLE_GENERATOR) pendingAddItem(PLACE_FRESH, t.amount);
+  else if (named) addNamed();
   else addChosen();
   return storeOffer(<u32>index);
 }

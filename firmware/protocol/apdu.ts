@@ -91,3 +91,8 @@ export const TAG_ISSUED: i32 = 0xdf12; // generator: issued for each unit (PIN)
 export const FILE_LOG: i32 = 1;
 export const FILE_NOTES: i32 = 2;
 export const FILE_TICKETS: i32 = 3;
+// Why a note rests, the last item of its record: bits. No subscriber takes it, a teller does until the last of them is set.
+export const RESTS_EXPIRED: i32 = 1;
+export const RESTS_HOPS: i32 = 2; // as many hands as it may pass through have had it, but for a teller's
+export const RESTS_LISTED: i32 = 4; // somebody in its history is on the bad-id list
+export const RESTS_LAPSED: i32 = 8; // its final redemption date has come: it is for claims

@@ -34,6 +34,7 @@ export const COMMAND_AMOUNT: i32 = 13; // amount, unit: a new amount after the p
 export const COMMAND_REDEEM: i32 = 14; // place: teller exports the note, NOTICE_REDEEMABLE
 export const COMMAND_REDEEMED: i32 = 15; // place, note id: the books have it; the teller destroys the note
 export const COMMAND_FORGET: i32 = 16; // pay-id: the host of a module without agent has recorded the outcome
+export const COMMAND_PAY_NOTES: i32 = 17; // places in rising order (array), memo: pay these notes whole, to a teller only
 // ... to a trusted agent.
 export const COMMAND_BUY: i32 = 30; // -: customer: buy money from the merchant that is connected (fig. 7, 706)
 export const COMMAND_SELL: i32 = 31; // -: customer

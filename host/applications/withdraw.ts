@@ -15,7 +15,15 @@ export interface BankConnection {
   connect(expected?: Money): Promise<PeerLink>;
   /** To settle what an earlier connection left open; a bank without it leaves that to the caller. */
   connectForResume?(): PeerLink | Promise<PeerLink>;
+  /** What this module paid in to be refreshed and has not had back; a bank without it tells nobody. */
+  refreshOwed?(subjectId: string): Promise<readonly Money[]>;
 }
+
+/**
+ * As the memo of a deposit or a withdrawal: the account on which the bank owes the module in the session what it is having
+ * refreshed. No account number of a customer begins so.
+ */
+export const REFRESH_MEMO = "@refresh";
 
 /** A teller that is short has notes made, and one with something open settles it: then it is asked once more. */
 const TRIES_MAX = 3;

@@ -10,6 +10,7 @@
  *   money-due/BANK/UNIT asset      notes of another bank sent back to it, not yet paid for
  *   clearing/UNIT       asset      what other banks and the world outside owe this bank (below zero: it owes them)
  *   fraud-loss/UNIT     expense    paid for copies of notes, which nobody was ever issued
+ *   refresh/MODULE/UNIT liability  what a module paid in to have it back in fresh notes, and has not had back yet
  *
  * Every operation has an id, the pay-id of the money modules where there is one. The same operation again changes
  * nothing and gives the same answer, whatever crashed in between; another one under the same id is refused.
@@ -140,6 +141,8 @@ interface NewOperation extends MoneyOperation {
 type SingleOperation = Omit<NewOperation, "state" | "subjectId">;
 
 const WORLD = "";
+/** A number that begins with it is no customer's: the rest is a module's subject id. */
+const OWN_ACCOUNT = "@";
 
 export class BankBooks {
   readonly #database: Kysely<BankTables>;
@@ -159,6 +162,7 @@ export class BankBooks {
 
   /** Opens a deposit account; again is nothing. */
   async openDeposit(number: string, unit: Unit): Promise<void> {
+    if (number.startsWith(OWN_ACCOUNT)) throw new RangeError(`number must not begin with "${OWN_ACCOUNT}"`);
     await this.#ledger.openAccount(this.#database, {
       id: depositOf(number),
       kind: "liability",
@@ -299,6 +303,20 @@ export class BankBooks {
     return rows.map(operationOf);
   }
 
+  /** What the bank owes a module that is having notes refreshed, unit by unit; nothing when it has had all of it. */
+  async refreshOwed(subjectId: string): Promise<{ readonly unit: Unit; readonly amount: bigint }[]> {
+    const rows = await this.#database
+      .selectFrom("ledger_account")
+      .select(["currency", "exponent", "balance"])
+      .where("id", "like", `${depositOf(refreshAccount(subjectId))}/%`)
+      .where("balance", ">", 0n)
+      .orderBy("id")
+      .execute();
+    return rows.map(({ currency, exponent, balance }) => {
+      return { unit: { currency: Number(currency), exponent: Number(exponent) }, amount: balance };
+    });
+  }
+
   depositBalance(number: string): Promise<bigint> {
     return this.#ledger.balance(this.#database, depositOf(number));
   }
@@ -407,6 +425,11 @@ export class BankBooks {
   }
 
   async #checkLink(transaction: Transaction<BankTables>, request: WithdrawalRequest): Promise<void> {
+    // A module's own account is linked to that module alone, and is kept in every unit.
+    if (request.account.startsWith(OWN_ACCOUNT)) {
+      if (request.account === refreshAccount(request.subjectId)) return;
+      throw new BankError("not-linked", "This account is another money module's own.");
+    }
     const unit = await this.#depositUnit(transaction, request.account);
     if (unitOf(unit) !== unitOf(request.unit)) {
       throw new BankError("wrong-unit", `Account ${request.account} is kept in another currency.`);
@@ -440,7 +463,7 @@ export class BankBooks {
     await this.#ledger.post(transaction, { id, memo: "", time_seconds: this.#clock.now_seconds(), postings });
   }
 
-  /** Deposits must exist; the bank's own accounts are opened when a unit first needs them. */
+  /** Deposits must exist; the bank's own accounts, and modules', are opened when a unit first needs them. */
   async #accountFor(transaction: Transaction<BankTables>, name: string, unit: Unit): Promise<string> {
     if (name.startsWith(DEPOSITS)) return name;
     const id = `${name}/${unitOf(unit)}`;
@@ -466,8 +489,15 @@ function kindOf(name: string): AccountKind {
 
 const DEPOSITS = "deposits/";
 
+/** Ledger account of a deposit account, or of a module's own, which the unit is still missing from. */
 function depositOf(number: string): string {
-  return `${DEPOSITS}${number}`;
+  return number.startsWith(OWN_ACCOUNT) ? `refresh/${number.slice(OWN_ACCOUNT.length)}` : `${DEPOSITS}${number}`;
+}
+
+/** Number of the account on which the bank owes a module what is being refreshed. */
+export function refreshAccount(subjectId: string): string {
+  if (!/^[0-9a-f]{32}$/.test(subjectId)) throw new RangeError("subjectId must be 32 lower-case hexadecimal digits");
+  return `${OWN_ACCOUNT}${subjectId}`;
 }
 
 function depositIn({ id, unit, balance }: { id: string; unit: Unit; balance: bigint }): Deposit {

@@ -12,19 +12,19 @@ import type { Kysely } from "kysely";
 import { PACKET_NOTES_MAX } from "../../firmware/protocol/limits.js";
 import { LOG_RECEIVED, LOG_SENT, OUTCOME_COMMITTED } from "../../firmware/protocol/messages.js";
 import { REASON_DECLINED, REASON_INSUFFICIENT_FUNDS, REASON_UNKNOWN_UNIT } from "../../firmware/protocol/reasons.js";
-import { answerResume, forgetSettled } from "../applications/resume.js";
+import { answerResume, forgetSettled, resume } from "../applications/resume.js";
 import { type Decision, memoText, type Prompt, runTransfer, type Transfer } from "../applications/transfer.js";
-import type { BankConnection } from "../applications/withdraw.js";
+import { type BankConnection, REFRESH_MEMO } from "../applications/withdraw.js";
 import { toHex } from "../codec/bytes.js";
 import { command } from "../commands.js";
 import { inProcessLink } from "../communications/in-process.js";
 import type { PeerLink } from "../communications/link.js";
 import { sha256 } from "../crypto.js";
 import type { Conversation, Device } from "../device.js";
-import type { LogEntry } from "../element-data.js";
+import type { LogEntry, NoteSummary } from "../element-data.js";
 import { type Money, sameUnit, type Unit } from "../units.js";
 import type { BadIdList } from "./bad-id-list.js";
-import { type BankBooks, BankError, type BankTables } from "./bank-books.js";
+import { type BankBooks, BankError, type BankTables, refreshAccount } from "./bank-books.js";
 import { atomically, type Migration, migrate } from "./database.js";
 import type { Finding, Reconciliation } from "./reconciliation.js";
 
@@ -52,6 +52,9 @@ const STEPS: readonly Migration[] = [
 const NOTE_VALUE_STEPS = [5n, 2n, 1n];
 /** Fresh notes of these values for one request; beside them at most one of another value. */
 const BANKNOTES_MAX = 5;
+/** What leaves the counter expires no sooner: twice what a wallet calls due (applications/refresh.ts). */
+const STOCK_DAYS_MIN = 60n;
+const SECONDS_A_DAY = 86_400n;
 
 export interface TellerParts {
   readonly books: BankBooks;
@@ -97,7 +100,7 @@ export class TellerService implements BankConnection {
   /** A connection to the counter; it is served as soon as the ones before are done. */
   async connect(expected?: Money): Promise<PeerLink> {
     const [theirs, ours] = this.#link();
-    await this.#inTurn(() => this.#prepare(expected));
+    await this.#inTurn(() => this.#recovering(() => this.#prepare(expected)));
     void this.#counter(() => this.serve(ours));
     return theirs;
   }
@@ -112,7 +115,7 @@ export class TellerService implements BankConnection {
   /** Serves a customer who came over a link of its own, as soon as the ones before are done. */
   accept(link: PeerLink, expected?: Money): Promise<void> {
     return this.#counter(async () => {
-      await this.#prepare(expected);
+      await this.#recovering(() => this.#prepare(expected));
       await this.serve(link);
     });
   }
@@ -148,9 +151,8 @@ export class TellerService implements BankConnection {
    */
   async #prepare(expected: Money | undefined): Promise<void> {
     if (expected === undefined) return;
-    const notes = (await this.#parts.teller.module.notes()).filter(
-      (note) => note.spendable && sameUnit(note.money.unit, expected.unit),
-    );
+    const stock = await this.#retireStock();
+    const notes = stock.filter((note) => sameUnit(note.money.unit, expected.unit));
     const amounts = notes.map((note) => note.money.amount).sort((a, b) => (a < b ? 1 : a > b ? -1 : 0));
     const reach = amounts.slice(0, PACKET_NOTES_MAX).reduce((sum, amount) => sum + amount, 0n);
     if (reach < expected.amount) await this.#restock(expected);
@@ -161,16 +163,27 @@ export class TellerService implements BankConnection {
     return balances.find((balance) => sameUnit(balance.unit, unit))?.spendable ?? 0n;
   }
 
+  /** What a module paid in for a refresh and has not had back; asked when the customers before have been served. */
+  refreshOwed(subjectId: string): Promise<Money[]> {
+    return this.#inTurn(() => this.#parts.books.refreshOwed(subjectId));
+  }
+
   /** Serves one customer: a withdrawal, a deposit. */
   async serve(link: PeerLink): Promise<Transfer> {
     const { teller } = this.#parts;
-    try {
+    return this.#recovering(async () => {
       const transfer = await teller.converse(link, "module", async (conversation) => {
         await conversation.prepare(command.listen());
         return this.#serve(conversation);
       });
       await this.redeemDeposited();
       return transfer;
+    });
+  }
+
+  async #recovering<Result>(work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
     } catch (error) {
       // What ended badly says more than what could not be recovered from it; the next start recovers again.
       await this.recover().catch((fault) => this.#parts.onFault?.(fault));
@@ -183,7 +196,7 @@ export class TellerService implements BankConnection {
     let intent: Intent | undefined;
     const agree = async (kind: Intent["kind"], prompt: Prompt): Promise<Decision> => {
       intent = await this.#intend(kind, prompt);
-      return kind === "withdrawal" ? this.#agreeToWithdrawal(intent, prompt) : this.#agreeToDeposit(intent);
+      return kind === "withdrawal" ? this.#agreeToWithdrawal(intent, prompt) : this.#agreeToDeposit(intent, prompt);
     };
     return runTransfer(teller, conversation, {
       requested: (prompt) => agree("withdrawal", prompt),
@@ -203,8 +216,10 @@ export class TellerService implements BankConnection {
 
   async #intend(kind: Intent["kind"], prompt: Prompt): Promise<Intent> {
     const teller = this.#parts.teller.module.idHex;
-    const account = memoText(prompt.memo);
     const peer = toHex(prompt.peer);
+    const memo = memoText(prompt.memo);
+    // Whose account it is says the session and not the memo: no module can name another's.
+    const account = memo === REFRESH_MEMO ? refreshAccount(peer) : memo;
     const sequence = BigInt(await this.#parts.teller.module.nextLogSequence());
     const number = await atomically(this.#parts.database, async (transaction) => {
       const last = await transaction
@@ -241,8 +256,9 @@ export class TellerService implements BankConnection {
     this.#parts.onEvent?.({ kind: "withdrawal", money });
   }
 
-  /** Any account may be paid into, by anyone who knows its number. */
-  async #agreeToDeposit(intent: Intent): Promise<Decision> {
+  /** Any account may be paid into, by anyone who knows its number; a module's own by that module, and it need not be open. */
+  async #agreeToDeposit(intent: Intent, prompt: Prompt): Promise<Decision> {
+    if (intent.account === refreshAccount(toHex(prompt.peer))) return true;
     try {
       await this.#parts.books.depositBalance(intent.account);
       return true;
@@ -258,9 +274,27 @@ export class TellerService implements BankConnection {
 
   /** Notes that came in are taken out of circulation: the books first, then the teller's module destroys them. */
   async redeemDeposited(): Promise<void> {
-    const { teller, books, reconciliation } = this.#parts;
+    const { teller } = this.#parts;
     const foreign = (await teller.module.notes()).filter((note) => (note.spendable && note.hops > 1) || note.redeeming);
-    for (const { place } of foreign) {
+    await this.#redeem(foreign);
+    await this.#warn();
+  }
+
+  /**
+   * Notes that lay in the till for too long go the same way: what leaves the counter must not be due again soon, and an expired
+   * note would look like money and could be given to nobody. The notes that stay.
+   */
+  async #retireStock(): Promise<readonly NoteSummary[]> {
+    const { teller } = this.#parts;
+    const soonest = teller.parts.clock.now_seconds() + STOCK_DAYS_MIN * SECONDS_A_DAY;
+    const stock = (await teller.module.notes()).filter((note) => note.spendable);
+    await this.#redeem(stock.filter((note) => note.expiry_seconds < soonest));
+    return stock.filter((note) => note.expiry_seconds >= soonest);
+  }
+
+  async #redeem(notes: readonly NoteSummary[]): Promise<void> {
+    const { teller, books, reconciliation } = this.#parts;
+    for (const { place } of notes) {
       await teller.converse(undefined, "module", async (conversation) => {
         await conversation.command(command.redeem(place));
         const note = await conversation.expect("redeemable");
@@ -274,7 +308,6 @@ export class TellerService implements BankConnection {
         this.#parts.onEvent?.({ kind: "redeem", money: note.money });
       });
     }
-    await this.#warn();
   }
 
   /** Whoever is proved to have cheated goes on the list, and the bank's own modules have it before the next customer. */
@@ -359,9 +392,27 @@ export class TellerService implements BankConnection {
       if (sent) await books.withdrawSettle(open.id);
       else await books.withdrawReverse(open.id);
     }
+    await this.#settleStock();
     await forgetSettled(generator);
     await forgetSettled(teller);
     await this.redeemDeposited();
+  }
+
+  /** Fresh notes on their way between the bank's own modules when one of them lost power: nobody else would settle that. */
+  async #settleStock(): Promise<void> {
+    const { teller, generator } = this.#parts;
+    const inDoubt = (await teller.module.pending()).some(
+      ({ state, peer }) => state === "in doubt" && toHex(peer) === generator.module.idHex,
+    );
+    const unconfirmed = (await generator.module.pending()).some(
+      ({ state, confirmed }) => state === "committed" && !confirmed,
+    );
+    if (!inDoubt && !unconfirmed) return;
+    const [toTeller, toGenerator] = inProcessLink();
+    const answering = answerResume(generator, toGenerator);
+    const [asked, answered] = await Promise.allSettled([resume(teller, toTeller), answering]);
+    if (asked.status === "rejected") throw asked.reason;
+    if (answered.status === "rejected") throw answered.reason;
   }
 
   async #recoverDeposits(entries: readonly LogEntry[]): Promise<void> {

@@ -4,7 +4,7 @@
  */
 
 import { expect, it } from "vitest";
-import { REASON_NOTE_EXPIRED } from "../../firmware/protocol/reasons.js";
+import { REASON_PAST_REDEMPTION } from "../../firmware/protocol/reasons.js";
 import { command } from "../../host/commands.js";
 import { CheatingSession, deliver, noticeNames } from "../support/cheating-module.js";
 import { DAY, NOW, NoteCheats, usd, VALUE } from "../support/cheating-notes.js";
@@ -21,7 +21,7 @@ it("a teller takes a note until its final redemption date, and not on it", async
   await cheats.takes(bank, early.parts, VALUE, early.key);
   await bank.element.open(BigInt(DATES.finalRedemption));
   cheats.cheat.now_seconds = DATES.finalRedemption;
-  await cheats.refuses(bank, [late.parts], VALUE, REASON_NOTE_EXPIRED);
+  await cheats.refuses(bank, [late.parts], VALUE, REASON_PAST_REDEMPTION);
 });
 
 it("a wallet with a dead note pays a teller from its good ones", async () => {

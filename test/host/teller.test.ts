@@ -2,13 +2,14 @@ import { describe, expect, test } from "vitest";
 import { deposit } from "../../host/applications/deposit.js";
 import { resume } from "../../host/applications/resume.js";
 import { withdraw } from "../../host/applications/withdraw.js";
+import type { SimulatedChip } from "../../host/chips.js";
 import { inProcessLink, type MessageFate } from "../../host/communications/in-process.js";
 import type { Device } from "../../host/device.js";
 import type { BankBooks } from "../../host/services/bank-books.js";
 import { TellerService } from "../../host/services/teller.js";
 import { parseMoney } from "../../host/units.js";
 import { audit } from "../../host/world/audit.js";
-import { BankWorld, spendable } from "../support/bank-world.js";
+import { BankWorld, PIN, spendable } from "../support/bank-world.js";
 
 const USD = 840;
 const usd = (text: string) => parseMoney(`USD ${text}`);
@@ -99,6 +100,34 @@ describe("a bank whose host crashes at a posting", () => {
       expect((await bank.notesEnded(unit)).redeemed).toBe(400n);
     });
   }
+});
+
+test("a till that lost power while it was being filled is filled for the next customer", async () => {
+  const world = await BankWorld.create();
+  const alice = await world.customer("alice", "USD 30.00");
+  const { chip } = (world.simulated.get("teller") as SimulatedChip).simulated;
+  let at = 0;
+  for (let isCut = true; isCut; at += 1) {
+    let left = at;
+    isCut = false;
+    chip.onOperation = () => {
+      left -= 1;
+      if (left >= 0 || isCut) return undefined;
+      isCut = true;
+      return { cut: at % 2 === 0 ? "before" : "after" };
+    };
+    const stock = await spendable(world.bank.teller, USD);
+    const [filled] = await world.time.run(Promise.allSettled([world.bank.connect({ unit, amount: stock + 1n })]));
+    chip.onOperation = undefined;
+    if (filled?.status === "fulfilled") filled.value.close();
+    await world.time.run(world.bank.idle());
+    await world.bank.teller.restart(PIN);
+    await world.time.run(withdraw(alice, world.bank, "alice-840", usd("0.01")));
+    await world.bank.idle();
+    await world.time.run(world.bank.recover());
+    await expectAgreement(world, world.bank, alice, "alice-840", 6_000n);
+  }
+  expect(at).toBeGreaterThan(10);
 });
 
 describe("a connection to the bank that breaks at any message", () => {

@@ -3,7 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { BankBooks, BankError, type BankTables, type Operation } from "../../host/services/bank-books.js";
+import {
+  BankBooks,
+  BankError,
+  type BankTables,
+  type Operation,
+  refreshAccount,
+} from "../../host/services/bank-books.js";
 import { type DatabaseLocation, openDatabase } from "../../host/services/database.js";
 
 const EURO = { currency: 978, exponent: 2 };
@@ -76,6 +82,43 @@ describe("bank books", () => {
     expect(await books.accountsOf(MODULE)).toEqual(["alice"]);
     await books.unlink("alice", MODULE);
     expect(await outcome(books.withdrawReserve(withdrawal("e", 1n)))).toBe("not-linked");
+  });
+
+  it("owes a module what it paid in for a refresh, in each unit, and pays it to that module alone", async () => {
+    const { books } = await bank();
+    const account = refreshAccount(MODULE);
+    await books.depositSettle({ id: "in", account, unit: EURO, amount: 300n });
+    await books.depositSettle({ id: "in", account, unit: EURO, amount: 300n });
+    expect(await outcome(books.depositSettle({ id: "in", account, unit: EURO, amount: 301n }))).toBe("conflict");
+    await books.issue({ id: "dollars", unit: DOLLAR, amount: 70n });
+    await books.depositSettle({ id: "in dollars", account, unit: DOLLAR, amount: 70n });
+    const owed = [
+      { unit: DOLLAR, amount: 70n },
+      { unit: EURO, amount: 300n },
+    ];
+    expect(await books.refreshOwed(MODULE)).toEqual(owed);
+    expect(await books.refreshOwed(OTHER)).toEqual([]);
+
+    const draw = { id: "out", account, unit: EURO, amount: 300n, subjectId: MODULE };
+    expect(await outcome(books.withdrawReserve({ ...draw, id: "o", subjectId: OTHER }))).toBe("not-linked");
+    expect(await outcome(books.withdrawReserve({ ...draw, id: "m", amount: 301n }))).toBe("insufficient-funds");
+    expect(await outcome(books.withdrawReserve({ ...draw, id: "a", account: refreshAccount(OTHER) }))).toBe(
+      "not-linked",
+    );
+    await expect(books.link(account, OTHER)).rejects.toThrow(BankError);
+    await expect(books.openDeposit(account, EURO)).rejects.toThrow(RangeError);
+    await expect(books.openDeposit("@anything", EURO)).rejects.toThrow(RangeError);
+    expect(() => refreshAccount("%")).toThrow(RangeError);
+    expect(await books.refreshOwed(MODULE)).toEqual(owed);
+
+    await books.withdrawReserve({ ...draw, id: "back" });
+    expect(await books.refreshOwed(MODULE)).toEqual(owed.slice(0, 1));
+    await books.withdrawReverse("back");
+    expect(await books.refreshOwed(MODULE)).toEqual(owed);
+    await books.withdrawReserve(draw);
+    await books.withdrawSettle("out");
+    expect(await books.refreshOwed(MODULE)).toEqual(owed.slice(0, 1));
+    expect(await books.audit()).toEqual([]);
   });
 
   it("follows notes through deposit, another bank, redemption, claim and expiry", async () => {
