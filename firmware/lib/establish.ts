@@ -70,6 +70,8 @@ const peerR = memory.data(32, 8);
 let purpose: i32 = 0;
 let hasOwnR: bool = false;
 let hasPeerR: bool = false;
+/** Versions of the bad-id lists as the two ends told them. A host may deliver a newer one at any time. */
+let ownVersion: u64 = 0;
 let peerVersion: u64 = 0;
 
 export function sessionPurpose(): i32 {
@@ -82,9 +84,13 @@ export function isInitiator(): bool {
 export function peerAgentR(): usize {
   return hasPeerR ? peerR : 0;
 }
-/** Version of the bad-id list that the peer has. */
-export function peerListVersion(): u64 {
-  return peerVersion;
+/** The two ends told different versions of the bad-id list: both of them know, whatever arrives meanwhile. */
+export function listsDiffer(): bool {
+  return ownVersion != peerVersion;
+}
+/** This end told the newer one. */
+export function ownListIsNewer(): bool {
+  return ownVersion > peerVersion;
 }
 
 /** Ends the session and forgets the peer. */
@@ -96,6 +102,8 @@ export function establishEnd(): void {
   hasOwnR = false;
   hasPeerR = false;
   purpose = 0;
+  ownVersion = 0;
+  peerVersion = 0;
 }
 
 /** R of the own agent, to be told to the peer in message 3. */
@@ -179,7 +187,8 @@ function writePayload(last: bool): i32 {
   writer.uint(PAYLOAD_VERSION);
   writer.bytes(elementChain(), elementChainLength());
   writer.uint(clockNow());
-  writer.uint(badIdsVersion());
+  ownVersion = badIdsVersion();
+  writer.uint(ownVersion);
   if (last) {
     if (hasOwnR) writer.bytes(ownR, 32);
     else writer.nil();
@@ -213,9 +222,14 @@ function check(length: u32, last: bool): i32 {
   if (!mayMeet(a, b, purpose)) return -REASON_WRONG_ROLE;
   if (!equal(sessionRemoteStatic(peer), peerCertificate.agreementKey, KEY_BYTES)) return -REASON_KEY_MISMATCH;
   if (!timely) return 0;
-  let listed = badIdsCheck(peerCertificate.id);
-  if (listed == 0) listed = badIdsCheck(peerCertificate.issuer);
+  const listed = peerListed();
   if (listed < 0) return listed;
   const apart = date > now ? date - now : now - date;
   return apart > <u64>CLOCK_SKEW_SECONDS_MAX ? -REASON_CLOCK_SKEW : 0;
+}
+
+/** 0, or -REASON_BAD_ID when the peer or its security server is on the list. */
+export function peerListed(): i32 {
+  const listed = badIdsCheck(peerCertificate.id);
+  return listed < 0 ? listed : badIdsCheck(peerCertificate.issuer);
 }

@@ -12,6 +12,7 @@ export const RECORD_PUK: u32 = 0x02000002; // pin.ts
 export const RECORD_CLOCK: u32 = 0x03000000; // clock.ts
 export const RECORD_PARTNER: u32 = 0x04000000; // pairing.ts
 export const RECORD_BAD_IDS: u32 = 0x05000000; // bad-ids.ts: version and date, then blocks of ids
+export const RECORD_BAD_IDS_SIGNED: u32 = 0x05000010; // bad-ids.ts: the list as it was delivered
 export const RECORD_LOG: u32 = 0x06000000; // log.ts: a ring
 export const RECORD_LOG_HEAD: u32 = 0x06ffffff; // log.ts
 

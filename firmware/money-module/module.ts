@@ -22,13 +22,14 @@ import {
 import { Reader } from "../lib/cbor";
 import { statusWaiting } from "../lib/dispatcher";
 import { noticeBegin, noticeEnd, outboxClear, outboxRewind } from "../lib/envelope";
-import { establishTake, isInitiator, peer, peerCertificate, sessionPurpose } from "../lib/establish";
+import { establishTake, isInitiator, listsDiffer, peer, peerCertificate, sessionPurpose } from "../lib/establish";
 import { SESSION_OPEN, sessionHash, sessionOpen } from "../lib/noise";
+import { listTake, listWrite } from "../lib/pass-list";
 import { abortTransaction, dropDoubt, recover } from "./abort";
 import { commitPayer, confirm, keyFits, sendConfirm, sendKey, settlePayee } from "./commit";
 import { sendOpen, takeAnswer, takeClose, takeOpen } from "./outcome";
 import { PENDING_COMMITTED, PENDING_DOUBT, PENDING_OFFERED, pendingLoad, pendingState, pendingWith } from "./pending";
-import { handshakeRoom, sendHandshake } from "./routing";
+import { handshakeRoom, peerMessage, sendHandshake, sendPeer } from "./routing";
 import { TAG_BYTES } from "../platform/constants";
 import * as T from "./transaction";
 import { t } from "./transaction";
@@ -103,9 +104,33 @@ function sessionIsOpen(answer: i32): i32 {
     t.state = T.ACKNOWLEDGE;
     return sendHandshake(answer);
   }
-  if (!outcome) return sessionOpenResponder();
-  t.state = T.OUTCOME_ANSWER;
-  return sendBareAcknowledge();
+  if (outcome) {
+    t.state = T.OUTCOME_ANSWER;
+    return sendBareAcknowledge();
+  }
+  if (!listsDiffer()) return sessionOpenResponder();
+  t.state = T.LISTS;
+  return sendList();
+}
+
+/** The bad-id list, if this end has the newer one: before the acknowledgement, and so before anything is said of money. */
+function sendList(): i32 {
+  const status = listWrite(peerMessage(M.MODULE_LIST, 2));
+  return status < 0 ? status : sendPeer();
+}
+
+/** LIST at the responder, which began; then message 4. */
+function listAnswered(): i32 {
+  const status = listTake(reader);
+  return status < 0 ? status : sessionOpenResponder();
+}
+
+/** LIST at the initiator, once a session and only where one is due; its own is the answer. */
+function listAsked(): i32 {
+  if (sessionPurpose() == PURPOSE_OUTCOME || !listsDiffer() || t.listed != 0) return -REASON_UNEXPECTED;
+  t.listed = 1;
+  const status = listTake(reader);
+  return status < 0 ? status : sendList();
 }
 
 function tellSession(): void {
@@ -132,7 +157,10 @@ function peerTake(plain: usize, length: u32): i32 {
   if (reader.failed != 0 || items == 0) return -REASON_MALFORMED;
   if (number == M.MODULE_ABORT) return peerAborted();
   switch (t.state) {
+    case T.LISTS:
+      return number == M.MODULE_LIST && items == 2 ? listAnswered() : -REASON_UNEXPECTED;
     case T.ACKNOWLEDGE:
+      if (number == M.MODULE_LIST && items == 2) return listAsked();
       return number == M.MODULE_ACKNOWLEDGE && items == 5 ? acknowledged() : -REASON_UNEXPECTED;
     case T.LISTENING:
       if (number == M.MODULE_REQUEST && items == 5) return takeRequest(reader);

@@ -5,7 +5,8 @@
  *     state                payer                                payee
  *     IDLE                 no transaction
  *     HANDSHAKE            session being established (fig. 14)
- *     ACKNOWLEDGE          initiator: awaits message 4
+ *     LISTS                responder: awaits LIST, when the two ends told different versions of the bad-id list
+ *     ACKNOWLEDGE          initiator: awaits message 4, and before it perhaps LIST
  *     LISTENING            responder without agent: awaits PROPOSE or REQUEST
  *     PROPOSAL             -                                    awaits PROPOSE (via agent, or after INCORRECT)
  *     PROMPT               awaits amount or consent             awaits consent (604-616)
@@ -37,6 +38,7 @@ export const OUTCOME_OPEN: u32 = 12;
 export const OUTCOME_ANSWER: u32 = 13;
 export const OUTCOME_CLOSE: u32 = 14;
 export const ENDED: u32 = 15;
+export const LISTS: u32 = 16;
 
 /** What the host ordered. */
 export const ORDER_NONE: u32 = 0;
@@ -67,7 +69,8 @@ export class Transaction {
   pending: u32;
   /** Queries since the last accepted message. */
   queries: u32;
-  reserved: u32;
+  /** 1 when this end, as initiator, has answered LIST. */
+  listed: u32;
   /** Payee: what came so far, and the last counter seen. */
   received: u64;
   lastCounter: u64;

@@ -61,6 +61,9 @@ export const LOG_ENTRIES_MAX: i32 = 64;
 /** Subjects on the bad-id list: as many as one signature may cover. */
 export const BAD_IDS_MAX: i32 = 64;
 
+/** The list with its signature and its signer's certificate, as it is delivered and passed on. */
+export const BAD_ID_LIST_BYTES_MAX: i32 = 2048;
+
 /** PIN digits. */
 export const PIN_DIGITS_MIN: i32 = 4;
 export const PIN_DIGITS_MAX: i32 = 12;

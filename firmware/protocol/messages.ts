@@ -85,6 +85,7 @@ export const NOTICE_PROVISIONAL: i32 = 41; // pay-id: the module is in doubt, an
 // Payloads of the Noise handshake (fig. 8, fig. 14).
 // message 2: [1 version, chain, date, bad-id list version]
 // message 3: [1 version, chain, date, bad-id list version, R of the own agent or null]
+// Where the two versions differ LIST follows, below, and only then message 4.
 
 // Between money modules, under MM/MM.
 export const MODULE_ACKNOWLEDGE: i32 = 1; // date, R of the own agent or null, proposal [amount, unit, memo] or null, request likewise (fig. 14, 1554)
@@ -102,6 +103,8 @@ export const MODULE_ABORT: i32 = 11; // reason (fig. 18, 1746)
 export const MODULE_OPEN: i32 = 12; // [[pay-id, key]...] committed as payer, [[pay-id, lock]...] in doubt as payee
 export const MODULE_ANSWER: i32 = 13; // [pay-id...] settled here, [[pay-id, key or null, signed aborted or null]...], then as OPEN of the answering side
 export const MODULE_CLOSE: i32 = 14; // [pay-id...] settled here, [[pay-id, key or null, signed aborted or null]...]
+// Before message 4, and only if messages 2 and 3 told different versions: first the responder, then the initiator.
+export const MODULE_LIST: i32 = 15; // signed bad-id list with its signer's certificate, as PUT DATA takes it; null from the end that told the older version
 
 // Between trusted agents, under TA/TA.
 export const AGENT_ACKNOWLEDGE: i32 = 1; // date (fig. 8, 364-366)

@@ -92,6 +92,8 @@ export class CheatingModule {
   now_seconds: number;
   /** Version of the bad-id list that it tells. */
   listVersion = 0;
+  /** What it says in LIST, when the other end told another version. */
+  list: CborValue = null;
 
   constructor(parts: CheatingParts) {
     this.random = parts.random;
@@ -134,6 +136,7 @@ export class CheatingSession {
   readonly #noise: Session;
   readonly #initiator: boolean;
   readonly #heard = new WeakMap<Reply, CborValue[][]>();
+  #victimListVersion: CborValue = 0;
 
   constructor(self: CheatingModule, victim: Element, initiator: boolean, purpose = PURPOSE_TRANSACTION) {
     this.#self = self;
@@ -158,18 +161,42 @@ export class CheatingSession {
    * what was refused.
    */
   async initiate(): Promise<Reply> {
+    const second = await this.initiateFirst();
+    if (second !== undefined) return second;
+    const third = await this.initiateLast();
+    if (!this.heard(third).some((message) => message[0] === m.MODULE_LIST)) return third;
+    const listed = await this.say(m.MODULE_LIST, this.#self.list);
+    const both = { ...listed, notices: [...third.notices, ...listed.notices] };
+    this.#heard.set(both, this.heard(listed));
+    return both;
+  }
+
+  /** Message 1 and the answer to it; what came instead of message 2, if that did not come. */
+  async initiateFirst(): Promise<Reply | undefined> {
     if (!this.#initiator) throw new Error("a responder waits for the element's first message");
     const second = await this.handshake(1, this.#noise.write(new Uint8Array(0)));
     const answer = second.toPeer.find((each) => each.kind === m.KIND_HANDSHAKE);
     if (answer === undefined) return second;
-    this.#noise.read(answer.body.subarray(HEADER_BYTES));
+    this.#readPayload(answer.body);
+    return undefined;
+  }
+
+  /** Message 3. */
+  initiateLast(): Promise<Reply> {
     return this.handshake(3, this.#noise.write(this.payload(true)));
   }
 
-  /** As responder, to an element whose host's order was answered by `first`: message 2, then the bare acknowledgement. */
+  /**
+   * As responder, to an element whose host's order was answered by `first`: message 2, LIST where one is due, then the bare
+   * acknowledgement.
+   */
   async respond(first: Reply, acknowledge: readonly CborValue[] = [null, null, null]): Promise<Reply> {
     const third = await this.respondHandshake(first);
     if (this.#noise.state !== "open") return third;
+    if (this.#victimListVersion !== this.#self.listVersion) {
+      const listed = await this.say(m.MODULE_LIST, this.#self.list);
+      if (!this.heard(listed).some((message) => message[0] === m.MODULE_LIST)) return listed;
+    }
     return this.say(m.MODULE_ACKNOWLEDGE, this.#self.now_seconds, ...acknowledge);
   }
 
@@ -180,8 +207,13 @@ export class CheatingSession {
     this.#noise.read(message.body.subarray(HEADER_BYTES));
     const third = await this.handshake(2, this.#noise.write(this.payload(false)));
     const answer = third.toPeer.find((each) => each.kind === m.KIND_HANDSHAKE);
-    if (answer !== undefined) this.#noise.read(answer.body.subarray(HEADER_BYTES));
+    if (answer !== undefined) this.#readPayload(answer.body);
     return third;
+  }
+
+  #readPayload(body: Uint8Array): void {
+    const payload = decode(this.#noise.read(body.subarray(HEADER_BYTES))) as CborValue[];
+    this.#victimListVersion = payload[3] ?? 0;
   }
 
   payload(last: boolean): Uint8Array {

@@ -12,11 +12,12 @@ import type { StoreExports } from "./store-driver.js";
 /** SLOT_STORE of firmware/lib/slots.ts. */
 const SLOT_STORE = 2;
 const VALUE_BYTES_MAX = 1024;
-/** Types that an abort may write: clock, log, and the transferor's counter (docs/PROTOCOLS.md, section 1, rollback). */
+/** Types that an abort may write: clock, bad-id list, log, and the transferor's counter (docs/PROTOCOLS.md, section 1, rollback). */
 const TYPE_CLOCK = 0x03;
+const TYPE_BAD_IDS = 0x05;
 const TYPE_LOG = 0x06;
 const TYPE_COUNTER = 0x13;
-const MAY_CHANGE: ReadonlySet<number> = new Set([TYPE_CLOCK, TYPE_LOG, TYPE_COUNTER]);
+const MAY_CHANGE: ReadonlySet<number> = new Set([TYPE_CLOCK, TYPE_BAD_IDS, TYPE_LOG, TYPE_COUNTER]);
 
 export type Records = ReadonlyMap<number, string>;
 
