@@ -1,6 +1,7 @@
 /** `tally`: the command line. Nothing here but commands; what they do is in the library. */
 
 import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { addCompletion } from "./completion.js";
 import { addDemo } from "./demo.js";
 import { addDevice } from "./device.js";
 import { explain } from "./failure.js";
@@ -26,6 +27,7 @@ export function programOf(): Command {
   addDevice(program);
   addWallet(program);
   addProof(program);
+  addCompletion(program);
   return program;
 }
 
