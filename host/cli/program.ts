@@ -2,6 +2,7 @@
 
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { addBank } from "./bank.js";
+import { addCompletion } from "./completion.js";
 import { addDemo } from "./demo.js";
 import { addDevice } from "./device.js";
 import { explain } from "./failure.js";
@@ -32,6 +33,7 @@ export function programOf(): Command {
   addBank(program);
   addNetwork(program);
   addProof(program);
+  addCompletion(program);
   return program;
 }
 
