@@ -1,10 +1,11 @@
 /** A bank's counter that other devices reach over lines: withdrawals, deposits, and settling what broke off. */
 
 import { EventEmitter } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { LineServer } from "../communications/server.js";
 import type { TellerService } from "../services/teller.js";
 import { type Money, parseMoney } from "../units.js";
-import { LINE, type LineParts } from "./purposes.js";
+import { LINE, type LineParts, OWED_PATH, owedText } from "./purposes.js";
 
 export interface BankServerEvents {
   /** A customer came. */
@@ -38,6 +39,7 @@ export class BankServer extends EventEmitter<BankServerEvents> {
         bank?.emit("line", purpose);
         return purpose === LINE.resume ? teller.acceptResume(line) : teller.accept(line, expected(query));
       },
+      onRequest: (request, response) => answerOwed(teller, request, response),
     });
     bank = new BankServer(server, teller);
     return bank;
@@ -52,6 +54,19 @@ export class BankServer extends EventEmitter<BankServerEvents> {
     await this.#server.close();
     await this.#teller.idle();
   }
+}
+
+async function answerOwed(teller: TellerService, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { pathname, searchParams } = new URL(request.url ?? "/", "http://bank");
+  const module = searchParams.get("module") ?? "";
+  if (request.method !== "GET" || pathname !== OWED_PATH || !/^[0-9a-f]{32}$/.test(module)) {
+    response.writeHead(404, { "content-type": "text/plain" });
+    response.end(`This port is for lines between Tallystick devices, and for GET ${OWED_PATH}?module=ID.\n`);
+    return;
+  }
+  const text = owedText(await teller.refreshOwed(module));
+  response.writeHead(200, { "content-type": "application/json", "cache-control": "no-store" });
+  response.end(text);
 }
 
 /** How much the customer says it will ask for. It is only a hint, and one that makes no sense is none. */

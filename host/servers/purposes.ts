@@ -22,6 +22,53 @@ export interface LineParts {
   readonly random: RandomSource;
 }
 
+/**
+ * What the bank owes a module whose refresh was broken off: `GET /owed?module=` on the port of its lines. Whoever knows the id
+ * may ask; only the module itself can have it.
+ */
+export const OWED_PATH = "/owed";
+const ANSWER_MS_MAX = 10_000;
+
+/** A bank answers with what makes no sense. */
+export class BankAnswerError extends Error {
+  constructor(what: string) {
+    super(
+      `The bank did not say what it owes this wallet: ${what}. What it owes it goes on owing. Refresh again later.`,
+    );
+    this.name = "BankAnswerError";
+  }
+}
+
+export function owedText(owed: readonly Money[]): string {
+  return JSON.stringify(owed.map(({ amount, unit }) => ({ ...unit, amount: amount.toString() })));
+}
+
+async function askOwed(url: string, module: string): Promise<Money[]> {
+  const address = new URL(url);
+  address.protocol = address.protocol === "wss:" ? "https:" : "http:";
+  address.pathname = OWED_PATH;
+  address.search = `?module=${module}`;
+  try {
+    const response = await fetch(address, { signal: AbortSignal.timeout(ANSWER_MS_MAX), redirect: "error" });
+    if (!response.ok) throw new BankAnswerError(`it answered ${response.status}`);
+    return readOwed(await response.json());
+  } catch (error) {
+    throw error instanceof BankAnswerError ? error : new BankAnswerError("it cannot be reached");
+  }
+}
+
+function readOwed(answer: unknown): Money[] {
+  if (!Array.isArray(answer)) throw new BankAnswerError("its answer is no list");
+  return answer.map((each: Readonly<Record<string, unknown>> | null) => {
+    const { currency, exponent, amount } = each ?? {};
+    const isUnit = Number.isInteger(currency) && Number.isInteger(exponent);
+    if (!isUnit || typeof amount !== "string" || !/^[0-9]{1,18}$/.test(amount)) {
+      throw new BankAnswerError("its answer is no amount of money");
+    }
+    return { amount: BigInt(amount), unit: { currency: Number(currency), exponent: Number(exponent) } };
+  });
+}
+
 /** Connections to a bank that another process serves. */
 export function bankOverLines(url: string, parts: LineParts): BankConnection {
   const expecting = (expected: Money | undefined) =>
@@ -29,5 +76,6 @@ export function bankOverLines(url: string, parts: LineParts): BankConnection {
   return {
     connect: (expected) => openLine(expecting(expected), LINE.teller, parts),
     connectForResume: () => openLine(url, LINE.resume, parts),
+    refreshOwed: (subjectId) => askOwed(url, subjectId),
   };
 }

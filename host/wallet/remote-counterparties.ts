@@ -56,6 +56,7 @@ export class RemoteCounterparties implements Counterparties {
         if (link === undefined) throw new RangeError("bank: it cannot be resumed with");
         return link;
       },
+      refreshOwed: async (subjectId) => (await (await this.#bank()).refreshOwed?.(subjectId)) ?? [],
     };
   }
 

@@ -14,6 +14,7 @@ import {
 import { buy, type CustomerPrompts, type CustomerResult } from "../applications/buy.js";
 import { deposit } from "../applications/deposit.js";
 import { pay, payRequested } from "../applications/pay.js";
+import { type Refreshed, type RefreshOptions, refresh } from "../applications/refresh.js";
 import { resume, type Settlement, settleAgent } from "../applications/resume.js";
 import { sell } from "../applications/sell.js";
 import { NoMerchantError } from "../applications/shop.js";
@@ -271,6 +272,11 @@ export class Wallet extends EventEmitter<WalletEvents> {
     const transfer = await this.#atBank(() => deposit(this.device, this.#parts.counterparties.bank, account, money));
     this.emit("sent", transfer);
     return transfer;
+  }
+
+  /** Old, long and tainted notes, or all of them, for fresh ones; finishes first what an earlier refresh left at the bank. */
+  refresh(options: RefreshOptions = {}): Promise<readonly Refreshed[]> {
+    return this.#atBank(() => refresh(this.device, this.#parts.counterparties.bank, options));
   }
 
   async #atBank<Result>(work: () => Promise<Result>): Promise<Result> {

@@ -53,6 +53,7 @@ export class HomeCounterparties implements Counterparties {
     return {
       connect: async (expected) => bank().connect(expected),
       connectForResume: async () => connectionForResume(bank()),
+      refreshOwed: async (subjectId) => owedBy(bank(), subjectId),
     };
   }
 
@@ -60,6 +61,7 @@ export class HomeCounterparties implements Counterparties {
     return {
       connect: async (expected) => (await this.#bank()).connect(expected),
       connectForResume: async () => connectionForResume(await this.#bank()),
+      refreshOwed: async (subjectId) => owedBy(await this.#bank(), subjectId),
     };
   }
 
@@ -183,6 +185,10 @@ async function connectionForResume(bank: BankConnection): Promise<PeerLink> {
   const link = await bank.connectForResume?.();
   if (link === undefined) throw new RangeError("bank: it cannot be resumed with");
   return link;
+}
+
+async function owedBy(bank: BankConnection, subjectId: string): Promise<readonly Money[]> {
+  return (await bank.refreshOwed?.(subjectId)) ?? [];
 }
 
 function isUrl(address: string): boolean {
