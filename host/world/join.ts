@@ -6,7 +6,7 @@ import { parseMoney } from "../units.js";
 import { openAccounts } from "./bank.js";
 import { giveCard, makeDevice } from "./devices.js";
 import { type Home, isRemoteHome } from "./home.js";
-import { openNetwork } from "./network.js";
+import { openNetworkBooks } from "./network.js";
 import type { JoinedCustomer } from "./plan.js";
 import { HomeTakenError, writeRemoteWallet } from "./remote.js";
 import { Site } from "./site.js";
@@ -41,8 +41,7 @@ export class NameError extends Error {
 export async function joinSite(site: Site, order: JoinOrder): Promise<Joined> {
   const { home } = site.parts;
   checkOrder(site, order);
-  // The card network reads its accounts when it starts, so it must not be at work.
-  for (const part of ["settings", "network"] as const) home.claim(part);
+  home.claim("settings");
   const target = order.into?.home ?? home;
   const record = await makeDevice({ ...site.parts, home: target }, site.agencies, {
     name: order.name,
@@ -92,8 +91,7 @@ async function enter(site: Site, order: JoinOrder, record: DeviceRecord): Promis
 async function furnish(site: Site, order: JoinOrder, record: DeviceRecord, target: Home): Promise<void> {
   const { home, clock } = site.parts;
   await openAccounts(site, await BankBooks.open(home.database("bank"), clock));
-  const network = await openNetwork(site);
-  await network.close();
+  await openNetworkBooks(site);
   const [card] = site.customerPlan(order.name).cards;
   if (order.into !== undefined) {
     const { directory } = order.into;

@@ -100,7 +100,8 @@ function setupOf(site: Site): NetworkSetup {
   };
 }
 
-async function openInProcess(site: Site): Promise<OpenNetwork> {
+/** Opens the network's books and enters what the plan has; a process that serves from them finds new cards at once. */
+export async function openNetworkBooks(site: Site): Promise<AuthorizationNetwork> {
   const { setup, keySeed, ...config } = networkConfigOf(site);
   const network = await AuthorizationNetwork.open({
     database: site.parts.home.database<NetworkTables>("network"),
@@ -109,6 +110,11 @@ async function openInProcess(site: Site): Promise<OpenNetwork> {
     ...config,
   });
   await network.setUp(setup);
+  return network;
+}
+
+async function openInProcess(site: Site): Promise<OpenNetwork> {
+  const network = await openNetworkBooks(site);
   const open: OpenNetwork = {
     unplugged: false,
     messages: 0,
