@@ -201,10 +201,21 @@ export class Element {
    * element knows a repeated message of its peer or partner, and a command that it has already carried out it refuses,
    * and then offers its answer again.
    */
-  async deliver(envelope: Uint8Array): Promise<Uint8Array[]> {
+  deliver(envelope: Uint8Array): Uint8Array[] | Promise<Uint8Array[]> {
     try {
       const taken = this.#envelope(envelope);
-      return await this.#fetchAll(taken instanceof Promise ? await taken : taken);
+      // What nearly every answer is: one envelope, or none, and the transport had it at once.
+      if (!(taken instanceof Promise) && !isFetch(taken.status)) return envelopesOf(taken);
+      return this.#delivered(envelope, taken);
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      return this.#deliverAgain(envelope, error);
+    }
+  }
+
+  async #delivered(envelope: Uint8Array, taken: Response | Promise<Response>): Promise<Uint8Array[]> {
+    try {
+      return await this.#fetchAll(await taken);
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
       return this.#deliverAgain(envelope, error);
@@ -231,10 +242,9 @@ export class Element {
 
   /** What the element says: `first` is its answer to ENVELOPE, or undefined to have everything again. */
   async #fetchAll(first: Response | undefined): Promise<Uint8Array[]> {
-    const envelopes: Uint8Array[] = [];
+    const envelopes = first === undefined ? [] : envelopesOf(first);
     let again = first === undefined;
     let waiting = first === undefined || isFetch(first.status);
-    if (first !== undefined && first.data.length > 0) envelopes.push(first.data);
     while (waiting) {
       if (envelopes.length > ENVELOPES_MAX) throw new RangeError("an element that never stops talking");
       const fetched = this.#fetchOrRestart(again, envelopes);
@@ -332,6 +342,11 @@ export class Element {
     const extended = this.client.transport.extendedLength ? answerBytesMax : SHORT_ANSWER_BYTES_MAX;
     return (await this.client.send({ ...command, answerBytesMax: extended })).data;
   }
+}
+
+/** The envelope that came with an answer. */
+function envelopesOf({ data }: Response): Uint8Array[] {
+  return data.length > 0 ? [data] : [];
 }
 
 function isFetch(status: number): boolean {

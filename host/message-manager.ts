@@ -201,7 +201,8 @@ export class MessageManager {
   #start(): void {
     if (this.#running) return;
     this.#running = true;
-    void this.#run();
+    // Never within the call that brings the first envelope.
+    queueMicrotask(() => void this.#run());
   }
 
   /** One envelope after the other; those within the device first, so that an element never waits behind a peer. */
@@ -209,7 +210,8 @@ export class MessageManager {
     for (;;) {
       const job = this.#local.shift() ?? this.#incoming.shift();
       if (job === undefined) break;
-      const error = await this.#carry(job);
+      const carried = this.#carry(job);
+      const error = carried instanceof Promise ? await carried : carried;
       if (job.done !== undefined) job.done(error);
       else if (error !== undefined) this.#failed(job, error);
     }
@@ -223,19 +225,24 @@ export class MessageManager {
     for (const resolve of idle) resolve();
   }
 
-  async #carry(job: Job): Promise<Error | undefined> {
+  /** Undefined, or why the envelope was not taken. Without a promise where the element's answer is there at once. */
+  #carry(job: Job): Error | undefined | Promise<Error | undefined> {
     const station = this.#stations.get(job.to);
     if (station === undefined) return new ElementMissingError(job.to);
     this.#record(job.from, job.to, job.to, job.envelope);
     try {
-      const answer = await station.element.deliver(job.envelope);
-      if (job.from === "agent" || job.from === "module") station.lastFromPartner = job.envelope;
-      if (job.from === "host" && job.envelope[1] === m.KIND_HOST) station.refusals = 0;
-      this.#route(job, station, answer);
-      return undefined;
+      const answer = station.element.deliver(job.envelope);
+      if (!(answer instanceof Promise)) return this.#taken(job, station, answer);
+      return answer.then((late) => this.#taken(job, station, late)).catch(errorOf);
     } catch (error) {
-      return error instanceof Error ? error : new Error(String(error));
+      return errorOf(error);
     }
+  }
+
+  #taken(job: Job, station: Station, answer: readonly Uint8Array[]): undefined {
+    if (job.from === "agent" || job.from === "module") station.lastFromPartner = job.envelope;
+    if (job.from === "host" && job.envelope[1] === m.KIND_HOST) station.refusals = 0;
+    this.#route(job, station, answer);
   }
 
   #route(job: Job, station: Station, answer: readonly Uint8Array[]): void {
@@ -263,7 +270,7 @@ export class MessageManager {
     try {
       this.onEvent?.({ kind: "notice", source, notice: readNotice(envelope.subarray(2)) });
     } catch (error) {
-      this.onEvent?.({ kind: "fault", source, error: error instanceof Error ? error : new Error(String(error)) });
+      this.onEvent?.({ kind: "fault", source, error: errorOf(error) });
     }
   }
 
@@ -324,6 +331,10 @@ export class MessageManager {
   #record(from: Address, to: Address, element: ElementSort, envelope: Uint8Array): void {
     this.#parts.recorder?.({ from, to, element, kind: envelope[1] ?? 0, body: envelope.subarray(2) });
   }
+}
+
+function errorOf(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 /** Whether the element only said again what it had said before: it was asked to, or it was told something again. */

@@ -47,6 +47,11 @@ const NO_SALT = new Uint8Array(HASH_BYTES);
 /** Longest output of HKDF-SHA256. */
 export const HKDF_BYTES_MAX = 255 * HASH_BYTES;
 
+// What HKDF works with, wiped after each use.
+const extracted = new Uint8Array(HASH_BYTES);
+const block = new Uint8Array(HASH_BYTES);
+let blockInput = new Uint8Array(256);
+
 /** HKDF-SHA256 (RFC 5869), extract and expand, over the HMAC of `cryptography`. */
 export function hkdfSha256(
   cryptography: Cryptography,
@@ -56,20 +61,19 @@ export function hkdfSha256(
   destination: Uint8Array,
 ): void {
   if (destination.length > HKDF_BYTES_MAX) throw new RangeError("destination: HKDF gives at most 255 x 32 bytes");
-  const key = new Uint8Array(HASH_BYTES);
-  cryptography.hmacSha256(salt.length === 0 ? NO_SALT : salt, material, key);
+  cryptography.hmacSha256(salt.length === 0 ? NO_SALT : salt, material, extracted);
   // [ block before | info | number ]: the first block has no block before it.
-  const input = new Uint8Array(HASH_BYTES + info.length + 1);
-  input.set(info, HASH_BYTES);
-  const block = new Uint8Array(HASH_BYTES);
+  const end = HASH_BYTES + info.length + 1;
+  if (blockInput.length < end) blockInput = new Uint8Array(end);
+  blockInput.set(info, HASH_BYTES);
   for (let number = 1, offset = 0; offset < destination.length; number++, offset += HASH_BYTES) {
-    input[input.length - 1] = number;
-    cryptography.hmacSha256(key, number === 1 ? input.subarray(HASH_BYTES) : input, block);
+    blockInput[end - 1] = number;
+    cryptography.hmacSha256(extracted, blockInput.subarray(number === 1 ? HASH_BYTES : 0, end), block);
     const left = destination.length - offset;
     destination.set(left < HASH_BYTES ? block.subarray(0, left) : block, offset);
-    input.set(block);
+    blockInput.set(block);
   }
-  key.fill(0);
+  extracted.fill(0);
   block.fill(0);
-  input.fill(0);
+  blockInput.fill(0, 0, end);
 }

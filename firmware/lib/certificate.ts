@@ -122,7 +122,6 @@ const HASHED: usize = memory.data(KEY_BYTES + CERTIFICATE_BYTES_MAX, 8);
 const HASH: usize = memory.data(HASH_BYTES, 8);
 
 let remembered: u32 = 0;
-let rememberedNext: u32 = 0;
 let verificationsDone: u32 = 0;
 
 /** Public-key operations that certificates have cost since power-up. */
@@ -238,7 +237,9 @@ function signatureVerifyOnce(certificate: usize, length: u32, issuerKey: usize):
   const hashed = sha256(HASHED, KEY_BYTES + length, HASH, HASH_BYTES);
   if (hashed < 0) return hashed;
   for (let i: u32 = 0; i < remembered; i++) {
-    if (equal(REMEMBERED + i * HASH_BYTES, HASH, HASH_BYTES)) return 0;
+    if (!equal(REMEMBERED + i * HASH_BYTES, HASH, HASH_BYTES)) continue;
+    rememberInPlaceOf(i);
+    return 0;
   }
   verificationsDone += 1;
   const result = coseVerify(SIGNED_CERTIFICATE, certificate, length, issuerKey);
@@ -246,11 +247,16 @@ function signatureVerifyOnce(certificate: usize, length: u32, issuerKey: usize):
   return result;
 }
 
-/** Takes HASH among the remembered ones, in place of the oldest when there is no room. */
+/** Takes HASH among the remembered ones, in place of the one that was used least lately when there is no room. */
 function remember(): void {
-  memory.copy(REMEMBERED + rememberedNext * HASH_BYTES, HASH, HASH_BYTES);
-  rememberedNext = (rememberedNext + 1) % CERTIFICATES_REMEMBERED;
   if (remembered < <u32>CERTIFICATES_REMEMBERED) remembered += 1;
+  rememberInPlaceOf(remembered - 1);
+}
+
+/** Puts HASH first; those that were before place `i` move up by one. What is used stays, strangers pass through. */
+function rememberInPlaceOf(i: u32): void {
+  memory.copy(REMEMBERED + HASH_BYTES, REMEMBERED, i * HASH_BYTES);
+  memory.copy(REMEMBERED, HASH, HASH_BYTES);
 }
 
 function forget(certificate: Certificate): void {

@@ -19,9 +19,12 @@ import type { Subject } from "./measure.js";
 
 const ISSUER = "meadow-bank";
 const BIN = "400000";
-const PURCHASE = parseMoney("USD 10.00");
-/** Another amount: two receipts alike in all fields, of one second, would be one purchase asked for twice. */
-const PURCHASE_AGAIN = parseMoney("USD 11.00");
+/**
+ * What is bought, and what in the second pass over the same customers: two receipts alike in all fields, of one second,
+ * would be one purchase asked for twice.
+ */
+const PURCHASES = ["USD 10.00", "USD 11.00"].map(parseMoney);
+const PURCHASES_AGAIN = ["USD 12.00", "USD 13.00"].map(parseMoney);
 /** A payer holds two of these: a payment takes one whole and divides the other. */
 const NOTE = parseMoney("USD 10.00");
 const PAYMENT = parseMoney("USD 15.00");
@@ -93,20 +96,21 @@ export class Economy {
 
   /** A customer, whose device was powered on for it, buys from the merchant, which never met it before. */
   purchase(): Subject {
-    return this.#purchase(PURCHASE, (customer) => restart(this.world, customer));
+    return this.#purchase(PURCHASES, (customer) => restart(this.world, customer));
   }
 
   /** The same two once more, without a power-off between: each remembers the other's certificates. */
   purchaseAgain(): Subject {
-    return this.#purchase(PURCHASE_AGAIN, async () => undefined);
+    return this.#purchase(PURCHASES_AGAIN, async () => undefined);
   }
 
-  #purchase(money: Money, prepare: (customer: Device) => Promise<void>): Subject {
+  #purchase(amounts: readonly Money[], prepare: (customer: Device) => Promise<void>): Subject {
     const { merchant } = this.world.trader("merchant");
     const customer = (index: number) => this.world.device(`customer-${index}`);
     return {
       prepare: (index) => prepare(customer(index)),
-      run: async (index) => {
+      run: async (index, pass) => {
+        const money = amounts[pass % amounts.length] as Money;
         const sides = { customer: customer(index), merchant, prompts: PROMPTS };
         const deal = await meet(sides, "buy", money);
         if (deal.customer.status === "rejected") throw deal.customer.reason;

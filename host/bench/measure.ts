@@ -10,13 +10,16 @@ const FLOOR_RUNS = 3;
 export interface Subject {
   /** What each transaction needs done beforehand, outside of the measurement. */
   prepare(index: number): Promise<void>;
-  run(index: number): Promise<void>;
+  /** `pass` counts how often the parties of this index have run before. */
+  run(index: number, pass: number): Promise<void>;
   /** APDUs and bytes so far, over all elements. */
   traffic(): { readonly apdus: number; readonly bytes: number };
 }
 
 export interface Plan {
+  /** Parties that run before the first round, each once in every pass, until what is measured is the steady state. */
   readonly warmUp: number;
+  readonly warmUpPasses: number;
   readonly rounds: number;
   readonly perRound: number;
 }
@@ -60,12 +63,12 @@ interface Round {
   readonly operations: readonly Operation[];
 }
 
-async function round(subject: Subject, log: OperationLog, from: number, count: number): Promise<Round> {
+async function round(subject: Subject, log: OperationLog, from: number, count: number, pass = 0): Promise<Round> {
   for (let index = from; index < from + count; index += 1) await subject.prepare(index);
   log.take();
   const sent = subject.traffic();
   const before = process.cpuUsage();
-  for (let index = from; index < from + count; index += 1) await subject.run(index);
+  for (let index = from; index < from + count; index += 1) await subject.run(index, pass);
   const { user, system } = process.cpuUsage(before);
   const operations = log.take();
   const carried = subject.traffic();
@@ -77,8 +80,8 @@ async function round(subject: Subject, log: OperationLog, from: number, count: n
 }
 
 export async function measure(subject: Subject, log: OperationLog, plan: Plan): Promise<Result> {
-  const { warmUp, rounds, perRound } = plan;
-  await round(subject, log, 0, warmUp);
+  const { warmUp, warmUpPasses, rounds, perRound } = plan;
+  for (let pass = 0; pass < warmUpPasses; pass += 1) await round(subject, log, 0, warmUp, pass);
   const done: Round[] = [];
   for (let i = 0; i < rounds; i += 1) done.push(await round(subject, log, warmUp + i * perRound, perRound));
   const transactions = rounds * perRound;
@@ -96,7 +99,7 @@ export async function measure(subject: Subject, log: OperationLog, plan: Plan): 
     publicKeyOperations: countOperations(operations, transactions, ({ kind }) => kind),
     purposes: countOperations(operations, transactions, ({ kind, purpose }) => `${kind} ${purpose}`.trim()),
     transactions,
-    warmUp,
+    warmUp: warmUp * warmUpPasses,
   };
 }
 

@@ -90,12 +90,13 @@ class Output {
   /** An initial byte and a big-endian argument of `width` bytes. */
   private big(first: number, argument: number | bigint, width: number): void {
     const at = this.reserve(1 + width);
+    this.buffer[at] = first;
+    if (width === 0) return;
     const view = new DataView(this.buffer.buffer);
-    view.setUint8(at, first);
     if (width === 1) view.setUint8(at + 1, Number(argument));
     else if (width === 2) view.setUint16(at + 1, Number(argument));
     else if (width === 4) view.setUint32(at + 1, Number(argument));
-    else if (width === 8) view.setBigUint64(at + 1, BigInt(argument));
+    else view.setBigUint64(at + 1, BigInt(argument));
   }
 
   private reserve(length: number): number {

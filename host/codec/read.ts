@@ -7,6 +7,7 @@ import { AMOUNT_BITS, ID_BYTES } from "../../firmware/protocol/limits.js";
 import { type CborValue, decode, describeKind } from "./cbor.js";
 import { CodecError } from "./errors.js";
 
+const encoder = new TextEncoder();
 const AMOUNT_END = 1n << BigInt(AMOUNT_BITS);
 
 function expected(name: string, what: string, found: CborValue): CodecError {
@@ -38,7 +39,8 @@ export function asBytes(value: CborValue, name: string, min: number, max: number
 
 /** Text of at most `max` bytes of UTF-8. */
 export function asText(value: CborValue, name: string, max: number): string {
-  if (typeof value === "string" && new TextEncoder().encode(value).length <= max) return value;
+  // No character takes more than three bytes for each of its units, so that short text need not be encoded.
+  if (typeof value === "string" && (3 * value.length <= max || encoder.encode(value).length <= max)) return value;
   throw expected(name, `text of at most ${max} bytes`, value);
 }
 
@@ -63,13 +65,14 @@ export class Fields {
 
   private constructor(
     private readonly name: string,
-    private readonly keys: readonly number[],
+    /** Of a map; the items of an array are numbered. */
+    private readonly keys: readonly number[] | undefined,
     private readonly values: readonly CborValue[],
   ) {}
 
   static ofArray(value: CborValue, name: string, length?: number): Fields {
     const items = asArray(value, name, length);
-    return new Fields(name, [...items.keys()], items);
+    return new Fields(name, undefined, items);
   }
 
   /** A map with exactly these keys; the order of `keys` is the order in which values are taken. */
@@ -151,6 +154,7 @@ export class Fields {
   }
 
   private where(name: string): string {
-    return `${this.name}, item ${this.keys[this.taken - 1]} (${name})`;
+    const at = this.taken - 1;
+    return `${this.name}, item ${this.keys?.[at] ?? at} (${name})`;
   }
 }

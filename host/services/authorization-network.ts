@@ -63,6 +63,7 @@ import {
   type NetworkRate,
   type NetworkSetup,
   type NetworkTables,
+  type SettledRow,
   setAuthorizationState,
   storeAccount,
   storeMerchant,
@@ -465,7 +466,7 @@ export class AuthorizationNetwork {
   async #judge(
     transaction: Transaction<NetworkTables>,
     advice: Advice & { readonly original90?: string },
-  ): Promise<ResponseCode | { row: AuthorizationRow; committed: boolean; agent: string }> {
+  ): Promise<ResponseCode | { row: SettledRow; committed: boolean; agent: string }> {
     try {
       const approval = toHex(approvalHashOf(advice.outcome));
       const row = await authorizationOf.first(transaction, { approval });
@@ -486,7 +487,7 @@ export class AuthorizationNetwork {
 
 async function setState(
   transaction: Transaction<NetworkTables>,
-  row: AuthorizationRow,
+  row: Pick<AuthorizationRow, "approval">,
   state: AuthorizationState,
 ): Promise<void> {
   await setAuthorizationState.run(transaction, { approval: row.approval, state });
@@ -506,6 +507,6 @@ async function recordIncident(
     .execute();
 }
 
-function originalOf(row: AuthorizationRow): string {
+function originalOf(row: SettledRow): string {
   return originalElements({ stan: Number(row.stan), time_seconds: row.time_seconds, acquirer: row.acquirer });
 }

@@ -5,25 +5,31 @@
  */
 
 import type { Account, Posting, PostingBatch, Unit } from "./ledger.js";
-import type { AuthorizationRow } from "./network-tables.js";
+import type { SettledRow } from "./network-tables.js";
 
-export function settleBetweenBanks(row: AuthorizationRow, time_seconds: bigint, batch: PostingBatch): void {
+export function settleBetweenBanks(row: SettledRow, time_seconds: bigint, batch: PostingBatch): void {
   const cardUnit = { currency: Number(row.billing_currency), exponent: Number(row.billing_exponent) };
   const merchantUnit = { currency: Number(row.currency), exponent: Number(row.exponent) };
   const [cardSide, merchantSide] =
     row.type === "purchase" ? (["debit", "credit"] as const) : (["credit", "debit"] as const);
   const card = networkAccount(`due/${row.card_bank}`, cardUnit);
   const merchant = networkAccount(`due/${row.merchant_bank}`, merchantUnit);
+  const entry = { id: `network/clear/${row.approval}`, memo: "", time_seconds };
+  const fromCard: Posting = { account: card.id, side: cardSide, amount: row.billing_amount };
+  const toMerchant: Posting = { account: merchant.id, side: merchantSide, amount: row.amount };
+  if (cardUnit.currency === merchantUnit.currency) {
+    batch.add({ ...entry, postings: [fromCard, toMerchant] }, [card, merchant]);
+    return;
+  }
   const cardExchange = networkAccount("exchange", cardUnit);
   const merchantExchange = networkAccount("exchange", merchantUnit);
   const postings: Posting[] = [
-    { account: card.id, side: cardSide, amount: row.billing_amount },
+    fromCard,
     { account: cardExchange.id, side: merchantSide, amount: row.billing_amount },
     { account: merchantExchange.id, side: cardSide, amount: row.amount },
-    { account: merchant.id, side: merchantSide, amount: row.amount },
+    toMerchant,
   ];
-  const entry = { id: `network/clear/${row.approval}`, memo: "", time_seconds, postings };
-  batch.add(entry, [card, merchant, cardExchange, merchantExchange]);
+  batch.add({ ...entry, postings }, [card, merchant, cardExchange, merchantExchange]);
 }
 
 /** `due/BANK`: what that bank owes the network; `exchange`: the network's position in a currency. Both go either way. */

@@ -144,6 +144,29 @@ const AUTHORIZATION_COLUMNS: readonly (keyof AuthorizationRow)[] = [
   "billing_exponent",
 ];
 
+/** What counts for the end of an authorization. */
+const SETTLED_COLUMNS = [
+  "acquirer",
+  "stan",
+  "state",
+  "type",
+  "time_seconds",
+  "approval",
+  "merchant_agent",
+  "customer_agent",
+  "card_bank",
+  "merchant_bank",
+  "amount",
+  "currency",
+  "exponent",
+  "billing_amount",
+  "billing_currency",
+  "billing_exponent",
+] as const satisfies readonly (keyof AuthorizationRow)[];
+
+/** An authorization as its settlement needs it. */
+export type SettledRow = Pick<AuthorizationRow, (typeof SETTLED_COLUMNS)[number]>;
+
 /** What was answered under this number, and what was authorized for this receipt: at most one row each, or one for both. */
 export const earlierFor = new Prepared(
   (books: Executor<NetworkTables>, p: { acquirer: string; stan: bigint; day: bigint; receipt: string }) =>
@@ -163,7 +186,7 @@ export const earlierFor = new Prepared(
 );
 
 export const authorizationOf = new Prepared((books: Executor<NetworkTables>, p: { approval: string }) =>
-  books.selectFrom("network_authorization").selectAll().where("approval", "=", p.approval),
+  books.selectFrom("network_authorization").select(SETTLED_COLUMNS).where("approval", "=", p.approval),
 );
 
 export const setAuthorizationState = new Prepared(

@@ -6,6 +6,7 @@ import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import * as p from "../../firmware/protocol/apdu.js";
 import { IO_BYTES } from "../../firmware/protocol/limits.js";
 import { concatBytes, fromHex, toHex } from "../../host/codec/bytes.js";
+import { command } from "../../host/commands.js";
 import { TlvReader } from "../../host/tlv.js";
 import { type ModuleDevice, ModuleWorld } from "../support/modules.js";
 
@@ -232,6 +233,42 @@ describe("GET RESPONSE", () => {
     expect(send(CHAIN_TAG, "00").status).toMatch(/^61/);
     alice.transport.reset();
     expect(send("00c00000 00").status).toBe("6985");
+  });
+});
+
+describe("ENVELOPE", () => {
+  const envelope = command.outcome(true);
+  const header = concatBytes(Uint8Array.of(0x80, p.INS_ENVELOPE, 0, 0, envelope.length), envelope);
+  const FETCH = `80 12 00 00 00`;
+  const FETCH_AGAIN = `80 12 01 00 00`;
+
+  test("without Le says that an envelope waits; with Le brings it, and FETCH brings it again", () => {
+    const said = send(header);
+    expect(said.status).toMatch(/^91/);
+    expect(said.data.length).toBe(0);
+    const fetched = send(FETCH);
+    expect(fetched.status).toBe("9000");
+    alice.simulated.restore(image);
+    const brought = send(header, "00");
+    expect(brought.status).toBe("9000");
+    expect(brought.data.length).toBe(fetched.data.length);
+    expect(send(FETCH).status).toBe("6a88");
+    expect(send(FETCH_AGAIN)).toEqual(brought);
+  });
+
+  test("what does not fit Le is fetched by GET RESPONSE", () => {
+    const whole = send(header, "00").data;
+    alice.simulated.restore(image);
+    const first = send(header, "05");
+    expect(first.status).toMatch(/^61/);
+    expect(first.data.length).toBe(5);
+    const rest = send("00c00000 00");
+    expect(rest.status).toBe("9000");
+    expect(first.data.length + rest.data.length).toBe(whole.length);
+  });
+
+  test("that is refused brings nothing", () => {
+    expect(send("80c20000 02 0006 00")).toEqual({ data: new Uint8Array(0), status: "6986" });
   });
 });
 
