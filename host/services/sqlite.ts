@@ -21,6 +21,12 @@ import {
 } from "kysely";
 import Libsql from "libsql";
 
+/**
+ * Takes the lock for writing at once. A transaction that first reads and then writes would be refused if another process
+ * wrote in between, however long it were ready to wait; so it waits here, before it has read anything.
+ */
+const BEGIN = "begin immediate";
+
 /** Statements kept prepared. The services have some dozens of fixed queries; the bound stops anything else from growing. */
 const STATEMENTS_CACHED_MAX = 256;
 
@@ -119,7 +125,7 @@ export class SqliteConnection implements DatabaseConnection {
     this.#isHeld = true;
     const transaction = transactionOf(database, this, (own) => this.#current === own);
     try {
-      this.prepare("begin").run([]);
+      this.prepare(BEGIN).run([]);
       this.#current = transaction;
       const result = await work(transaction);
       this.prepare("commit").run([]);
@@ -180,7 +186,7 @@ class DriverOf implements Driver {
   }
 
   async beginTransaction(): Promise<void> {
-    this.connection.prepare("begin").run([]);
+    this.connection.prepare(BEGIN).run([]);
   }
 
   async commitTransaction(): Promise<void> {
