@@ -1,12 +1,16 @@
 /** An economy to measure: one merchant with much stock, and as many customers as there are transactions. */
 
+import { buy } from "../applications/buy.js";
 import { meet } from "../applications/deal.js";
 import { pay } from "../applications/pay.js";
 import { receive } from "../applications/receive.js";
 import { withdraw } from "../applications/withdraw.js";
+import { openLine } from "../communications/client.js";
 import { inProcessLink } from "../communications/in-process.js";
 import type { Device } from "../device.js";
 import { systemRandom } from "../randomness.js";
+import { MerchantServer } from "../servers/merchant-server.js";
+import { LINE } from "../servers/purposes.js";
 import { systemClock, systemTimers } from "../services/clock.js";
 import { StatusWordError } from "../status-words.js";
 import { type Money, parseMoney, unitOf } from "../units.js";
@@ -39,9 +43,11 @@ const PROMPTS = {
 export interface EconomySize {
   readonly customers: number;
   readonly payers: number;
+  /** Devices of the merchant; one by default. */
+  readonly tills?: number;
 }
 
-function planOf({ customers, payers }: EconomySize): WorldPlan {
+function planOf({ customers, payers, tills = 1 }: EconomySize): WorldPlan {
   const usd = unitOf("USD");
   const numbered = (name: string, count: number) => Array.from({ length: count }, (_, index) => `${name}-${index}`);
   const names = numbered("customer", customers);
@@ -59,7 +65,7 @@ function planOf({ customers, payers }: EconomySize): WorldPlan {
         title: "Measured Money",
         number: "MERCHANT",
         settlement: { bank: ISSUER, number: "settlement-merchant" },
-        stock: [["USD 50000.00"]],
+        stock: Array.from({ length: tills }, () => ["USD 50000.00"]),
         offers: (["buy", "sell"] as const).map((direction) => {
           const rate = { numerator: 1n, denominator: 1n };
           return { direction, money: usd, account: usd, rate, feeFixed: 10n, feePermille: 0n };
@@ -90,6 +96,15 @@ export async function openEconomy(home: Home, size: EconomySize, network: Networ
   await world.books.fund({ id: `opening/${WALLETS}`, account: WALLETS, amount: 100_000_000n, unit });
   return new Economy(world);
 }
+
+/** How long a crowd of customers took, from the first connection to the last customer's end. */
+export interface Crowd {
+  readonly customers: number;
+  readonly tills: number;
+  readonly milliseconds: number;
+}
+
+const CROWD = parseMoney("USD 10.00");
 
 export class Economy {
   constructor(readonly world: World) {}
@@ -156,6 +171,28 @@ export class Economy {
       }
     }
     return total;
+  }
+
+  /** As many customers as there are buy at the same moment, each over a line to the merchant's server. */
+  async crowd(): Promise<Crowd> {
+    const { world } = this;
+    const { merchant, devices, outbox } = world.trader("merchant");
+    const parts = { timers: systemTimers, random: systemRandom };
+    const server = await MerchantServer.open(merchant, parts);
+    const customers = [...world.customers.values()].filter(({ plan }) => plan.cards.length > 0);
+    const before = performance.now();
+    const bought = await Promise.allSettled(
+      customers.map(async ({ device }) => buy(device, await openLine(server.url, LINE.trade, parts), CROWD, PROMPTS)),
+    );
+    const milliseconds = performance.now() - before;
+    await server.close();
+    await merchant.idle();
+    const failed = bought.find((each) => each.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+    const left = (await outbox.unfinished()).length;
+    const audit = await world.audit();
+    if (left > 0 || !audit.every(({ balanced }) => balanced)) throw new BenchError("a crowd");
+    return { customers: customers.length, tills: devices.length, milliseconds };
   }
 
   close(): Promise<void> {

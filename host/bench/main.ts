@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { sodiumCryptography } from "../../simulator/sodium.js";
 import { FolderHome, MemoryHome } from "../world/home.js";
-import { type Economy, openEconomy } from "./economy.js";
+import { type Economy, type EconomySize, openEconomy } from "./economy.js";
 import { measure, type Plan, type Result, rounded, type Subject, spreadOf } from "./measure.js";
 import { OperationLog } from "./operations.js";
 
@@ -35,7 +35,18 @@ interface Report {
   readonly purchase: Result;
   readonly purchaseAgain: Result;
   readonly wall: { readonly payment: Wall; readonly purchase: Wall };
+  readonly crowd: CrowdReport;
 }
+
+/** Customers who buy from one merchant at the same moment: all settled, all books balanced. */
+interface CrowdReport {
+  readonly customers: number;
+  readonly tills: number;
+  readonly milliseconds: number;
+  readonly perSecond: number;
+}
+
+const CROWD: EconomySize = { customers: 50, payers: 0, tills: 4 };
 
 function transactionsOf({ warmUp, rounds, perRound }: Plan): number {
   return warmUp + rounds * perRound;
@@ -47,7 +58,7 @@ function elementName(chipName: string): string {
   return party + sort.charAt(0).toUpperCase() + sort.slice(1);
 }
 
-async function inMemory(): Promise<Omit<Report, "wall">> {
+async function inMemory(): Promise<Omit<Report, "wall" | "crowd">> {
   const log = new OperationLog();
   const home = new MemoryHome({ cryptography: (name) => log.wrap(sodiumCryptography, elementName(name)) });
   const size = { customers: transactionsOf(PURCHASES), payers: transactionsOf(PAYMENTS) };
@@ -79,6 +90,26 @@ async function inFiles(): Promise<Report["wall"]> {
   }
 }
 
+/** Over lines on loopback, with books and chips in files, and the card network over TCP in a process of its own. */
+async function crowdOf(size: EconomySize): Promise<CrowdReport> {
+  const folder = mkdtempSync(join(tmpdir(), "tallystick-bench-"));
+  try {
+    const economy = await openEconomy(new FolderHome(folder), size, "process");
+    try {
+      const { milliseconds, ...crowd } = await economy.crowd();
+      return {
+        ...crowd,
+        milliseconds: rounded(milliseconds),
+        perSecond: rounded((crowd.customers * 1000) / milliseconds),
+      };
+    } finally {
+      await economy.close();
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 async function wallOf(_economy: Economy, subject: Subject): Promise<Wall> {
   const times: number[] = [];
   for (let index = 0; index < WALL_WARM_UP + WALL_TRANSACTIONS; index += 1) {
@@ -92,13 +123,20 @@ async function wallOf(_economy: Economy, subject: Subject): Promise<Wall> {
   return { perSecond: Math.round(1000 / median), milliseconds, transactions: WALL_TRANSACTIONS };
 }
 
-function print({ wall, ...results }: Report): void {
+function print({ wall, crowd, ...results }: Report): void {
   for (const [name, result] of Object.entries(results)) printResult(name, result);
   console.log("wall time, books and chips in files, card network over TCP in a process of its own:");
   for (const [name, { milliseconds, perSecond, transactions }] of Object.entries(wall)) {
     const { min, median, max } = milliseconds;
     console.log(`  ${name}: ${median} ms (${min} to ${max}), ${perSecond} a second; ${transactions} transactions`);
   }
+  printCrowd(crowd);
+}
+
+function printCrowd({ customers, tills, milliseconds, perSecond }: CrowdReport): void {
+  console.log(
+    `${customers} customers at once at a merchant of ${tills} devices: ${milliseconds} ms, ${perSecond} a second`,
+  );
 }
 
 function printResult(name: string, result: Result): void {
@@ -115,7 +153,7 @@ function printResult(name: string, result: Result): void {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
-  const report: Report = { ...(await inMemory()), wall: await inFiles() };
+  const report: Report = { ...(await inMemory()), wall: await inFiles(), crowd: await crowdOf(CROWD) };
   if (values.json) console.log(JSON.stringify(report, null, 2));
   else print(report);
 }
