@@ -1,5 +1,6 @@
 /** Parts of a home as servers: a bank, a merchant, the card network with the merchants' directory. One process each. */
 
+import { LinePortError } from "../communications/server.js";
 import { BankServer, type ServerPlace } from "../servers/bank-server.js";
 import { DirectoryServer } from "../servers/directory-server.js";
 import { MerchantServer } from "../servers/merchant-server.js";
@@ -81,8 +82,15 @@ export async function serveNetwork(
   if (databaseFile === undefined) throw new RangeError("site: a network is served from a home in a folder");
   const config = networkConfigOf(site);
   const port = place.port ?? 0;
-  const network: NetworkProcess = await startNetwork({ config, databaseFile, port, clock, timers, tell });
-  const directory = await serveDirectory(site, place);
+  const network: NetworkProcess = await startNetwork({ config, databaseFile, port, clock, timers, tell }).catch(
+    (error) => {
+      throw hasSyscall(error, "listen") ? new LinePortError(`127.0.0.1:${port}`, error.code ?? error.message) : error;
+    },
+  );
+  const directory = await serveDirectory(site, place).catch(async (error: unknown) => {
+    await network.stop();
+    throw error;
+  });
   const url = `iso8583://127.0.0.1:${network.port}`;
   home.announce("network", url);
   return {
@@ -93,6 +101,10 @@ export async function serveNetwork(
       await network.stop();
     },
   };
+}
+
+function hasSyscall(error: unknown, call: string): error is NodeJS.ErrnoException {
+  return error instanceof Error && "syscall" in error && error.syscall === call;
 }
 
 async function serveDirectory(
