@@ -11,7 +11,7 @@ import { type OpenBank, openBank } from "./bank.js";
 import { HomeCounterparties } from "./counterparties.js";
 import { networkConfigOf, openNetwork } from "./network.js";
 import type { Site } from "./site.js";
-import { enterInDirectory, openTrader, recoverTrader, type Trader } from "./trader.js";
+import { enterInDirectory, openTrader, type Trader } from "./trader.js";
 
 /** Something that is served until it is closed. */
 export interface Served {
@@ -54,7 +54,7 @@ export async function serveMerchant(site: Site, name: string, place: ServerPlace
   await enterInDirectory(await Directory.open(home.database("directory")), site, plan, server.url);
   home.announce(`merchant-${plan.name}`, server.url);
   // What an earlier process left open is settled beside the customers of today: the network may take a while to answer.
-  const recovered = recoverTrader(trader).catch((error: unknown) => {
+  const recovered = trader.merchant.recover().catch((error: unknown) => {
     server.emit("failed", error instanceof Error ? error : new Error(String(error)));
   });
   const close = async () => {
