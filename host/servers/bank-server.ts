@@ -1,9 +1,10 @@
 /** A bank's counter that other devices reach over lines: withdrawals, deposits, and settling what broke off. */
 
 import { EventEmitter } from "node:events";
+import { called } from "../communications/caller.js";
+import type { PeerLink } from "../communications/link.js";
 import { LineServer } from "../communications/server.js";
 import type { TellerService } from "../services/teller.js";
-import { type Money, parseMoney } from "../units.js";
 import { LINE, type LineParts } from "./purposes.js";
 
 export interface BankServerEvents {
@@ -21,6 +22,7 @@ export interface ServerPlace {
 export class BankServer extends EventEmitter<BankServerEvents> {
   readonly #server: LineServer;
   readonly #teller: TellerService;
+  #isClosing = false;
 
   private constructor(server: LineServer, teller: TellerService) {
     super();
@@ -34,9 +36,10 @@ export class BankServer extends EventEmitter<BankServerEvents> {
       ...place,
       ...parts,
       purposes: [LINE.teller, LINE.resume],
-      onLine: (line, purpose, query) => {
-        bank?.emit("line", purpose);
-        return purpose === LINE.resume ? teller.acceptResume(line) : teller.accept(line, expected(query));
+      onLine: async (line, purpose) => {
+        // One that says nothing is nobody's fault here.
+        const link = await called(line, parts.timers).catch(() => undefined);
+        if (link !== undefined) await bank?.take(link, purpose);
       },
     });
     bank = new BankServer(server, teller);
@@ -47,18 +50,18 @@ export class BankServer extends EventEmitter<BankServerEvents> {
     return this.#server.url;
   }
 
-  /** Takes no more customers, and is done with those that are there. */
+  /** Serves one customer to the end. */
+  async take(link: PeerLink, purpose: string): Promise<void> {
+    if (this.#isClosing) return link.close();
+    this.emit("line", purpose);
+    await (purpose === LINE.resume ? this.#teller.acceptResume(link) : this.#teller.accept(link));
+  }
+
+  /** Takes no more customers, and is done with those that are there before their lines end. */
   async close(): Promise<void> {
+    this.#isClosing = true;
+    await this.#teller.idle();
     await this.#server.close();
     await this.#teller.idle();
-  }
-}
-
-/** How much the customer says it will ask for. It is only a hint, and one that makes no sense is none. */
-function expected(query: URLSearchParams): Money | undefined {
-  try {
-    return parseMoney(query.get("expect") ?? "");
-  } catch {
-    return undefined;
   }
 }

@@ -4,6 +4,7 @@ import { LinePortError } from "../communications/server.js";
 import { BankServer, type ServerPlace } from "../servers/bank-server.js";
 import { DirectoryServer } from "../servers/directory-server.js";
 import { MerchantServer } from "../servers/merchant-server.js";
+import type { Timers } from "../services/clock.js";
 import { Directory } from "../services/directory.js";
 import { type NetworkProcess, startNetwork } from "../services/network-main.js";
 import type { TellerParts } from "../services/teller.js";
@@ -12,6 +13,9 @@ import { HomeCounterparties } from "./counterparties.js";
 import { networkConfigOf, openNetwork } from "./network.js";
 import type { Site } from "./site.js";
 import { enterInDirectory, openTrader, type Trader } from "./trader.js";
+
+/** So long a merchant that ends waits for the customers that are there. */
+const LAST_CUSTOMERS_MS_MAX = 60_000;
 
 /** Something that is served until it is closed. */
 export interface Served {
@@ -58,12 +62,19 @@ export async function serveMerchant(site: Site, name: string, place: ServerPlace
     server.emit("failed", error instanceof Error ? error : new Error(String(error)));
   });
   const close = async () => {
-    await server.close();
+    const served = server.close();
+    // Who waits for a card network that is away is served no further: what was asked of it is stored, and asked again next time.
+    await Promise.race([served, after(LAST_CUSTOMERS_MS_MAX, site.parts.timers)]);
     await trader.outbox.close();
+    await served;
     await recovered;
     await network.close();
   };
   return { url: server.url, trader, server, networkIsHere, close };
+}
+
+function after(delay_ms: number, timers: Timers): Promise<void> {
+  return new Promise((resolve) => void timers.after(delay_ms, resolve));
 }
 
 export interface ServedNetwork extends Served {
