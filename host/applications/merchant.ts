@@ -22,7 +22,7 @@ import { StatusWordError } from "../status-words.js";
 import { type Money, sameUnit, type Unit } from "../units.js";
 import { pay } from "./pay.js";
 import { receive } from "./receive.js";
-import { answerResume, type Settlement } from "./resume.js";
+import { answerResume, type Settlement, settleAgent } from "./resume.js";
 import { Tills } from "./tills.js";
 import { type BankConnection, withdraw } from "./withdraw.js";
 
@@ -221,12 +221,17 @@ export class Merchant {
   }
 
   /**
-   * After a crash of this host: asks the agents again how it ended with every authorization that is still open, and goes
+   * After power loss or a crash of this host: lets each agent follow its module, asks the agents again how it ended with every authorization that is still open, and goes
    * on from there. An agent that has concluded repeats its signed word; one that was waiting for the network's answer is
    * told the answer.
    */
   async recover(): Promise<void> {
     const { outbox, devices } = this.#parts;
+    for (const device of devices) {
+      // Each agent follows its module. It may be serving somebody already.
+      const outcomes = await this.#tills.use(device, settleAgent);
+      for (const outcome of outcomes) await this.settle(outcome);
+    }
     await outbox.resume();
     for (const { id } of await outbox.unfinished()) {
       const entry = await outbox.answered(id);

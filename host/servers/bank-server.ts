@@ -2,9 +2,10 @@
 
 import { EventEmitter } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { called } from "../communications/caller.js";
+import type { PeerLink } from "../communications/link.js";
 import { LineServer } from "../communications/server.js";
 import type { TellerService } from "../services/teller.js";
-import { type Money, parseMoney } from "../units.js";
 import { LINE, type LineParts, OWED_PATH, owedText } from "./purposes.js";
 
 export interface BankServerEvents {
@@ -22,6 +23,7 @@ export interface ServerPlace {
 export class BankServer extends EventEmitter<BankServerEvents> {
   readonly #server: LineServer;
   readonly #teller: TellerService;
+  #isClosing = false;
 
   private constructor(server: LineServer, teller: TellerService) {
     super();
@@ -35,9 +37,10 @@ export class BankServer extends EventEmitter<BankServerEvents> {
       ...place,
       ...parts,
       purposes: [LINE.teller, LINE.resume],
-      onLine: (line, purpose, query) => {
-        bank?.emit("line", purpose);
-        return purpose === LINE.resume ? teller.acceptResume(line) : teller.accept(line, expected(query));
+      onLine: async (line, purpose) => {
+        // One that says nothing is nobody's fault here.
+        const link = await called(line, parts.timers).catch(() => undefined);
+        if (link !== undefined) await bank?.take(link, purpose);
       },
       onRequest: (request, response) => answerOwed(teller, request, response),
     });
@@ -49,8 +52,17 @@ export class BankServer extends EventEmitter<BankServerEvents> {
     return this.#server.url;
   }
 
-  /** Takes no more customers, and is done with those that are there. */
+  /** Serves one customer to the end. */
+  async take(link: PeerLink, purpose: string): Promise<void> {
+    if (this.#isClosing) return link.close();
+    this.emit("line", purpose);
+    await (purpose === LINE.resume ? this.#teller.acceptResume(link) : this.#teller.accept(link));
+  }
+
+  /** Takes no more customers, and is done with those that are there before their lines end. */
   async close(): Promise<void> {
+    this.#isClosing = true;
+    await this.#teller.idle();
     await this.#server.close();
     await this.#teller.idle();
   }
@@ -67,13 +79,4 @@ async function answerOwed(teller: TellerService, request: IncomingMessage, respo
   const text = owedText(await teller.refreshOwed(module));
   response.writeHead(200, { "content-type": "application/json", "cache-control": "no-store" });
   response.end(text);
-}
-
-/** How much the customer says it will ask for. It is only a hint, and one that makes no sense is none. */
-function expected(query: URLSearchParams): Money | undefined {
-  try {
-    return parseMoney(query.get("expect") ?? "");
-  } catch {
-    return undefined;
-  }
 }

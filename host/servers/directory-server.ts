@@ -4,13 +4,19 @@
  */
 
 import { createServer, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import { LinePortError } from "../communications/server.js";
 import type { DirectoryEntry } from "../services/directory.js";
 import type { ServerPlace } from "./bank-server.js";
 import { type DirectoryDocument, documentText } from "./directory-document.js";
 
 const HEAD_MS_MAX = 5_000;
+/** Nothing comes and nothing goes: also of somebody who asks and does not read the answer. */
+const SILENCE_MS_MAX = 10_000;
+/** Node looks at its connections so often; by default every half minute only. */
+const CHECK_MS = 1_000;
 const CONNECTIONS_MAX = 256;
+const CONNECTIONS_PER_ADDRESS_MAX = 64;
 const PATH = "/directory";
 
 export interface DirectorySource {
@@ -33,16 +39,22 @@ export class DirectoryServer {
     source: DirectorySource,
     { host = "127.0.0.1", port = 0 }: ServerPlace = {},
   ): Promise<DirectoryServer> {
-    const server = createServer({ headersTimeout: HEAD_MS_MAX, requestTimeout: HEAD_MS_MAX }, (request, response) => {
+    const limits = { headersTimeout: HEAD_MS_MAX, requestTimeout: HEAD_MS_MAX, connectionsCheckingInterval: CHECK_MS };
+    const server = createServer(limits, (request, response) => {
       request.resume();
-      const path = new URL(request.url ?? "/", "http://directory").pathname;
+      // Whatever is asked for, by anybody: it need not be a URL.
+      const [path] = (request.url ?? "").split("?");
       if (request.method !== "GET" && request.method !== "HEAD") answer(response, 405, "text/plain", "Only GET.\n");
       else if (path !== PATH) answer(response, 404, "text/plain", `The directory is at ${PATH}.\n`);
       else void sendDirectory(source, response);
     });
     server.maxConnections = CONNECTIONS_MAX;
+    server.setTimeout(SILENCE_MS_MAX);
+    limitPerAddress(server);
     await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
+      server.once("error", (error: NodeJS.ErrnoException) =>
+        reject(new LinePortError(`${host}:${port}`, error.code ?? error.message)),
+      );
       server.listen(port, host, resolve);
     });
     return new DirectoryServer(server, host);
@@ -52,6 +64,25 @@ export class DirectoryServer {
     this.#server.closeAllConnections();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
+}
+
+/** Nobody takes all the connections. */
+function limitPerAddress(server: Server): void {
+  const counts = new Map<string, number>();
+  server.on("connection", (socket: Socket) => {
+    const address = socket.remoteAddress ?? "";
+    const count = (counts.get(address) ?? 0) + 1;
+    if (count > CONNECTIONS_PER_ADDRESS_MAX) {
+      socket.destroy();
+      return;
+    }
+    counts.set(address, count);
+    socket.once("close", () => {
+      const left = (counts.get(address) ?? 1) - 1;
+      if (left === 0) counts.delete(address);
+      else counts.set(address, left);
+    });
+  });
 }
 
 async function sendDirectory(source: DirectorySource, response: ServerResponse): Promise<void> {

@@ -3,6 +3,7 @@
 import { EventEmitter } from "node:events";
 import type { Merchant, ServeResult } from "../applications/merchant.js";
 import type { Settlement } from "../applications/resume.js";
+import { called } from "../communications/caller.js";
 import type { PeerLink } from "../communications/link.js";
 import { LineServer } from "../communications/server.js";
 import type { ServerPlace } from "./bank-server.js";
@@ -20,6 +21,7 @@ export class MerchantServer extends EventEmitter<MerchantServerEvents> {
   readonly #server: LineServer;
   readonly #merchant: Merchant;
   readonly #under = new Set<Promise<void>>();
+  #isClosing = false;
 
   private constructor(server: LineServer, merchant: Merchant) {
     super();
@@ -33,7 +35,11 @@ export class MerchantServer extends EventEmitter<MerchantServerEvents> {
       ...place,
       ...parts,
       purposes: [LINE.trade, LINE.resume],
-      onLine: (line, purpose, query) => open?.take(line, purpose, query.get("module") ?? ""),
+      onLine: async (line, purpose, query) => {
+        // One that says nothing is nobody's fault here.
+        const link = await called(line, parts.timers).catch(() => undefined);
+        if (link !== undefined) open?.take(link, purpose, query.get("module") ?? "");
+      },
     });
     open = new MerchantServer(server, merchant);
     return open;
@@ -44,8 +50,14 @@ export class MerchantServer extends EventEmitter<MerchantServerEvents> {
   }
 
   /** Serves one customer to the end. */
-  take(line: PeerLink, purpose: string, module: string): void {
-    const work = (purpose === LINE.resume ? this.#resume(line, module) : this.#serve(line)).catch((error) => {
+  take(link: PeerLink, purpose: string, module: string): void {
+    if (this.#isClosing) {
+      link.close();
+      return;
+    }
+    const work = (purpose === LINE.resume ? this.#resume(link, module) : this.#serve(link)).catch((error) => {
+      // Whoever could not be served need not wait to be.
+      link.close();
       this.emit("failed", error instanceof Error ? error : new Error(String(error)));
     });
     this.#under.add(work);
@@ -60,9 +72,10 @@ export class MerchantServer extends EventEmitter<MerchantServerEvents> {
     this.emit("settled", await this.#merchant.answerResume(line, module));
   }
 
-  /** Takes no more customers, and is done with those that are there. */
+  /** Takes no more customers, and is done with those that are there before their lines end. */
   async close(): Promise<void> {
+    this.#isClosing = true;
+    while (this.#under.size > 0) await Promise.all(this.#under);
     await this.#server.close();
-    await Promise.all(this.#under);
   }
 }

@@ -4,14 +4,14 @@ import type { BankConnection } from "../applications/withdraw.js";
 import { openLine } from "../communications/client.js";
 import type { RandomSource } from "../randomness.js";
 import type { Timers } from "../services/clock.js";
-import { formatMoney, type Money } from "../units.js";
+import type { Money } from "../units.js";
 
 export const LINE = {
   /** To a merchant: a purchase or sale. */
   trade: "trade",
   /** To a wallet that waits for it: a payment. */
   pay: "pay",
-  /** To a bank: a withdrawal, a deposit. `?expect=` says how much will be withdrawn, so that notes are ready. */
+  /** To a bank: a withdrawal, a deposit. */
   teller: "teller",
   /** To settle what is open; `?module=` names the element at the other end that has it, where there are several. */
   resume: "resume",
@@ -69,12 +69,13 @@ function readOwed(answer: unknown): Money[] {
   });
 }
 
-/** Connections to a bank that another process serves. */
+/**
+ * Connections to a bank that another process serves. How much will be asked for is not said in advance: a bank has no notes
+ * made for somebody whom it does not know yet.
+ */
 export function bankOverLines(url: string, parts: LineParts): BankConnection {
-  const expecting = (expected: Money | undefined) =>
-    expected === undefined ? url : `${url}?expect=${encodeURIComponent(formatMoney(expected))}`;
   return {
-    connect: (expected) => openLine(expecting(expected), LINE.teller, parts),
+    connect: () => openLine(url, LINE.teller, parts),
     connectForResume: () => openLine(url, LINE.resume, parts),
     refreshOwed: (subjectId) => askOwed(url, subjectId),
   };

@@ -56,7 +56,13 @@ export async function startNetwork(options: NetworkProcessOptions): Promise<Netw
     timers,
     onEvent: (event) => tell({ event }),
   });
-  const port = await server.listen(options.port);
+  let port: number;
+  try {
+    port = await server.listen(options.port);
+  } catch (error) {
+    await database.destroy();
+    throw error;
+  }
   const sweeper = new Sweeper(network, config.sweepEvery_ms, timers, tell);
   sweeper.start();
   tell({ event: "ready", port });

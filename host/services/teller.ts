@@ -101,33 +101,34 @@ export class TellerService implements BankConnection {
   async connect(expected?: Money): Promise<PeerLink> {
     const [theirs, ours] = this.#link();
     await this.#inTurn(() => this.#recovering(() => this.#prepare(expected)));
-    void this.#counter(() => this.serve(ours));
+    void this.#counter(ours, () => this.serve(ours));
     return theirs;
   }
 
   /** A connection for settling what an earlier one left open. */
   connectForResume(): PeerLink {
     const [theirs, ours] = this.#link();
-    void this.#counter(() => this.answerResume(ours));
+    void this.#counter(ours, () => this.answerResume(ours));
     return theirs;
   }
 
   /** Serves a customer who came over a link of its own, as soon as the ones before are done. */
-  accept(link: PeerLink, expected?: Money): Promise<void> {
-    return this.#counter(async () => {
-      await this.#recovering(() => this.#prepare(expected));
-      await this.serve(link);
-    });
+  accept(link: PeerLink): Promise<void> {
+    return this.#counter(link, () => this.serve(link));
   }
 
   /** As `accept`, to settle what is open. */
   acceptResume(link: PeerLink): Promise<void> {
-    return this.#counter(() => this.answerResume(link));
+    return this.#counter(link, () => this.answerResume(link));
   }
 
   /** A customer that goes away or is refused is told so by its own module; the counter serves the next. */
-  async #counter(work: () => Promise<unknown>): Promise<void> {
-    await this.#inTurn(work).catch((error) => this.#parts.onFault?.(error));
+  async #counter(link: PeerLink, work: () => Promise<unknown>): Promise<void> {
+    await this.#inTurn(work).catch((error) => {
+      // Whoever could not be served need not wait to be.
+      link.close();
+      this.#parts.onFault?.(error);
+    });
   }
 
   #link(): [PeerLink, PeerLink] {
@@ -151,16 +152,16 @@ export class TellerService implements BankConnection {
    */
   async #prepare(expected: Money | undefined): Promise<void> {
     if (expected === undefined) return;
-    const stock = await this.#retireStock();
-    const notes = stock.filter((note) => sameUnit(note.money.unit, expected.unit));
-    const amounts = notes.map((note) => note.money.amount).sort((a, b) => (a < b ? 1 : a > b ? -1 : 0));
-    const reach = amounts.slice(0, PACKET_NOTES_MAX).reduce((sum, amount) => sum + amount, 0n);
-    if (reach < expected.amount) await this.#restock(expected);
+    await this.#retireStock();
+    if (!(await this.#canPay(expected))) await this.#restock(expected);
   }
 
-  async spendable(unit: Unit): Promise<bigint> {
-    const balances = await this.#parts.teller.module.balances();
-    return balances.find((balance) => sameUnit(balance.unit, unit))?.spendable ?? 0n;
+  async #canPay({ amount, unit }: Money): Promise<boolean> {
+    const notes = (await this.#parts.teller.module.notes()).filter(
+      (note) => note.spendable && sameUnit(note.money.unit, unit),
+    );
+    const amounts = notes.map((note) => note.money.amount).sort((a, b) => (a < b ? 1 : a > b ? -1 : 0));
+    return amounts.slice(0, PACKET_NOTES_MAX).reduce((sum, each) => sum + each, 0n) >= amount;
   }
 
   /** What a module paid in for a refresh and has not had back; asked when the customers before have been served. */
@@ -168,17 +169,29 @@ export class TellerService implements BankConnection {
     return this.#inTurn(() => this.#parts.books.refreshOwed(subjectId));
   }
 
-  /** Serves one customer: a withdrawal, a deposit. */
+  /**
+   * Serves one customer: a withdrawal, a deposit. Whoever asks for more than there are notes for, and has it on the account, is
+   * told so and asks again: by then the notes are made. Nobody else has any made, least of all one who has not said yet who it is.
+   */
   async serve(link: PeerLink): Promise<Transfer> {
+    const lacking: { money?: Money } = {};
+    try {
+      return await this.#recovering(() => this.#serveAtCounter(link, lacking));
+    } catch (error) {
+      await this.#prepare(lacking.money).catch((fault) => this.#parts.onFault?.(fault));
+      throw error;
+    }
+  }
+
+  async #serveAtCounter(link: PeerLink, lacking: { money?: Money }): Promise<Transfer> {
     const { teller } = this.#parts;
-    return this.#recovering(async () => {
-      const transfer = await teller.converse(link, "module", async (conversation) => {
-        await conversation.prepare(command.listen());
-        return this.#serve(conversation);
-      });
-      await this.redeemDeposited();
-      return transfer;
+    await this.#retireStock();
+    const transfer = await teller.converse(link, "module", async (conversation) => {
+      await conversation.prepare(command.listen());
+      return this.#serve(conversation, lacking);
     });
+    await this.redeemDeposited();
+    return transfer;
   }
 
   async #recovering<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -191,12 +204,15 @@ export class TellerService implements BankConnection {
     }
   }
 
-  async #serve(conversation: Conversation): Promise<Transfer> {
+  async #serve(conversation: Conversation, lacking: { money?: Money }): Promise<Transfer> {
     const { teller } = this.#parts;
     let intent: Intent | undefined;
     const agree = async (kind: Intent["kind"], prompt: Prompt): Promise<Decision> => {
       intent = await this.#intend(kind, prompt);
-      return kind === "withdrawal" ? this.#agreeToWithdrawal(intent, prompt) : this.#agreeToDeposit(intent, prompt);
+      if (kind === "deposit") return this.#agreeToDeposit(intent, prompt);
+      const decision = await this.#agreeToWithdrawal(intent, prompt);
+      if (decision === REASON_INSUFFICIENT_FUNDS) lacking.money = prompt.money;
+      return decision;
     };
     return runTransfer(teller, conversation, {
       requested: (prompt) => agree("withdrawal", prompt),
@@ -239,13 +255,14 @@ export class TellerService implements BankConnection {
     return { id: `${teller}/${number}`, kind, account };
   }
 
-  async #agreeToWithdrawal(intent: Intent, prompt: Prompt): Promise<Decision> {
-    const { amount, unit } = prompt.money;
-    if ((await this.spendable(unit)) < amount) return REASON_INSUFFICIENT_FUNDS;
-    const subjectId = toHex(prompt.peer);
+  /** REASON_INSUFFICIENT_FUNDS is about the teller's notes alone; an account that has too little is declined. */
+  async #agreeToWithdrawal(intent: Intent, { money, peer }: Prompt): Promise<Decision> {
+    const { books } = this.#parts;
     try {
-      await this.#parts.books.withdrawReserve({ id: intent.id, account: intent.account, subjectId, amount, unit });
-      return true;
+      await books.withdrawReserve({ id: intent.id, account: intent.account, subjectId: toHex(peer), ...money });
+      if (await this.#canPay(money)) return true;
+      await books.withdrawReverse(intent.id);
+      return REASON_INSUFFICIENT_FUNDS;
     } catch (error) {
       return refusalOf(error);
     }
@@ -284,12 +301,11 @@ export class TellerService implements BankConnection {
    * Notes that lay in the till for too long go the same way: what leaves the counter must not be due again soon, and an expired
    * note would look like money and could be given to nobody. The notes that stay.
    */
-  async #retireStock(): Promise<readonly NoteSummary[]> {
+  async #retireStock(): Promise<void> {
     const { teller } = this.#parts;
     const soonest = teller.parts.clock.now_seconds() + STOCK_DAYS_MIN * SECONDS_A_DAY;
-    const stock = (await teller.module.notes()).filter((note) => note.spendable);
-    await this.#redeem(stock.filter((note) => note.expiry_seconds < soonest));
-    return stock.filter((note) => note.expiry_seconds >= soonest);
+    const notes = await teller.module.notes();
+    await this.#redeem(notes.filter((note) => note.spendable && note.expiry_seconds < soonest));
   }
 
   async #redeem(notes: readonly NoteSummary[]): Promise<void> {

@@ -6,7 +6,8 @@
  *   home/parts/PART.json    the process that did, and where it is served
  *
  * The lock is an exclusive lock of SQLite's: the operating system takes it back from a process that was killed, and no
- * number of a process that is gone can be mistaken for one that lives.
+ * number of a process that is gone can be mistaken for one that lives. Whoever only asks who has a part takes a shared lock
+ * for a moment, which does not look to others who ask as if somebody had it; whoever takes the part waits that moment.
  */
 
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -17,7 +18,8 @@ export type Part = "settings" | "bank" | "network" | `merchant-${string}` | `wal
 
 /** Where a part of the home is served by another process. */
 export interface Announcement {
-  readonly process: number;
+  /** Undefined for a moment only: it has the part, and has not said so yet. */
+  readonly process?: number;
   /** URL of its lines, or of the card network's port; absent while it serves nobody. */
   readonly url?: string;
 }
@@ -27,7 +29,7 @@ export class PartInUseError extends Error {
   readonly holder: Announcement | undefined;
 
   constructor(folder: string, part: Part, holder: Announcement | undefined) {
-    const who = holder === undefined ? "Another process" : `Process ${holder.process}`;
+    const who = holder?.process === undefined ? "Another process" : `Process ${holder.process}`;
     super(
       `${who} is working in ${folder} with ${nameOf(part)}. Nothing was done and no money moved. ` +
         "Wait until it has ended, or stop it, and run the command again.",
@@ -82,10 +84,7 @@ export class Claims {
   /** Who else works with the part; undefined when nobody does, or this process itself. */
   holder(part: Part): Announcement | undefined {
     if (this.#held.has(part)) return undefined;
-    const lock = exclusiveLock(this.#path(`${part}.lock`));
-    if (lock === undefined) return this.#read(part) ?? { process: 0 };
-    unlock(lock);
-    return undefined;
+    return isLocked(this.#path(`${part}.lock`)) ? (this.#read(part) ?? {}) : undefined;
   }
 
   release(): void {
@@ -113,11 +112,25 @@ export class Claims {
   }
 }
 
+/** Longer than anybody asks who has a part; a process that has it has it for longer. */
+const ASKED_MS_MAX = 200;
+
 /** Undefined when another has it. */
 function exclusiveLock(file: string): Libsql.Database | undefined {
+  return locked(file, `PRAGMA busy_timeout = ${ASKED_MS_MAX}; BEGIN EXCLUSIVE`);
+}
+
+/** Whether somebody has the lock. Asking keeps it from nobody. */
+function isLocked(file: string): boolean {
+  const lock = locked(file, "PRAGMA busy_timeout = 0; BEGIN; SELECT count(*) FROM sqlite_master");
+  if (lock !== undefined) unlock(lock);
+  return lock === undefined;
+}
+
+function locked(file: string, statements: string): Libsql.Database | undefined {
   const database = new Libsql(file);
   try {
-    database.exec("PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE");
+    database.exec(statements);
     return database;
   } catch (error) {
     database.close();

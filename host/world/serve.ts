@@ -1,8 +1,10 @@
 /** Parts of a home as servers: a bank, a merchant, the card network with the merchants' directory. One process each. */
 
+import { LinePortError } from "../communications/server.js";
 import { BankServer, type ServerPlace } from "../servers/bank-server.js";
 import { DirectoryServer } from "../servers/directory-server.js";
 import { MerchantServer } from "../servers/merchant-server.js";
+import type { Timers } from "../services/clock.js";
 import { Directory } from "../services/directory.js";
 import { type NetworkProcess, startNetwork } from "../services/network-main.js";
 import type { TellerParts } from "../services/teller.js";
@@ -10,7 +12,10 @@ import { type OpenBank, openBank } from "./bank.js";
 import { HomeCounterparties } from "./counterparties.js";
 import { networkConfigOf, openNetwork } from "./network.js";
 import type { Site } from "./site.js";
-import { enterInDirectory, openTrader, recoverTrader, type Trader } from "./trader.js";
+import { enterInDirectory, openTrader, type Trader } from "./trader.js";
+
+/** So long a merchant that ends waits for the customers that are there. */
+const LAST_CUSTOMERS_MS_MAX = 60_000;
 
 /** Something that is served until it is closed. */
 export interface Served {
@@ -53,16 +58,23 @@ export async function serveMerchant(site: Site, name: string, place: ServerPlace
   await enterInDirectory(await Directory.open(home.database("directory")), site, plan, server.url);
   home.announce(`merchant-${plan.name}`, server.url);
   // What an earlier process left open is settled beside the customers of today: the network may take a while to answer.
-  const recovered = recoverTrader(trader).catch((error: unknown) => {
+  const recovered = trader.merchant.recover().catch((error: unknown) => {
     server.emit("failed", error instanceof Error ? error : new Error(String(error)));
   });
   const close = async () => {
-    await server.close();
+    const served = server.close();
+    // Who waits for a card network that is away is served no further: what was asked of it is stored, and asked again next time.
+    await Promise.race([served, after(LAST_CUSTOMERS_MS_MAX, site.parts.timers)]);
     await trader.outbox.close();
+    await served;
     await recovered;
     await network.close();
   };
   return { url: server.url, trader, server, networkIsHere, close };
+}
+
+function after(delay_ms: number, timers: Timers): Promise<void> {
+  return new Promise((resolve) => void timers.after(delay_ms, resolve));
 }
 
 export interface ServedNetwork extends Served {
@@ -81,8 +93,15 @@ export async function serveNetwork(
   if (databaseFile === undefined) throw new RangeError("site: a network is served from a home in a folder");
   const config = networkConfigOf(site);
   const port = place.port ?? 0;
-  const network: NetworkProcess = await startNetwork({ config, databaseFile, port, clock, timers, tell });
-  const directory = await serveDirectory(site, place);
+  const network: NetworkProcess = await startNetwork({ config, databaseFile, port, clock, timers, tell }).catch(
+    (error) => {
+      throw hasSyscall(error, "listen") ? new LinePortError(`127.0.0.1:${port}`, error.code ?? error.message) : error;
+    },
+  );
+  const directory = await serveDirectory(site, place).catch(async (error: unknown) => {
+    await network.stop();
+    throw error;
+  });
   const url = `iso8583://127.0.0.1:${network.port}`;
   home.announce("network", url);
   return {
@@ -93,6 +112,10 @@ export async function serveNetwork(
       await network.stop();
     },
   };
+}
+
+function hasSyscall(error: unknown, call: string): error is NodeJS.ErrnoException {
+  return error instanceof Error && "syscall" in error && error.syscall === call;
 }
 
 async function serveDirectory(

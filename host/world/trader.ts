@@ -2,7 +2,6 @@
 
 import { TYPE_PURCHASE } from "../../firmware/protocol/messages.js";
 import { Merchant, type MerchantEvent, type Terms } from "../applications/merchant.js";
-import { settleAgent } from "../applications/resume.js";
 import type { BankConnection } from "../applications/withdraw.js";
 import type { Device } from "../device.js";
 import type { NoticeOf } from "../notices.js";
@@ -50,12 +49,6 @@ export async function openTrader(
     ...(onMerchantEvent === undefined ? {} : { onEvent: (event: MerchantEvent) => onMerchantEvent(plan.name, event) }),
   });
   return { plan, devices, merchant, outbox };
-}
-
-/** After power loss or a crash: each agent follows its module, and the card network is told what is settled. */
-export async function recoverTrader({ devices, merchant }: Trader): Promise<void> {
-  for (const device of devices) for (const outcome of await settleAgent(device)) await merchant.settle(outcome);
-  await merchant.recover();
 }
 
 function termsOf(site: Site, plan: MerchantPlan, asked: NoticeOf<"terms">): Terms | undefined {
