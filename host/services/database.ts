@@ -21,6 +21,7 @@ import {
   type Transaction,
 } from "kysely";
 import Libsql from "libsql";
+import { committing } from "../diagnostics.js";
 
 /** A database whose tables are `Tables`, or a transaction in it. */
 export type Executor<Tables> = Kysely<Tables> | Transaction<Tables>;
@@ -53,7 +54,7 @@ class LibsqlDatabase implements SqliteDatabase {
   prepare(text: string): SqliteStatement {
     const known = this.#statements.get(text);
     if (known !== undefined) return known;
-    const statement = new LibsqlStatement(this.#database.prepare(text));
+    const statement = new LibsqlStatement(this.#database, text);
     if (this.#statements.size >= STATEMENTS_CACHED_MAX) this.#statements.clear();
     this.#statements.set(text, statement);
     return statement;
@@ -65,23 +66,37 @@ class LibsqlDatabase implements SqliteDatabase {
   }
 }
 
+/** What a commit is, and what commits by itself outside a transaction. */
+const COMMITS = /^commit/i;
+const WRITES = /^(insert|update|delete)/i;
+
 class LibsqlStatement implements SqliteStatement {
+  readonly #database: Libsql.Database;
   readonly #statement: Libsql.Statement;
+  readonly #commits: boolean;
+  readonly #writes: boolean;
   readonly reader: boolean;
 
-  constructor(statement: Libsql.Statement) {
-    this.#statement = statement;
-    this.reader = statement.reader;
+  constructor(database: Libsql.Database, text: string) {
+    this.#database = database;
+    this.#statement = database.prepare(text);
+    this.#commits = COMMITS.test(text);
+    this.#writes = WRITES.test(text);
+    this.reader = this.#statement.reader;
+  }
+
+  #watched<Result>(work: () => Result): Result {
+    return this.#commits || (this.#writes && !this.#database.inTransaction) ? committing(work) : work();
   }
 
   all(parameters: readonly unknown[]): unknown[] {
-    const rows = this.#statement.all(parameters) as Record<string, unknown>[];
+    const rows = this.#watched(() => this.#statement.all(parameters)) as Record<string, unknown>[];
     for (const row of rows) bytesOf(row);
     return rows;
   }
 
   run(parameters: readonly unknown[]): { changes: number | bigint; lastInsertRowid: number | bigint } {
-    return this.#statement.run(parameters);
+    return this.#watched(() => this.#statement.run(parameters));
   }
 
   *iterate(parameters: readonly unknown[]): IterableIterator<unknown> {
