@@ -196,7 +196,7 @@ export class Trial {
 
   async #agreed(before: Observation, planned: Planned): Promise<{ observation: Observation; happened?: boolean }> {
     const until_ms = performance.now() + AGREE_WITHIN_MS;
-    for (let looks = 1; ; looks += 1) {
+    for (;;) {
       const observation = await observe(this.#economy.home);
       const outcome = verdict(planned, changesBetween(before, observation));
       const faults = [...observation.complaints, ...(typeof outcome === "string" ? [outcome] : [])];
