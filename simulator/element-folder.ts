@@ -7,6 +7,7 @@
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { RegisterStorage } from "./chip.js";
+import { writtenForGood } from "./diagnostics.js";
 import { erasedBytes, type FlashGeometry, type FlashStorage, storageBytes } from "./flash.js";
 
 /** The folder cannot be used; the message says why. */
@@ -32,6 +33,7 @@ class FileFlashStorage implements FlashStorage {
     for (let offset = start; offset < end; ) {
       offset += writeSync(this.descriptor, this.bytes, offset, end - offset, offset);
     }
+    writtenForGood();
   }
 
   close(): void {
@@ -79,7 +81,10 @@ export class ElementFolder {
     const keysPath = join(path, "keys.bin");
     this.registerStorage = {
       load: () => readIfThere(keysPath),
-      save: (registers) => writeByRename(keysPath, registers),
+      save: (registers) => {
+        writeByRename(keysPath, registers);
+        writtenForGood();
+      },
     };
   }
 

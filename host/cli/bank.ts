@@ -6,7 +6,7 @@ import { currencyCode, formatMoney } from "../units.js";
 import { serveBank } from "../world/serve.js";
 import { type GlobalOptions, outputFor, withSite } from "./context.js";
 import { moneyJson } from "./output.js";
-import { type PlaceOptions, placeOf, portNumber, Stop, tell } from "./serving.js";
+import { type PlaceOptions, placeOf, portNumber, type Stop, tell, untilTold } from "./serving.js";
 
 type ServeOptions = GlobalOptions & PlaceOptions;
 
@@ -17,7 +17,9 @@ export function addBank(program: Command): void {
     .description("serve withdrawals and deposits until stopped")
     .option("--port <number>", "port to listen at (default: any)", portNumber)
     .option("--host <address>", "interface to listen at (default: 127.0.0.1)")
-    .action(async (_options: unknown, command: Command) => serve(command.optsWithGlobals<ServeOptions>()));
+    .action(async (_options: unknown, command: Command) => {
+      await untilTold((stop) => serve(command.optsWithGlobals<ServeOptions>(), stop));
+    });
   bank
     .command("account")
     .description("what is on the accounts at the bank, as the bank sees them")
@@ -37,10 +39,9 @@ export function addBank(program: Command): void {
     });
 }
 
-async function serve(options: ServeOptions): Promise<void> {
+async function serve(options: ServeOptions, stop: Stop): Promise<void> {
   const output = outputFor(options);
   await withSite(options, async (site) => {
-    const stop = new Stop();
     const served = await serveBank(site, placeOf(options), {
       onEvent: ({ kind, money }) => {
         tell(output, { event: kind, ...moneyJson(money) }, `${formatMoney(money)}: ${kind}.`);

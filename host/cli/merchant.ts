@@ -8,7 +8,7 @@ import { currencyCode, formatDecimal, formatMoney } from "../units.js";
 import { serveMerchant } from "../world/serve.js";
 import { type GlobalOptions, outputFor, withSite } from "./context.js";
 import { moneyJson, type Output } from "./output.js";
-import { type PlaceOptions, placeOf, portNumber, Stop, tell } from "./serving.js";
+import { type PlaceOptions, placeOf, portNumber, type Stop, tell, untilTold } from "./serving.js";
 
 type ServeOptions = GlobalOptions & PlaceOptions;
 
@@ -21,7 +21,7 @@ export function addMerchant(program: Command): void {
     .option("--port <number>", "port to listen at (default: any)", portNumber)
     .option("--host <address>", "interface to listen at (default: 127.0.0.1)")
     .action(async (name: string, _options: unknown, command: Command) => {
-      await serve(name, command.optsWithGlobals<ServeOptions>());
+      await untilTold((stop) => serve(name, command.optsWithGlobals<ServeOptions>(), stop));
     });
   merchant
     .command("list")
@@ -56,13 +56,12 @@ export function addMerchant(program: Command): void {
     });
 }
 
-async function serve(name: string, options: ServeOptions): Promise<void> {
+async function serve(name: string, options: ServeOptions, stop: Stop): Promise<void> {
   const output = outputFor(options);
   const onMerchantEvent = (_merchant: string, event: MerchantEvent) => tellMerchantEvent(output, event);
   await withSite(
     options,
     async (site) => {
-      const stop = new Stop();
       const served = await serveMerchant(site, name, placeOf(options));
       const { merchant } = served.trader;
       tell(

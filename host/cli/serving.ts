@@ -17,24 +17,34 @@ export function stopGently(): boolean {
 
 export { SIGNALS };
 
-/** Waits for the word to end, and keeps the process alive meanwhile, though all its timers and sockets may be idle. */
+/**
+ * Waits for the word to end. Until `over` it keeps the process alive, though all its timers and sockets may be idle: also while
+ * those are served to the end who are there.
+ */
 export class Stop {
   readonly told: Promise<void>;
   readonly #alive = setInterval(() => undefined, 2 ** 30);
 
   constructor() {
     this.told = new Promise((resolve) => {
-      stopping = () => {
-        this.over();
-        resolve();
-      };
+      stopping = resolve;
     });
   }
 
-  /** The command ends by itself. */
+  /** Everything is done. */
   over(): void {
     clearInterval(this.#alive);
     stopping = undefined;
+  }
+}
+
+/** Serves until told to end, and to the end of that. */
+export async function untilTold(work: (stop: Stop) => Promise<void>): Promise<void> {
+  const stop = new Stop();
+  try {
+    await work(stop);
+  } finally {
+    stop.over();
   }
 }
 

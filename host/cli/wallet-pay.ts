@@ -151,8 +151,8 @@ async function waitForRequest(wallet: Wallet, money: Money, options: ReceiveOpti
       process.exitCode = EXIT_INTERRUPTED;
     }
   } finally {
-    stop.over();
     await reception.close();
+    stop.over();
   }
 }
 
@@ -171,8 +171,8 @@ async function waitForPayers(wallet: Wallet, options: ReceiveOptions): Promise<v
     });
     await Promise.race([first, stop.told]);
   } finally {
-    stop.over();
     await reception.close();
+    stop.over();
   }
 }
 

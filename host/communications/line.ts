@@ -26,6 +26,8 @@ export interface LineLimits {
   readonly heartbeatsMissed_max: number;
   /** How long a line waits for its next connection. */
   readonly giveUpAfter_ms: number;
+  /** The same, while somebody else is there who may be waiting for this line to end. */
+  readonly giveUpAwaitedAfter_ms: number;
   /** How long a line that was closed here tries to get across what was sent before. */
   readonly closeWithin_ms: number;
   /** Messages that were sent and not acknowledged. */
@@ -42,6 +44,7 @@ export const LINE_LIMITS: LineLimits = {
   heartbeat_ms: 10_000,
   heartbeatsMissed_max: 2,
   giveUpAfter_ms: 60_000,
+  giveUpAwaitedAfter_ms: 5_000,
   closeWithin_ms: 5_000,
   unacknowledged_max: 64,
   unread_max: UNREAD_MAX,
@@ -92,6 +95,7 @@ export class Line implements PeerLink {
   /** Number up to which messages have been on some connection. */
   #transmitted = 0;
   #expected = 0;
+  #isHurried = false;
   #acknowledgementDue = false;
   #endSent = false;
   #missed = 0;
@@ -103,7 +107,7 @@ export class Line implements PeerLink {
   constructor(parts: LineParts) {
     this.#parts = parts;
     this.token = parts.token;
-    this.#cancelDeadline = parts.timers.after(parts.limits.giveUpAfter_ms, () => this.#giveUp());
+    this.#waitForNext(parts.limits.giveUpAfter_ms);
   }
 
   /** Number of the next message that this end has not got. */
@@ -169,6 +173,15 @@ export class Line implements PeerLink {
 
   // Its connections.
 
+  /** Somebody else is there: without a connection this line need not wait for as long as it might. */
+  hurry(): void {
+    const { giveUpAfter_ms, giveUpAwaitedAfter_ms } = this.#parts.limits;
+    if (this.#state !== "open" || this.isAttached || this.#isNew || giveUpAwaitedAfter_ms >= giveUpAfter_ms) return;
+    if (this.#isHurried) return;
+    this.#isHurried = true;
+    this.#waitForNext(giveUpAwaitedAfter_ms);
+  }
+
   /**
    * Whether a connection whose other end has got messages up to `peerExpects` can go on with this line. One that has got less
    * than it had acknowledged is an old one that was late.
@@ -187,6 +200,7 @@ export class Line implements PeerLink {
     if (this.#state === "open") {
       this.#cancelDeadline?.();
       this.#cancelDeadline = undefined;
+      this.#isHurried = false;
     }
     wire.listen(this.#eventsOf(wire));
     this.#missed = 0;
@@ -212,20 +226,19 @@ export class Line implements PeerLink {
   #detached(): void {
     this.#wire = undefined;
     this.#cancelHeartbeat?.();
-    if (this.#state === "open") {
-      this.#cancelDeadline = this.#parts.timers.after(this.#parts.limits.giveUpAfter_ms, () => this.#giveUp());
-    }
+    if (this.#state === "open") this.#waitForNext(this.#parts.limits.giveUpAfter_ms);
     if (this.#state !== "over") this.#parts.onDetached?.();
+  }
+
+  #waitForNext(wait_ms: number): void {
+    this.#cancelDeadline?.();
+    this.#cancelDeadline = this.#parts.timers.after(wait_ms, () => this.#over(new LineBrokenError(wait_ms)));
   }
 
   /** The other end may be there still, and the next connection may be better. */
   #dropWire(): void {
     this.#wire?.drop();
     this.#detached();
-  }
-
-  #giveUp(): void {
-    this.#over(new LineBrokenError(this.#parts.limits.giveUpAfter_ms));
   }
 
   // What comes.

@@ -345,6 +345,8 @@ export class LineServer {
       onOver: () => this.#forget(open),
     });
     const open: OpenLine = { line, purpose, address };
+    // Whoever has lost its connection may be what this one has to wait for.
+    for (const { line: other } of this.#lines) other.hurry();
     this.#lines.add(open);
     return open;
   }
@@ -377,6 +379,7 @@ export class LineServer {
   /** Too many lines that wait: of the address that has most of them, the one that has waited longest is given up. */
   #wait(open: OpenLine): void {
     this.#waiting.add(open);
+    if (this.#lines.size > 1) open.line.hurry();
     if (this.#waiting.size <= this.#limits.waitingLines_max) return;
     const counts = new Map<string, number>();
     for (const { address } of this.#waiting) counts.set(address, (counts.get(address) ?? 0) + 1);

@@ -20,12 +20,14 @@ import {
   Transaction,
 } from "kysely";
 import Libsql from "libsql";
+import { committing } from "../diagnostics.js";
 
 /**
  * Takes the lock for writing at once. A transaction that first reads and then writes would be refused if another process
  * wrote in between, however long it were ready to wait; so it waits here, before it has read anything.
  */
 const BEGIN = "begin immediate";
+const COMMIT = "commit";
 
 /** Statements kept prepared. The services have some dozens of fixed queries; the bound stops anything else from growing. */
 const STATEMENTS_CACHED_MAX = 256;
@@ -37,23 +39,35 @@ type Row = Record<string, unknown>;
  * parameters of the time before.
  */
 class Statement {
+  readonly #database: Libsql.Database;
   readonly #statement: Libsql.Statement;
   readonly isReader: boolean;
+  readonly #commits: boolean;
+  readonly #writes: boolean;
 
-  constructor(statement: Libsql.Statement) {
-    this.#statement = statement;
-    this.isReader = statement.reader;
+  constructor(database: Libsql.Database, text: string) {
+    this.#database = database;
+    this.#statement = database.prepare(text);
+    this.isReader = this.#statement.reader;
+    this.#commits = text === COMMIT;
+    this.#writes = /^(insert|update|delete)/i.test(text);
   }
 
   all(parameters: readonly unknown[]): Row[] {
-    const rows = this.#statement.all(parameters) as Row[];
+    const rows = this.#watched(() => this.#statement.all(parameters)) as Row[];
     for (const row of rows) takeBytes(row);
     return rows;
   }
 
   /** How many rows it changed. */
   run(parameters: readonly unknown[]): bigint {
-    return BigInt(this.#statement.run(parameters).changes);
+    return BigInt(this.#watched(() => this.#statement.run(parameters)).changes);
+  }
+
+  /** Outside a transaction every statement that writes is one of its own. */
+  #watched<Result>(work: () => Result): Result {
+    const isCommit = this.#commits || (this.#writes && !this.#database.inTransaction);
+    return isCommit ? committing(work) : work();
   }
 }
 
@@ -81,7 +95,7 @@ export class SqliteConnection implements DatabaseConnection {
   prepare(text: string): Statement {
     const known = this.#statements.get(text);
     if (known !== undefined) return known;
-    const statement = new Statement(this.#database.prepare(text));
+    const statement = new Statement(this.#database, text);
     if (this.#statements.size >= STATEMENTS_CACHED_MAX) this.#statements.clear();
     this.#statements.set(text, statement);
     return statement;
@@ -128,7 +142,7 @@ export class SqliteConnection implements DatabaseConnection {
       this.prepare(BEGIN).run([]);
       this.#current = transaction;
       const result = await work(transaction);
-      this.prepare("commit").run([]);
+      this.prepare(COMMIT).run([]);
       return result;
     } catch (error) {
       if (this.#database.inTransaction) this.prepare("rollback").run([]);
@@ -190,7 +204,7 @@ class DriverOf implements Driver {
   }
 
   async commitTransaction(): Promise<void> {
-    this.connection.prepare("commit").run([]);
+    this.connection.prepare(COMMIT).run([]);
   }
 
   async rollbackTransaction(): Promise<void> {
