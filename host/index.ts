@@ -31,7 +31,17 @@ export { ChipFactory, type ChipParts, type SimulatedChip } from "./chips.js";
 export { type Disturbance, inProcessLink, type MessageFate, type PeerLink } from "./communications.js";
 export { Conversation, Device, DeviceBusyError, type DeviceParts, LinkClosedError } from "./device.js";
 export { Element } from "./element.js";
-export type { Balance, Counters, Information, LogEntry, NoteSummary, Pending, TicketSummary } from "./element-data.js";
+export type {
+  Balance,
+  Counters,
+  Information,
+  LogEntry,
+  NoteSummary,
+  Pending,
+  SpendingLimit,
+  SpendingState,
+  TicketSummary,
+} from "./element-data.js";
 export { checkFraudProof, type Verdict } from "./fraud-verifier.js";
 export { type CarriedEnvelope, ElementMissingError, type ElementSort, MessageManager } from "./message-manager.js";
 export type { CardOffer, Notice, NoticeName, NoticeOf, ReceiptFields } from "./notices.js";

@@ -80,6 +80,10 @@ const SENTENCES: ReadonlyMap<number, string> = new Map([
     reason.REASON_ONLY_TO_TELLER,
     "There is enough money in the chip, but in notes that have expired or passed through too many hands. No money moved and none is lost. Deposit them at a bank first.",
   ],
+  [
+    reason.REASON_LIMIT,
+    "The amount is above the spending limit that the owner set. No money moved. Pay less, wait for another day, or have the owner raise the limit with the PIN.",
+  ],
   [reason.REASON_DECLINED, "The other side declined. No money moved. Ask them why, then start again."],
 
   [
