@@ -246,3 +246,29 @@ export function readTicketSummary(record: CborValue): TicketSummary {
     components,
   };
 }
+
+/** What an owner lets a module pay in a unit to others; banks do not count. 0 is no limit. */
+export interface SpendingLimit {
+  readonly unit: Unit;
+  /** Most for one payment. */
+  readonly payment: bigint;
+  /** Most for one day, from midnight UTC. */
+  readonly day: bigint;
+}
+
+export interface SpendingState extends SpendingLimit {
+  /** What counts against today's limit, by the element's clock. */
+  readonly spentToday: bigint;
+}
+
+export function readLimits(bytes: Uint8Array): SpendingState[] {
+  return new TlvReader(bytes).all(0xe1).map((entry) => {
+    const reader = new TlvReader(entry);
+    return {
+      unit: unitOf(reader, 0x80, 0x81),
+      payment: reader.integer(0x82),
+      day: reader.integer(0x83),
+      spentToday: reader.integer(0x84),
+    };
+  });
+}

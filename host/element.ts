@@ -15,18 +15,21 @@ import {
   readCounters,
   readInformation,
   readIssued,
+  readLimits,
   readLogEntry,
   readNote,
   readPending,
   readStoreState,
   readTicketSummary,
+  type SpendingLimit,
+  type SpendingState,
   type StoreState,
   type TicketSummary,
 } from "./element-data.js";
 import { StatusWordError } from "./status-words.js";
 import { TlvReader } from "./tlv.js";
 import { type Transport, TransportError } from "./transport.js";
-import type { Money } from "./units.js";
+import { AMOUNT_MAX, type Money } from "./units.js";
 
 const AID_PREFIX = Uint8Array.of(0xf0, 0x54, 0x41, 0x4c, 0x4c, 0x59);
 const FCI_TEMPLATE = 0x6f;
@@ -113,6 +116,16 @@ export class Element {
     const date = new Uint8Array(8);
     new DataView(date.buffer).setBigUint64(0, now_seconds);
     await this.#tell(p.CLA_OWN, p.INS_OPEN, 0, 0, date);
+  }
+
+  /** Sets both spending limits of a unit; two zeros remove them, and the count with them. The PIN is asked for each time. */
+  async setLimit(pinDigits: string, limit: SpendingLimit): Promise<void> {
+    const data = spendingOrder(pinDigits, limit);
+    await this.#tell(p.CLA_ISO, p.INS_PUT_DATA, p.PUT_DATA_LIMIT >> 8, p.PUT_DATA_LIMIT & 0xff, data);
+  }
+
+  async limits(): Promise<SpendingState[]> {
+    return readLimits(await this.getData(p.TAG_LIMITS));
   }
 
   // What it holds.
@@ -362,4 +375,19 @@ function ascii(digits: string): Uint8Array {
 function twoReferences(first: string, second: string): Uint8Array {
   const bytes = ascii(first);
   return Uint8Array.of(bytes.length, ...bytes, ...ascii(second));
+}
+
+/** Length of the PIN, its digits, currency (2), exponent (1), most for one payment (8), most for one day (8). */
+function spendingOrder(pinDigits: string, { unit, payment, day }: SpendingLimit): Uint8Array {
+  for (const amount of [payment, day]) {
+    if (amount < 0n || amount > AMOUNT_MAX) throw new RangeError("limit: it is no amount that can be paid");
+  }
+  const digits = ascii(pinDigits);
+  const order = new Uint8Array(19);
+  const view = new DataView(order.buffer);
+  view.setUint16(0, unit.currency);
+  view.setUint8(2, unit.exponent);
+  view.setBigUint64(3, payment);
+  view.setBigUint64(11, day);
+  return Uint8Array.of(digits.length, ...digits, ...order);
 }

@@ -53,6 +53,8 @@ export type {
   NoteSummary,
   Pending,
   Rests,
+  SpendingLimit,
+  SpendingState,
   TicketSummary,
 } from "./element-data.js";
 export { checkFraudProof, type Verdict } from "./fraud-verifier.js";

@@ -84,6 +84,10 @@ const SENTENCES: ReadonlyMap<number, string> = new Map([
     reason.REASON_PAST_REDEMPTION,
     "The final redemption date of a note has come, so no bank takes it any more. Nothing was paid. Ask its issuer about a claim.",
   ],
+  [
+    reason.REASON_LIMIT,
+    "The amount is above the spending limit that the owner set. No money moved. Pay less, wait for another day, or have the owner raise the limit with the PIN.",
+  ],
   [reason.REASON_DECLINED, "The other side declined. No money moved. Ask them why, then start again."],
 
   [

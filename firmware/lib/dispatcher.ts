@@ -313,7 +313,7 @@ function writeCounters(): void {
 
 function putData(): i32 {
   const what = (apduP1 << 8) | apduP2;
-  if (what != A.PUT_DATA_LIST) return A.SW_REFERENCED_DATA_NOT_FOUND;
+  if (what != A.PUT_DATA_LIST) return NOT_COMMON;
   if (lifeState() < A.LIFE_PERSONALISED) return A.SW_CONDITIONS;
   const taken = badIdsTake(INBOUND, apduLength);
   if (taken >= 0) return A.SW_OK;

@@ -4,7 +4,7 @@
  */
 
 import { HASH_BYTES } from "../platform/constants";
-import { PURPOSE_TRANSACTION } from "../protocol/kinds";
+import { PURPOSE_TRANSACTION, ROLE_TRANSACTION } from "../protocol/kinds";
 import { ENVELOPE_BYTES_MAX } from "../protocol/limits";
 import * as M from "../protocol/messages";
 import { REASON_CANCELLED, REASON_MALFORMED, REASON_UNEXPECTED } from "../protocol/reasons";
@@ -20,6 +20,7 @@ import { consent, dissent, takeAmount } from "./payment";
 import { fundsFor } from "./funds";
 import { PENDING_DOUBT, PENDING_OFFERED, pendingFind, pendingState } from "./pending";
 import { agentMessage, handshakeRoom, sendAgent, sendHandshake } from "./routing";
+import { limitCheck } from "./spending-limits";
 import * as T from "./transaction";
 import { t } from "./transaction";
 
@@ -58,7 +59,11 @@ function funds(): i32 {
   const currency = reader.uint();
   const exponent = reader.uint();
   if (reader.finish() < 0 || !T.isFree()) return -REASON_MALFORMED;
-  const enough = currency <= 999 && exponent <= 9 && fundsFor(sum, <u32>currency, <u32>exponent, false) >= 0;
+  const known = currency <= 999 && exponent <= 9;
+  // Above the owner's limit no refill helps: it ends here, before the card network is asked.
+  const allowed = known ? limitCheck(sum, <u32>currency, <u32>exponent, ROLE_TRANSACTION) : 0;
+  if (allowed < 0) return sayAborted(-allowed);
+  const enough = known && fundsFor(sum, <u32>currency, <u32>exponent, false) >= 0;
   agentMessage(M.LINK_FUNDS_ANSWER, 2).bool(enough);
   return sendAgent(false);
 }
@@ -152,6 +157,11 @@ function abort(): i32 {
   const reason = reader.uint();
   if (reader.finish() < 0) return -REASON_MALFORMED;
   if (!T.isFree()) return abortTransaction(reason >= 100 && reason < 256 ? <i32>reason : REASON_CANCELLED, false);
+  return sayAborted(reason);
+}
+
+/** Nothing is under way, and nothing will be. */
+function sayAborted(reason: u64): i32 {
   const w = agentMessage(M.LINK_ABORTED, 4);
   w.nil();
   w.uint(reason);

@@ -13,6 +13,7 @@ import * as M from "../protocol/messages";
 import { REASON_NOTE_INVALID, REASON_UNEXPECTED } from "../protocol/reasons";
 import { clockFloor, clockNow, clockRaise } from "../lib/clock";
 import { noticeBegin, noticeEnd } from "../lib/envelope";
+import { peerCertificate } from "../lib/establish";
 import { elementRole } from "../lib/identity";
 import { IO } from "../lib/io";
 import { logAmount, logBegin, logCommitted, logPayId, logPut } from "../lib/log";
@@ -53,6 +54,7 @@ import {
 } from "./pending";
 import { agentMessage, peerMessage, routeInner, sealMessage, sendAgent, sendPeer } from "./routing";
 import { reserveEnd } from "./space";
+import { limitCount } from "./spending-limits";
 import { t } from "./transaction";
 
 const SECONDS_A_DAY: u64 = 86400;
@@ -62,7 +64,10 @@ const hash = memory.data(32, 8);
 
 // The payer.
 
-/** Step 1710: `index` is the loaded record, offered. The notes are gone and the payment is committed, in one write. */
+/**
+ * Step 1710: `index` is the loaded record, offered in this session. The notes are gone, the payment is committed and counts
+ * against the owner's limit, in one write.
+ */
 export function commitPayer(index: u32): i32 {
   assert(pendingState() == PENDING_OFFERED);
   let deletions: u32 = 0;
@@ -78,6 +83,9 @@ export function commitPayer(index: u32): i32 {
   }
   if (status >= 0 && elementRole() == ROLE_GENERATOR) {
     status = issuedAdd(pendingCurrency(), pendingExponent(), pendingAmount());
+  }
+  if (status >= 0) {
+    status = limitCount(pendingAmount(), pendingCurrency(), pendingExponent(), peerCertificate.role);
   }
   if (status >= 0) status = pendingPut(index);
   if (status >= 0) status = log(M.LOG_SENT, M.OUTCOME_COMMITTED);

@@ -15,6 +15,7 @@ import { noteRead, view } from "./note";
 import { noteBytes, noteFinalRedemption, NOTE_SPENDABLE, place } from "./note-directory";
 import { ancestorsCheck } from "./note-verify";
 import { pendingAddItem } from "./pending";
+import { limitCheck } from "./spending-limits";
 
 const SECONDS_A_DAY: u64 = 86400;
 
@@ -23,6 +24,8 @@ let candidates: u32 = 0;
 
 /** Steps 568-570: fills the candidates and tries. The number of notes, or why this peer cannot be paid. */
 export function fundsCheck(amount: u64, currency: u32, exponent: u32): i32 {
+  const allowed = limitCheck(amount, currency, exponent, peerCertificate.role);
+  if (allowed < 0) return allowed;
   return fundsFor(amount, currency, exponent, peerCertificate.role == ROLE_TELLER);
 }
 

@@ -10,10 +10,13 @@ import {
   AID_MONEY_MODULE,
   INS_ENVELOPE,
   INS_GET_DATA,
+  INS_PUT_DATA,
   INS_READ_RECORD,
   INS_STORE_DATA,
+  PUT_DATA_LIMIT,
   SW_CONDITIONS,
   SW_INS_UNSUPPORTED,
+  SW_REFERENCED_DATA_NOT_FOUND,
   SW_WRONG_DATA,
   SW_WRONG_P1P2,
 } from "../protocol/apdu";
@@ -31,6 +34,8 @@ import { directoryLoad } from "./note-directory";
 import { parametersRead } from "./note-issue";
 import { trailLoad } from "./note-tree";
 import { counterLoad } from "./pending";
+import { limitsReset } from "./spending-limits";
+import { spendingOrder } from "./spending-order";
 
 /** Address of the I/O buffer. */
 export function buffer(): usize {
@@ -47,6 +52,7 @@ export function boot(): i32 {
   if (status < 0) return status;
   counterLoad();
   trailLoad();
+  limitsReset();
   const loaded = directoryLoad();
   return loaded < 0 ? loaded : moduleBoot();
 }
@@ -63,6 +69,9 @@ function ownCommand(): i32 {
       return apduP1 == 0 && apduP2 == 0 ? envelope(INBOUND, apduLength) : SW_WRONG_P1P2;
     case INS_GET_DATA:
       return getData((apduP1 << 8) | apduP2);
+    case INS_PUT_DATA:
+      if (((apduP1 << 8) | apduP2) != PUT_DATA_LIMIT) return SW_REFERENCED_DATA_NOT_FOUND;
+      return spendingOrder(apduLength);
     case INS_READ_RECORD:
       return readRecord(apduP1, apduP2);
     case INS_STORE_DATA:

@@ -2,8 +2,15 @@
 
 import { HASH_BYTES } from "../platform/constants";
 import * as A from "../protocol/apdu";
-import { ROLE_GENERATOR } from "../protocol/kinds";
-import { ENVELOPE_BYTES_MAX, ID_BYTES, PENDING_MAX, UNITS_MAX, WALLET_NOTES_MAX } from "../protocol/limits";
+import { ROLE_GENERATOR, ROLE_TRANSACTION } from "../protocol/kinds";
+import {
+  ENVELOPE_BYTES_MAX,
+  ID_BYTES,
+  LIMIT_UNITS_MAX,
+  PENDING_MAX,
+  UNITS_MAX,
+  WALLET_NOTES_MAX,
+} from "../protocol/limits";
 import { Writer } from "../lib/cbor";
 import { elementRole } from "../lib/identity";
 import { IO } from "../lib/io";
@@ -26,6 +33,7 @@ import {
   pendingPeer,
   pendingState,
 } from "./pending";
+import { limitCurrency, limitDay, limitExponent, limitLoad, limitPayment, limitSpent } from "./spending-limits";
 
 /** One line of the balance: [ currency u32 | exponent u32 | spendable u64 | offered u64 | in doubt u64 ] */
 const LINE_BYTES: u32 = 32;
@@ -36,14 +44,15 @@ let lines: u32 = 0;
 
 /** A status word. */
 export function getData(tag: i32): i32 {
-  if (tag != A.TAG_BALANCE && tag != A.TAG_PENDING && tag != A.TAG_ISSUED) return A.SW_REFERENCED_DATA_NOT_FOUND;
+  if (tag < A.TAG_BALANCE || tag > A.TAG_LIMITS) return A.SW_REFERENCED_DATA_NOT_FOUND;
   if (!pinVerified()) return A.SW_SECURITY_STATUS;
   tlvBegin();
   const template = tlvOpen(tag);
   if (tag == A.TAG_BALANCE) writeBalance();
   else if (tag == A.TAG_PENDING) writePending();
-  else if (elementRole() == ROLE_GENERATOR) writeIssued();
-  else return A.SW_REFERENCED_DATA_NOT_FOUND;
+  else if (tag == A.TAG_ISSUED && elementRole() == ROLE_GENERATOR) writeIssued();
+  else if (tag != A.TAG_LIMITS || elementRole() != ROLE_TRANSACTION) return A.SW_REFERENCED_DATA_NOT_FOUND;
+  else if (!writeLimits()) return A.SW_MEMORY_FAILURE;
   tlvClose(template);
   responseSet(tlvLength());
   return A.SW_OK;
@@ -121,6 +130,23 @@ function writeIssued(): void {
     tlv64(0x82, issuedAmount());
     tlvClose(entry);
   }
+}
+
+/** False when one of them cannot be read: that there is none would be a lie. */
+function writeLimits(): bool {
+  for (let i: u32 = 0; i < <u32>LIMIT_UNITS_MAX; i++) {
+    const there = limitLoad(i);
+    if (there < 0) return false;
+    if (there == 0) continue;
+    const entry = tlvOpen(0xe1);
+    tlv16(0x80, limitCurrency());
+    tlv8(0x81, limitExponent());
+    tlv64(0x82, limitPayment());
+    tlv64(0x83, limitDay());
+    tlv64(0x84, limitSpent());
+    tlvClose(entry);
+  }
+  return true;
 }
 
 /** READ RECORD. A status word. */

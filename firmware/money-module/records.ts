@@ -7,3 +7,4 @@ export const RECORD_COUNTER: u32 = 0x13000000; // pending.ts: the transferor's c
 export const RECORD_TRAIL: u32 = 0x14000000; // note-trail.ts: a ring
 export const RECORD_TRAIL_HEAD: u32 = 0x14ffffff;
 export const RECORD_ISSUED: u32 = 0x15000000; // note-issue.ts: one for each unit
+export const RECORD_LIMIT: u32 = 0x16000000; // spending-limits.ts: one for each unit that has one

@@ -17,13 +17,15 @@ import { storeBegin, storeFreeBytes, storeFreeRecords } from "../lib/store";
 import { entryBytes } from "./note-directory";
 import { TRAIL_BYTES, TRAIL_HEAD_BYTES } from "./note-tree";
 import { PENDING_BYTES_MAX, pendingCount } from "./pending";
+import { LIMIT_BYTES } from "./spending-limits";
 
-/** What one open payment may still write: directory and trail of each note, pending record, log. */
+/** What one open payment may still write: directory and trail of each note, pending record, spending count, log. */
 function endBytes(): u32 {
-  return PACKET_NOTES_MAX * (entryBytes() + TRAIL_BYTES + TRAIL_HEAD_BYTES) + PENDING_BYTES_MAX + LOG_RESERVE_BYTES;
+  const notes = PACKET_NOTES_MAX * (entryBytes() + TRAIL_BYTES + TRAIL_HEAD_BYTES);
+  return notes + PENDING_BYTES_MAX + LIMIT_BYTES + LOG_RESERVE_BYTES;
 }
 
-const END_RECORDS: u32 = PACKET_NOTES_MAX * 3 + 1 + LOG_RESERVE_RECORDS;
+const END_RECORDS: u32 = PACKET_NOTES_MAX * 3 + 2 + LOG_RESERVE_RECORDS;
 /** Records that go at the end of one payment: every block of every note, and the pending record. */
 const NOTE_BLOCKS_MAX: u32 = (NOTE_BYTES_MAX + STORE_VALUE_BYTES_MAX - 1) / STORE_VALUE_BYTES_MAX;
 const END_DELETIONS_MAX: u32 = PACKET_NOTES_MAX * (1 + NOTE_BLOCKS_MAX) + 1;

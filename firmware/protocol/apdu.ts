@@ -77,6 +77,7 @@ export const STORE_DATA_PUK: i32 = 4; // PUK digits
 export const STORE_DATA_PARAMETERS: i32 = 5; // by applet: generator: issuer, validities; all: see docs
 // PUT DATA after personalisation.
 export const PUT_DATA_LIST: i32 = 0x0101; // signed bad-id list; any host may deliver it
+export const PUT_DATA_LIMIT: i32 = 0x0102; // money module: the owner's PIN, a unit, most for one payment, most for one day
 
 // GET DATA tags (P1 P2).
 export const TAG_INFORMATION: i32 = 0xdf01; // versions, life cycle, role, subject id
@@ -87,6 +88,7 @@ export const TAG_DIGEST: i32 = 0xdf05; // digest of the store's records
 export const TAG_BALANCE: i32 = 0xdf10; // money module: one entry for each unit (PIN)
 export const TAG_PENDING: i32 = 0xdf11; // offered, committed, in doubt (PIN)
 export const TAG_ISSUED: i32 = 0xdf12; // generator: issued for each unit (PIN)
+export const TAG_LIMITS: i32 = 0xdf13; // spending limits, and what was spent today (PIN)
 // READ RECORD files (short identifier, P2 >> 3).
 export const FILE_LOG: i32 = 1;
 export const FILE_NOTES: i32 = 2;

@@ -44,6 +44,8 @@ export const MEMO_BYTES_MAX: i32 = 32;
 
 /** Units in one module: balances, totals of a generator. */
 export const UNITS_MAX: i32 = 8;
+/** Units for which an owner can set spending limits. */
+export const LIMIT_UNITS_MAX: i32 = 4;
 /** Received transfers that a module remembers beside the notes it holds. */
 export const TRAIL_MAX: i32 = 64;
 

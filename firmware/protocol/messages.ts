@@ -126,7 +126,7 @@ export const AGENT_DELIVERED: i32 = 16; // -
 
 // Between agent and module of one device, under the pairing key (epoch 0) or the TA/MM key (epoch 1).
 export const LINK_FUNDS: i32 = 1; // amount, unit (fig. 7, 724)
-export const LINK_FUNDS_ANSWER: i32 = 2; // sufficient (bool)
+export const LINK_FUNDS_ANSWER: i32 = 2; // sufficient (bool); LINK_ABORTED instead: the owner's spending limit forbids it
 export const LINK_PAYMENT: i32 = 3; // R of this agent, TA/TA hash, initiator (bool), payer (bool), inner: Make and Receive Payment (fig. 12, 538-544)
 export const LINK_INNER: i32 = 4; // inner (fig. 16, 17)
 export const LINK_READY: i32 = 5; // MM/MM hash = pay-id, prompt (0 none, 1 amount, 2 verify), amount, unit (0 if no verify), inner

@@ -37,6 +37,7 @@ export const REASON_WRONG_AMOUNT: i32 = 129; // what came is not what was agreed
 export const REASON_DECLINED: i32 = 130; // the owner, agent or bank said no
 export const REASON_ONLY_TO_TELLER: i32 = 131; // the money is there, in notes that are expired or at the hop limit
 export const REASON_PAST_REDEMPTION: i32 = 132; // the final redemption date of a note has come: not even a teller takes it
+export const REASON_LIMIT: i32 = 133; // above the spending limit that the owner set
 
 // Tickets and purchase.
 export const REASON_TICKET_INVALID: i32 = 140;

@@ -21,7 +21,7 @@
  *     CREDENTIAL_REQUEST     REQUEST_CREDENTIAL      -                                  -
  *     AMOUNT_TOLD            AMOUNT                  -                                  -
  *     FUNDS_LINK             -                       LINK_OPEN                          -
- *     FUNDS_ANSWER           -                       FUNDS_ANSWER                       -
+ *     FUNDS_ANSWER           -                       FUNDS_ANSWER ABORTED               -
  *     FUNDING                -                       -                                  FUNDED NO
  *     CARD                   CARD                    -                                  -
  *     TERMS                  -                       -                                  TERMS NO
@@ -160,7 +160,7 @@ export function peerExpects(number: i32, type: u32): bool {
 export function linkExpects(number: i32): bool {
   switch (state) {
     case STATE_FUNDS_ANSWER:
-      return number == M.LINK_FUNDS_ANSWER;
+      return number == M.LINK_FUNDS_ANSWER || number == M.LINK_ABORTED;
     case STATE_PAYMENT_START:
       return number == M.LINK_INNER || number == M.LINK_ABORTED;
     case STATE_MODULES:

@@ -115,7 +115,7 @@ describe("classes, instructions, parameters", () => {
     ["OPEN with P1", "80100100 08 0000000000000001", "6b00"],
     ["STORE DATA with P1", "80e20103 04 31323334", "6b00"],
     ["SET STATUS with P1", "80f0010f", "6b00"],
-    ["PUT DATA of something else", "00da0102 01 00", "6a88"],
+    ["PUT DATA of something else", "00da0103 01 00", "6a88"],
     ["GET DATA of something else", "00cadf06 00", "6a88"],
     ["GET DATA of what a generator issued, at a subscriber", "00cadf12 00", "6a88"],
     ["READ RECORD of an unknown file", "00b2013c 00", "6a82"],
