@@ -475,6 +475,36 @@ describe("a fault of whoever takes a line", () => {
   });
 });
 
+describe("a fault of somebody else's code", () => {
+  test("that comes after the line was closed leaves its last words alone", async () => {
+    await serve({
+      onLine: async (line) => {
+        for (const byte of [1, 2, 3]) line.send(Uint8Array.of(byte));
+        line.close();
+        throw new Error("declined");
+      },
+    });
+    const near = await openOne();
+    const got: Uint8Array[] = [];
+    near.onMessage((message) => got.push(message));
+    await time.run(new Promise<void>((resolve) => near.onClose(resolve)));
+    expect(got).toEqual([1, 2, 3].map((byte) => Uint8Array.of(byte)));
+    expect(near.fault).toBeUndefined();
+    expect(events).toContain("failed");
+  });
+
+  test("in the question for room, or in an onlooker, throws at nobody", async () => {
+    const fault = () => {
+      throw new Error("a fault");
+    };
+    await serve({ hasRoom: fault });
+    await expect(openOne()).rejects.toThrow(LineBusyError);
+    expect(events).toEqual(["failed", "refused"]);
+    await serve({ onEvent: fault });
+    await expectAlive(await openOne(), accepted[0] as Line);
+  });
+});
+
 describe("closing", () => {
   test("ends all lines in order, silent connections too, and takes no new ones", async () => {
     await serve();

@@ -124,8 +124,19 @@ describe("a line", () => {
         expect([a.line.isOver, b.line.isOver, a.closes, b.closes]).toEqual([true, true, 1, 1]);
         expect(time.clock.nextDueMs(), "timers left").toBeUndefined();
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
+  });
+
+  test("drops what comes twice, and acknowledges it again", async () => {
+    const [a, b] = [new End(time), new End(time)];
+    join(a, b);
+    a.send();
+    await drain(a, b);
+    for (const index of [0, 1, 0, 1]) b.say({ kind: "data", index, message: Uint8Array.of(0, 0, 0, index) });
+    await Promise.resolve();
+    expect(b.got).toEqual([0, 1]);
+    expect(b.said()).toEqual([{ kind: "acknowledgement", expected: 2 }]);
   });
 
   test("keeps what comes before anybody listens, and what came before the end", async () => {

@@ -5,11 +5,12 @@ import { createServer as createHttpServer } from "node:http";
 import { createServer, type Server } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { WebSocketServer } from "ws";
-import { openLine } from "../../host/communications/client.js";
+import { openError, openLine } from "../../host/communications/client.js";
 import {
   LineAddressError,
   LineBrokenError,
   LineBusyError,
+  LineCertificateError,
   LineForgottenError,
   LineRefusedError,
   LineUnreachableError,
@@ -25,7 +26,7 @@ import { sodiumCryptography } from "../../simulator/sodium.js";
 import { type ConnectionFate, CuttingProxy } from "../support/lines.js";
 import { VirtualTime } from "../support/virtual-time.js";
 
-const SEEDS = 60;
+const SEEDS = 30;
 const MESSAGES = 30;
 
 let time: VirtualTime;
@@ -192,6 +193,20 @@ describe("connections that break", () => {
     expect(server.lines).toEqual([]);
   });
 
+  test("connections that bring nothing are made less and less often", async () => {
+    const { server, accepted } = await serve();
+    const proxy = await proxyTo(server, (connection) => (connection === 0 ? {} : { bytes: 350 }));
+    const near = await open(proxy.url);
+    near.send(new Uint8Array(2_000));
+    proxy.cut();
+    near.send(new Uint8Array(2_000));
+    await time.run(new Promise<void>((resolve) => void time.after(60_000, resolve)));
+    expect(proxy.connections).toBeGreaterThan(10);
+    expect(proxy.connections).toBeLessThan(40);
+    expect([near.isOver, accepted[0]?.isOver]).toEqual([false, false]);
+    near.close();
+  });
+
   test("a connection that says nothing more is noticed by both ends, and replaced", async () => {
     const { server, accepted } = await serve();
     const proxy = await proxyTo(server, (connection) => (connection === 0 ? { bytes: 600, ending: "deaf" } : {}));
@@ -296,6 +311,33 @@ describe("a line that cannot be opened says what happened, that no money moved, 
       socket.on("message", () => socket.send(answer("") as string));
     });
     expect(await refused(await listening(http))).toBeInstanceOf(kind);
+  });
+
+  test("TLS where there is none, and certificates that are not good", async () => {
+    const { server } = await serve();
+    expect(await refused(server.url.replace("ws:", "wss:"))).toBeInstanceOf(LineUnreachableError);
+    const mail = createServer((socket) =>
+      socket
+        .on("error", () => undefined)
+        .resume()
+        .end("220 mail.example ESMTP\r\n"),
+    );
+    expect(await refused((await listening(mail)).replace("ws:", "wss:"))).toBeInstanceOf(NotTallystickError);
+    for (const code of ["DEPTH_ZERO_SELF_SIGNED_CERT", "CERT_HAS_EXPIRED", "ERR_TLS_CERT_ALTNAME_INVALID"]) {
+      const error = openError("wss://shop.example/", Object.assign(new Error(code), { code }));
+      expect(error).toBeInstanceOf(LineCertificateError);
+      expect(error.message).toMatch(new RegExp(`${code}.*No money moved\\. [A-Z].*\\.$`));
+    }
+  });
+
+  test("a server whose devices are all taken, for as long as they are", async () => {
+    let isFree = false;
+    const { server, accepted } = await serve({ hasRoom: (purpose) => isFree || purpose !== "pay" });
+    expect(await refused(server.url)).toBeInstanceOf(LineBusyError);
+    expect(accepted).toEqual([]);
+    isFree = true;
+    await open(server.url);
+    expect(accepted).toHaveLength(1);
   });
 
   test("a purpose that is not served", async () => {
