@@ -121,8 +121,8 @@ async function turns(number: number): Promise<void> {
 }
 
 /** A TCP connection that sends these bytes, whatever they are; what came back when it is over. */
-function raw(bytes: string | Uint8Array): { socket: Socket; answer: Promise<string> } {
-  const socket = connect({ ...server.address });
+function raw(bytes: string | Uint8Array, allowHalfOpen = false): { socket: Socket; answer: Promise<string> } {
+  const socket = connect({ ...server.address, allowHalfOpen });
   let answer = "";
   socket.on("error", () => undefined);
   socket.on("data", (chunk) => {
@@ -312,6 +312,20 @@ describe("connections", () => {
     await time.run(Promise.all(silent.map(({ answer }) => answer)));
     expect(events.filter((event) => event === "silent")).toHaveLength(room);
     await expectAlive(await openOne(), accepted[1] as Line);
+  });
+
+  test("few of those that find no room are told so at once, and none stays for it", async () => {
+    await serve({ limits: { connections_max: 1 } });
+    let told = 0;
+    for (let i = 0; i < 100; i += 1) raw("", true).socket.once("data", () => (told += 1));
+    while (events.length < 99) await turns(1);
+    await turns(25);
+    expect(told).toBe(32);
+    await time.run(new Promise<void>((resolve) => void time.after(1_000, resolve)));
+    raw("", true).socket.once("data", () => (told += 1));
+    while (events.length < 100) await turns(1);
+    await turns(25);
+    expect(told).toBe(33);
   });
 
   test("a head that comes byte by byte ends at the deadline", async () => {

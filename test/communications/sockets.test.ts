@@ -193,6 +193,27 @@ describe("connections that break", () => {
     expect(server.lines).toEqual([]);
   });
 
+  test("a process whose line waits for a connection does not end for want of anything to do", async () => {
+    const { server } = await serve();
+    const proxy = await proxyTo(server);
+    const timeouts = () => process.getActiveResourcesInfo().filter((resource) => resource === "Timeout").length;
+    const seen: number[] = [];
+    const onConnection = () => seen.push(timeouts());
+    const near = await time.run(openLine(proxy.url, "pay", { timers: time, random, onConnection }));
+    const before = timeouts();
+    for (let i = 0; i < 2; i += 1) {
+      const { all } = count(server.lines[0] as Line, 1);
+      proxy.cut();
+      near.send(Uint8Array.of(1));
+      await time.run(all);
+    }
+    proxy.isDown = true;
+    proxy.cut();
+    await time.run(closed(near));
+    expect(seen).toEqual([before + 1, before, before + 1, before, before + 1]);
+    expect(timeouts()).toBe(before);
+  });
+
   test("connections that bring nothing are made less and less often", async () => {
     const { server, accepted } = await serve();
     const proxy = await proxyTo(server, (connection) => (connection === 0 ? {} : { bytes: 350 }));
