@@ -276,12 +276,26 @@ describe("floods", () => {
     await expectAlive(near, accepted[0] as Line);
   });
 
-  test("of garbage in the middle of a line: that connection is closed, the line waits", async () => {
+  test("of which only the length has come: nobody waits for the rest", async () => {
     await serve();
     const stranger = await Stranger.greeted();
-    stranger.socket.send("text");
-    await time.run(stranger.gone);
+    const { _socket: socket } = stranger.socket as unknown as { _socket: Socket };
+    socket.write(Uint8Array.of(0x82, 0x80 | 127, 0, 0, 0, 0, 0, 0x50, 0, 0, 1, 2, 3, 4));
+    await turns(25);
     expect([accepted[0]?.isOver, accepted[0]?.isAttached]).toEqual([false, false]);
+  });
+
+  test("of text, even where its letters are a frame: that connection is closed, the line waits", async () => {
+    await serve();
+    for (const text of ["text", "\u0004"]) {
+      const stranger = await Stranger.greeted();
+      stranger.socket.send(text);
+      await time.run(stranger.gone);
+    }
+    expect(accepted.map((line) => [line.isOver, line.isAttached])).toEqual([
+      [false, false],
+      [false, false],
+    ]);
   });
 
   test("of bytes that are no WebSocket frames", async () => {
@@ -521,16 +535,34 @@ describe("a fault of somebody else's code", () => {
 
 describe("closing", () => {
   test("ends all lines in order, silent connections too, and takes no new ones", async () => {
-    await serve();
+    await serve({ limits: { connections_max: 3 } });
     const [one, other] = [await openOne(), await openOne()];
     const silent = raw("");
+    const tooMany = raw("", true);
+    while (!events.includes("turned-away")) await turns(1);
     accepted[0]?.send(Uint8Array.of(4));
+    const before = time.clock.nowMs();
     const got = new Promise((resolve) => one.onMessage(resolve));
     await time.run(server.close());
+    expect(time.clock.nowMs() - before).toBeLessThan(1_000);
     expect(await time.run(got)).toEqual(Uint8Array.of(4));
+    tooMany.socket.destroy();
     expect([one.fault, other.fault]).toEqual([undefined, undefined]);
     await time.run(silent.answer);
     await expect(openOne()).rejects.toThrow(/No money moved/);
+  });
+
+  test("tells whoever says hello meanwhile that there is no room", async () => {
+    await serve();
+    const late = await Stranger.connected();
+    const slow = await Stranger.greeted();
+    slow.socket.pause(); // The line waits for its answer.
+    const closing = server.close();
+    late.say(HELLO);
+    await time.run(late.gone);
+    expect(late.refusal).toBe("busy");
+    await time.run(closing);
+    expect(accepted).toHaveLength(1);
   });
 
   test("does not wait long for a client that is gone", async () => {
