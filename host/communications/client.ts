@@ -7,6 +7,7 @@ import type { Timers } from "../services/clock.js";
 import { lineAddress } from "./address.js";
 import {
   LineBusyError,
+  LineCertificateError,
   LineForgottenError,
   LineMisusedError,
   LineOpenError,
@@ -63,6 +64,8 @@ class Caller {
   readonly #limits: LineLimits;
   #line!: Line;
   #attempts = 0;
+  #progress = 0;
+  #isThere = true;
   #cancelAttempt: (() => void) | undefined;
   /** Timers alone keep no process alive, but one whose line is to come back must not end. */
   #alive: NodeJS.Timeout | undefined;
@@ -98,7 +101,11 @@ class Caller {
 
   #again(): void {
     this.#alive ??= setInterval(() => undefined, 2 ** 30);
-    if (this.#attempts === 0) this.#options.onConnection?.(false);
+    // A connection that brought nothing is as good as none: the pause grows until one does.
+    if (this.#line.progress > this.#progress) this.#attempts = 0;
+    this.#progress = this.#line.progress;
+    if (this.#isThere) this.#options.onConnection?.(false);
+    this.#isThere = false;
     this.#cancelAttempt = this.#options.timers.after(this.#backoff_ms(), () => {
       this.#call(
         this.#line.token,
@@ -116,6 +123,7 @@ class Caller {
       return;
     }
     this.#rest();
+    this.#isThere = true;
     this.#line.attach(wire, peerExpects);
     this.#options.onConnection?.(true);
   }
@@ -137,7 +145,6 @@ class Caller {
   }
 
   #rest(): void {
-    this.#attempts = 0;
     clearInterval(this.#alive);
     this.#alive = undefined;
   }
@@ -223,9 +230,13 @@ class Caller {
   }
 }
 
-function openError(url: string, error: Error): LineOpenError {
-  if ("code" in error && typeof error.code === "string" && !error.code.startsWith("WS_ERR")) {
-    if (!error.code.startsWith("HPE_")) return new LineUnreachableError(url, error.code);
-  } else if (/socket hang up/.test(error.message)) return new LineUnreachableError(url, "it hung up");
-  return new NotTallystickError(url, "it does not speak WebSocket as a line does");
+/** What an error of the socket means for whoever wants to open a line. */
+export function openError(url: string, error: Error): LineOpenError {
+  const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  if (/CERT|SELF_SIGNED|UNABLE_TO|CRL/.test(code)) return new LineCertificateError(url, code);
+  if (/SSL|EPROTO/.test(code)) return new NotTallystickError(url, "it does not speak TLS as wss:// does");
+  if (code === "" || /^(HPE_|WS_ERR)/.test(code)) {
+    return new NotTallystickError(url, "it does not speak WebSocket as a line does");
+  }
+  return new LineUnreachableError(url, code === "ECONNRESET" ? "it hung up" : code);
 }

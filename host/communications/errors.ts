@@ -27,6 +27,17 @@ export class LineUnreachableError extends LineOpenError {
   }
 }
 
+/** Somebody is there, and cannot show that it is who the address names. */
+export class LineCertificateError extends LineOpenError {
+  constructor(url: string, why: string) {
+    super(
+      `The certificate of ${url} is not good (${why}). No money moved. Check the address and this computer's date; if both ` +
+        "are right, ask the other side.",
+    );
+    this.name = "LineCertificateError";
+  }
+}
+
 /** Somebody is there who does not know what a line is. */
 export class NotTallystickError extends LineOpenError {
   constructor(url: string, what: string) {

@@ -97,7 +97,6 @@ export class Line implements PeerLink {
   #expected = 0;
   #isHurried = false;
   #acknowledgementDue = false;
-  #endSent = false;
   #missed = 0;
   #frames = 0;
   #cancelHeartbeat: (() => void) | undefined;
@@ -120,8 +119,17 @@ export class Line implements PeerLink {
     return this.#isNew;
   }
 
+  /** How many messages have got across, in both directions. */
+  get progress(): number {
+    return this.#base + this.#expected;
+  }
+
   get isAttached(): boolean {
     return this.#wire !== undefined;
+  }
+
+  get isOpen(): boolean {
+    return this.#state === "open";
   }
 
   get isOver(): boolean {
@@ -155,13 +163,16 @@ export class Line implements PeerLink {
     else handler();
   }
 
-  /** What was sent before still gets across, and then the end of the line: or neither does, within a short time. */
+  /**
+   * What was sent before still gets across, over the next connection if this one breaks, and after it the end of the line; the
+   * other end answers with its own. All that within a short time, or not at all.
+   */
   close(): void {
     if (this.#state !== "open") return;
     this.#state = "closing";
     this.#cancelDeadline?.();
     this.#cancelDeadline = this.#parts.timers.after(this.#parts.limits.closeWithin_ms, () => this.#over());
-    this.#endIfFlushed();
+    this.#put({ kind: "end" });
     this.#tellClosed();
   }
 
@@ -196,7 +207,6 @@ export class Line implements PeerLink {
     this.#wire?.drop();
     this.#wire = wire;
     this.#isNew = false;
-    this.#endSent = false;
     if (this.#state === "open") {
       this.#cancelDeadline?.();
       this.#cancelDeadline = undefined;
@@ -207,7 +217,7 @@ export class Line implements PeerLink {
     this.#beatLater();
     this.#acknowledged(peerExpects);
     for (let i = 0; i < this.#unacknowledged.length; i += 1) this.#transmit(this.#base + i);
-    this.#endIfFlushed();
+    if (this.#state === "closing") this.#put({ kind: "end" });
   }
 
   #eventsOf(wire: Wire): WireEvents {
@@ -258,7 +268,6 @@ export class Line implements PeerLink {
       case "acknowledgement":
         if (frame.expected > this.#transmitted) this.#dropWire();
         else this.#acknowledged(frame.expected);
-        this.#endIfFlushed();
         break;
       case "end":
         this.#peerEnded();
@@ -349,12 +358,6 @@ export class Line implements PeerLink {
     this.#wire?.send(encodeFrame(frame));
   }
 
-  #endIfFlushed(): void {
-    if (this.#state !== "closing" || this.#unacknowledged.length > 0 || this.#endSent || !this.isAttached) return;
-    this.#endSent = true;
-    this.#put({ kind: "end" });
-  }
-
   #beatLater(): void {
     const { timers, limits } = this.#parts;
     this.#cancelHeartbeat?.();
@@ -387,7 +390,6 @@ export class Line implements PeerLink {
     if (this.#state === "over") return;
     const wasOpen = this.#state === "open";
     if (wasOpen) this.fault = fault;
-    if (this.#state === "closing" && !this.#endSent) this.#put({ kind: "end" });
     this.#state = "over";
     for (const cancel of [this.#cancelHeartbeat, this.#cancelSecond, this.#cancelDeadline]) cancel?.();
     const wire = this.#wire;

@@ -30,7 +30,6 @@ import {
   TOKEN_BYTES,
 } from "./frames.js";
 import { LINE_LIMITS, Line, type LineLimits } from "./line.js";
-import type { PeerLink } from "./link.js";
 import { IGNORED, SOCKET_OPTIONS, SocketWire, type Wire } from "./wire.js";
 
 export interface ServerLimits extends LineLimits {
@@ -72,7 +71,9 @@ export interface LineServerOptions {
   readonly path?: string;
   readonly purposes: readonly string[];
   /** Takes a new line. What it throws ends that line. */
-  readonly onLine: (line: PeerLink, purpose: string, query: URLSearchParams) => void | Promise<void>;
+  readonly onLine: (line: Line, purpose: string, query: URLSearchParams) => void | Promise<void>;
+  /** Whether there is a device for one more line; without it there always is. A client is told to try again. */
+  readonly hasRoom?: (purpose: string, query: URLSearchParams) => boolean;
   /** Answers HTTP requests that open no line; without it they are told what this port is for. */
   readonly onRequest?: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
   readonly timers: Timers;
@@ -268,7 +269,8 @@ export class LineServer {
     }
     this.#guard(
       () => onRequest(request, response),
-      () => {
+      (error) => {
+        this.#tell("failed", error);
         if (response.headersSent) request.socket.destroy();
         else response.writeHead(500, { "Content-Type": "text/plain" }).end("This request could not be answered.\n");
       },
@@ -308,7 +310,7 @@ export class LineServer {
       ...IGNORED,
       frame: (bytes) => {
         wire.listen(IGNORED);
-        const begun = this.#begin(bytes, connection);
+        const begun = this.#begin(bytes, connection, query);
         if (typeof begun === "string") {
           this.#refuse(wire, begun);
           return;
@@ -320,10 +322,14 @@ export class LineServer {
     });
   }
 
-  #begin(bytes: Uint8Array, connection: Connection): { open: OpenLine; hello: HelloFrame } | Refusal {
+  #begin(
+    bytes: Uint8Array,
+    connection: Connection,
+    query: URLSearchParams,
+  ): { open: OpenLine; hello: HelloFrame } | Refusal {
     const hello = helloOf(bytes);
     if (typeof hello === "string") return hello;
-    const open = hello.token === undefined ? this.#newLine(hello, connection) : this.#lineOf(hello.token, hello);
+    const open = hello.token === undefined ? this.#newLine(hello, connection, query) : this.#lineOf(hello.token, hello);
     return typeof open === "string" ? open : { open, hello };
   }
 
@@ -333,10 +339,10 @@ export class LineServer {
     wire.finish();
   }
 
-  #newLine({ purpose, expected }: HelloFrame, { address }: Connection): OpenLine | Refusal {
-    if (this.#isClosing) return "busy";
+  #newLine({ purpose, expected }: HelloFrame, { address }: Connection, query: URLSearchParams): OpenLine | Refusal {
     if (!this.#options.purposes.includes(purpose)) return "purpose";
     if (expected !== 0) return "malformed";
+    if (this.#isClosing || !this.#hasRoom(purpose, query)) return "busy";
     const line = new Line({
       timers: this.#options.timers,
       limits: this.#limits,
@@ -351,6 +357,17 @@ export class LineServer {
     return open;
   }
 
+  #hasRoom(purpose: string, query: URLSearchParams): boolean {
+    let hasRoom = false;
+    this.#guard(
+      () => {
+        hasRoom = this.#options.hasRoom?.(purpose, query) ?? true;
+      },
+      (error) => this.#tell("failed", error),
+    );
+    return hasRoom;
+  }
+
   #lineOf(token: Uint8Array, { purpose, expected }: HelloFrame): OpenLine | Refusal {
     // All are looked at, so that the time it takes tells nothing of any.
     let found: OpenLine | undefined;
@@ -362,7 +379,11 @@ export class LineServer {
   #announce(open: OpenLine, query: URLSearchParams): void {
     this.#guard(
       () => this.#options.onLine(open.line, open.purpose, query),
-      (error) => open.line.abandon(error),
+      (error) => {
+        // A line that was closed already goes on to its end: what was said last is often why.
+        if (open.line.isOpen) open.line.abandon(error);
+        else this.#tell("failed", error);
+      },
     );
   }
 
@@ -402,11 +423,7 @@ export class LineServer {
 
   /** What somebody else's code does wrong is no concern of any other line. */
   #guard(work: () => void | Promise<void>, failed: (error: Error) => void): void {
-    const fail = (cause: unknown) => {
-      const error = cause instanceof Error ? cause : new Error(String(cause));
-      this.#tell("failed", error);
-      failed(error);
-    };
+    const fail = (cause: unknown) => failed(cause instanceof Error ? cause : new Error(String(cause)));
     try {
       work()?.catch(fail);
     } catch (error) {
@@ -415,7 +432,11 @@ export class LineServer {
   }
 
   #tell(event: LineServerEvent, error?: Error): void {
-    this.#options.onEvent?.(event, error);
+    try {
+      this.#options.onEvent?.(event, error);
+    } catch {
+      // An onlooker's fault changes nothing here.
+    }
   }
 }
 

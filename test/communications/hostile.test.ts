@@ -121,8 +121,8 @@ async function turns(number: number): Promise<void> {
 }
 
 /** A TCP connection that sends these bytes, whatever they are; what came back when it is over. */
-function raw(bytes: string | Uint8Array): { socket: Socket; answer: Promise<string> } {
-  const socket = connect({ ...server.address });
+function raw(bytes: string | Uint8Array, allowHalfOpen = false): { socket: Socket; answer: Promise<string> } {
+  const socket = connect({ ...server.address, allowHalfOpen });
   let answer = "";
   socket.on("error", () => undefined);
   socket.on("data", (chunk) => {
@@ -276,12 +276,26 @@ describe("floods", () => {
     await expectAlive(near, accepted[0] as Line);
   });
 
-  test("of garbage in the middle of a line: that connection is closed, the line waits", async () => {
+  test("of which only the length has come: nobody waits for the rest", async () => {
     await serve();
     const stranger = await Stranger.greeted();
-    stranger.socket.send("text");
-    await time.run(stranger.gone);
+    const { _socket: socket } = stranger.socket as unknown as { _socket: Socket };
+    socket.write(Uint8Array.of(0x82, 0x80 | 127, 0, 0, 0, 0, 0, 0x50, 0, 0, 1, 2, 3, 4));
+    await turns(25);
     expect([accepted[0]?.isOver, accepted[0]?.isAttached]).toEqual([false, false]);
+  });
+
+  test("of text, even where its letters are a frame: that connection is closed, the line waits", async () => {
+    await serve();
+    for (const text of ["text", "\u0004"]) {
+      const stranger = await Stranger.greeted();
+      stranger.socket.send(text);
+      await time.run(stranger.gone);
+    }
+    expect(accepted.map((line) => [line.isOver, line.isAttached])).toEqual([
+      [false, false],
+      [false, false],
+    ]);
   });
 
   test("of bytes that are no WebSocket frames", async () => {
@@ -312,6 +326,20 @@ describe("connections", () => {
     await time.run(Promise.all(silent.map(({ answer }) => answer)));
     expect(events.filter((event) => event === "silent")).toHaveLength(room);
     await expectAlive(await openOne(), accepted[1] as Line);
+  });
+
+  test("few of those that find no room are told so at once, and none stays for it", async () => {
+    await serve({ limits: { connections_max: 1 } });
+    let told = 0;
+    for (let i = 0; i < 100; i += 1) raw("", true).socket.once("data", () => (told += 1));
+    while (events.length < 99) await turns(1);
+    await turns(25);
+    expect(told).toBe(32);
+    await time.run(new Promise<void>((resolve) => void time.after(1_000, resolve)));
+    raw("", true).socket.once("data", () => (told += 1));
+    while (events.length < 100) await turns(1);
+    await turns(25);
+    expect(told).toBe(33);
   });
 
   test("a head that comes byte by byte ends at the deadline", async () => {
@@ -475,18 +503,66 @@ describe("a fault of whoever takes a line", () => {
   });
 });
 
+describe("a fault of somebody else's code", () => {
+  test("that comes after the line was closed leaves its last words alone", async () => {
+    await serve({
+      onLine: async (line) => {
+        for (const byte of [1, 2, 3]) line.send(Uint8Array.of(byte));
+        line.close();
+        throw new Error("declined");
+      },
+    });
+    const near = await openOne();
+    const got: Uint8Array[] = [];
+    near.onMessage((message) => got.push(message));
+    await time.run(new Promise<void>((resolve) => near.onClose(resolve)));
+    expect(got).toEqual([1, 2, 3].map((byte) => Uint8Array.of(byte)));
+    expect(near.fault).toBeUndefined();
+    expect(events).toContain("failed");
+  });
+
+  test("in the question for room, or in an onlooker, throws at nobody", async () => {
+    const fault = () => {
+      throw new Error("a fault");
+    };
+    await serve({ hasRoom: fault });
+    await expect(openOne()).rejects.toThrow(LineBusyError);
+    expect(events).toEqual(["failed", "refused"]);
+    await serve({ onEvent: fault });
+    await expectAlive(await openOne(), accepted[0] as Line);
+  });
+});
+
 describe("closing", () => {
   test("ends all lines in order, silent connections too, and takes no new ones", async () => {
-    await serve();
+    await serve({ limits: { connections_max: 3 } });
     const [one, other] = [await openOne(), await openOne()];
     const silent = raw("");
+    const tooMany = raw("", true);
+    while (!events.includes("turned-away")) await turns(1);
     accepted[0]?.send(Uint8Array.of(4));
+    const before = time.clock.nowMs();
     const got = new Promise((resolve) => one.onMessage(resolve));
     await time.run(server.close());
+    expect(time.clock.nowMs() - before).toBeLessThan(1_000);
     expect(await time.run(got)).toEqual(Uint8Array.of(4));
+    tooMany.socket.destroy();
     expect([one.fault, other.fault]).toEqual([undefined, undefined]);
     await time.run(silent.answer);
     await expect(openOne()).rejects.toThrow(/No money moved/);
+  });
+
+  test("tells whoever says hello meanwhile that there is no room", async () => {
+    await serve();
+    const late = await Stranger.connected();
+    const slow = await Stranger.greeted();
+    slow.socket.pause(); // The line waits for its answer.
+    const closing = server.close();
+    late.say(HELLO);
+    await time.run(late.gone);
+    expect(late.refusal).toBe("busy");
+    await time.run(closing);
+    expect(accepted).toHaveLength(1);
   });
 
   test("does not wait long for a client that is gone", async () => {

@@ -1,11 +1,18 @@
 /** The line as a model: whatever happens to its connections, messages arrive once and in order, or the line closes. */
 
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { ENVELOPE_BYTES_MAX } from "../../firmware/protocol/limits.js";
 import { LineBrokenError, LineMisusedError } from "../../host/communications/errors.js";
 import { decodeFrame, encodeFrame, type Frame } from "../../host/communications/frames.js";
-import { LINE_LIMITS, Line, type LineLimits } from "../../host/communications/line.js";
+import {
+  ENVELOPE_CHANNEL,
+  LINE_LIMITS,
+  Line,
+  type LineLimits,
+  type SentEnvelope,
+} from "../../host/communications/line.js";
 import { type MemoryWire, memoryWires } from "../support/lines.js";
 import { VirtualTime } from "../support/virtual-time.js";
 
@@ -124,8 +131,52 @@ describe("a line", () => {
         expect([a.line.isOver, b.line.isOver, a.closes, b.closes]).toEqual([true, true, 1, 1]);
         expect(time.clock.nextDueMs(), "timers left").toBeUndefined();
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
+  });
+
+  test("tells whoever counts envelopes which of them go a second time", () => {
+    const seen: unknown[] = [];
+    const note = (message: unknown) => {
+      const { index, again } = message as SentEnvelope;
+      seen.push([index, again]);
+    };
+    subscribe(ENVELOPE_CHANNEL, note);
+    const [a, b] = [new End(time), new End(time)];
+    a.send(); // There is no connection yet.
+    expect(seen).toEqual([]);
+    join(a, b);
+    a.send();
+    join(a, b);
+    unsubscribe(ENVELOPE_CHANNEL, note);
+    expect(seen).toEqual([
+      [0, false],
+      [1, false],
+      [0, true],
+      [1, true],
+    ]);
+  });
+
+  test("has one connection at a time: the one before is closed, and not heard any more", () => {
+    const [a, b] = [new End(time), new End(time)];
+    join(a, b);
+    const before = b.wire;
+    join(a, b);
+    before?.other.sent.push(encodeFrame({ kind: "data", index: 0, message: new Uint8Array(4) }));
+    expect(before?.takeOne()).toBe(false);
+    before?.gone();
+    expect([b.got, b.line.isAttached]).toEqual([[], true]);
+  });
+
+  test("drops what comes twice, and acknowledges it again", async () => {
+    const [a, b] = [new End(time), new End(time)];
+    join(a, b);
+    a.send();
+    await drain(a, b);
+    for (const index of [0, 1, 0, 1]) b.say({ kind: "data", index, message: Uint8Array.of(0, 0, 0, index) });
+    await Promise.resolve();
+    expect(b.got).toEqual([0, 1]);
+    expect(b.said()).toEqual([{ kind: "acknowledgement", expected: 2 }]);
   });
 
   test("keeps what comes before anybody listens, and what came before the end", async () => {

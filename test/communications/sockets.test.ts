@@ -3,20 +3,21 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { createServer as createHttpServer } from "node:http";
 import { createServer, type Server } from "node:net";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { WebSocketServer } from "ws";
-import { openLine } from "../../host/communications/client.js";
+import { openError, openLine } from "../../host/communications/client.js";
 import {
   LineAddressError,
   LineBrokenError,
   LineBusyError,
+  LineCertificateError,
   LineForgottenError,
   LineRefusedError,
   LineUnreachableError,
   LineVersionError,
   NotTallystickError,
 } from "../../host/communications/errors.js";
-import { SUBPROTOCOL } from "../../host/communications/frames.js";
+import { encodeFrame, SUBPROTOCOL } from "../../host/communications/frames.js";
 import { ENVELOPE_CHANNEL, type Line, type SentEnvelope } from "../../host/communications/line.js";
 import type { PeerLink } from "../../host/communications/link.js";
 import { LinePortError, LineServer, type LineServerOptions } from "../../host/communications/server.js";
@@ -25,7 +26,7 @@ import { sodiumCryptography } from "../../simulator/sodium.js";
 import { type ConnectionFate, CuttingProxy } from "../support/lines.js";
 import { VirtualTime } from "../support/virtual-time.js";
 
-const SEEDS = 60;
+const SEEDS = 30;
 const MESSAGES = 30;
 
 let time: VirtualTime;
@@ -61,6 +62,21 @@ async function listening(server: Server): Promise<string> {
   cleanups.push(() => new Promise<void>((resolve) => server.close(() => resolve())));
   const address = server.address();
   return `ws://127.0.0.1:${address !== null && typeof address === "object" ? address.port : 0}/`;
+}
+
+/** A WebSocket service that answers everything in this way. */
+function answering(answer: () => Uint8Array | string): Promise<string> {
+  const http = createHttpServer();
+  const sockets = new WebSocketServer({ server: http, handleProtocols: () => SUBPROTOCOL });
+  sockets.on("connection", (socket) => {
+    cleanups.push(() => socket.terminate());
+    socket.on("message", () => socket.send(answer()));
+  });
+  return listening(http);
+}
+
+function helloOf(byte: number, expected: number): Uint8Array {
+  return encodeFrame({ kind: "hello", token: new Uint8Array(16).fill(byte), expected, purpose: "pay" });
 }
 
 const closed = (link: PeerLink) => new Promise<void>((resolve) => link.onClose(resolve));
@@ -190,6 +206,57 @@ describe("connections that break", () => {
     await time.run(Promise.all([closed(near), closed(far)]));
     expect([near.fault, far.fault]).toEqual([expect.any(LineBrokenError), expect.any(LineBrokenError)]);
     expect(server.lines).toEqual([]);
+    const { knocks } = proxy;
+    await time.run(new Promise<void>((resolve) => void time.after(60_000, resolve)));
+    expect(proxy.knocks).toBe(knocks);
+  });
+
+  test("a process whose line waits for a connection does not end for want of anything to do", async () => {
+    const { server } = await serve();
+    const proxy = await proxyTo(server);
+    const [began, ended] = [vi.spyOn(globalThis, "setInterval"), vi.spyOn(globalThis, "clearInterval")];
+    cleanups.push(() => [began, ended].map((spy) => spy.mockRestore()));
+    const isHeld = () => began.mock.results.some(({ value }) => !ended.mock.calls.some(([handle]) => handle === value));
+    const seen: [boolean, boolean][] = [];
+    const onConnection = (isThere: boolean) => seen.push([isThere, isHeld()]);
+    const near = await time.run(openLine(proxy.url, "pay", { timers: time, random, onConnection }));
+    const { all } = count(server.lines[0] as Line, 1);
+    proxy.cut();
+    near.send(Uint8Array.of(1));
+    await time.run(all);
+    proxy.isDown = true;
+    proxy.cut();
+    await time.run(closed(near));
+    expect(seen).toEqual([
+      [false, true],
+      [true, false],
+      [false, true],
+    ]);
+    expect(isHeld()).toBe(false);
+  });
+
+  test("a server that offers another line instead is not believed", async () => {
+    const { server } = await serve();
+    const proxy = await proxyTo(server);
+    const near = await open(proxy.url);
+    proxy.target = { host: "127.0.0.1", port: Number(new URL(await answering(() => helloOf(9, 0))).port) };
+    proxy.cut();
+    await time.run(closed(near));
+    expect(near.fault).toBeInstanceOf(LineBrokenError);
+  });
+
+  test("connections that bring nothing are made less and less often", async () => {
+    const { server, accepted } = await serve();
+    const proxy = await proxyTo(server, (connection) => (connection === 0 ? {} : { bytes: 350 }));
+    const near = await open(proxy.url);
+    near.send(new Uint8Array(2_000));
+    proxy.cut();
+    near.send(new Uint8Array(2_000));
+    await time.run(new Promise<void>((resolve) => void time.after(60_000, resolve)));
+    expect(proxy.connections).toBeGreaterThan(10);
+    expect(proxy.connections).toBeLessThan(40);
+    expect([near.isOver, accepted[0]?.isOver]).toEqual([false, false]);
+    near.close();
   });
 
   test("a connection that says nothing more is noticed by both ends, and replaced", async () => {
@@ -260,7 +327,9 @@ describe("a line that cannot be opened says what happened, that no money moved, 
 
   test("somebody who never answers", async () => {
     const url = await listening(createServer((socket) => cleanups.push(() => socket.destroy())));
+    const before = time.clock.nowMs();
     expect(await refused(url)).toBeInstanceOf(LineUnreachableError);
+    expect(time.clock.nowMs() - before).toBe(10_000);
   });
 
   test("somebody who hangs up", async () => {
@@ -285,17 +354,39 @@ describe("a line that cannot be opened says what happened, that no money moved, 
     ["another version", () => Uint8Array.of(1, 2, 0, 0), LineVersionError],
     ["a refusal for the version", () => Uint8Array.of(5, 1), LineVersionError],
     ["a line that was not asked for", () => Uint8Array.of(4), NotTallystickError],
+    ["a line that has got what was never sent", () => helloOf(7, 3), NotTallystickError],
     ["garbage", () => Uint8Array.of(200, 1), NotTallystickError],
     ["no room", () => Uint8Array.of(5, 3), LineBusyError],
     ["a giant", () => new Uint8Array(100_000), NotTallystickError],
   ])("%s", async (_name, answer, kind) => {
-    const http = createHttpServer();
-    const sockets = new WebSocketServer({ server: http, handleProtocols: () => SUBPROTOCOL });
-    sockets.on("connection", (socket) => {
-      cleanups.push(() => socket.terminate());
-      socket.on("message", () => socket.send(answer("") as string));
-    });
-    expect(await refused(await listening(http))).toBeInstanceOf(kind);
+    expect(await refused(await answering(() => answer("") as string))).toBeInstanceOf(kind);
+  });
+
+  test("TLS where there is none, and certificates that are not good", async () => {
+    const { server } = await serve();
+    expect(await refused(server.url.replace("ws:", "wss:"))).toBeInstanceOf(LineUnreachableError);
+    const mail = createServer((socket) =>
+      socket
+        .on("error", () => undefined)
+        .resume()
+        .end("220 mail.example ESMTP\r\n"),
+    );
+    expect(await refused((await listening(mail)).replace("ws:", "wss:"))).toBeInstanceOf(NotTallystickError);
+    for (const code of ["DEPTH_ZERO_SELF_SIGNED_CERT", "CERT_HAS_EXPIRED", "ERR_TLS_CERT_ALTNAME_INVALID"]) {
+      const error = openError("wss://shop.example/", Object.assign(new Error(code), { code }));
+      expect(error).toBeInstanceOf(LineCertificateError);
+      expect(error.message).toMatch(new RegExp(`${code}.*No money moved\\. [A-Z].*\\.$`));
+    }
+  });
+
+  test("a server whose devices are all taken, for as long as they are", async () => {
+    let isFree = false;
+    const { server, accepted } = await serve({ hasRoom: (purpose) => isFree || purpose !== "pay" });
+    expect(await refused(server.url)).toBeInstanceOf(LineBusyError);
+    expect(accepted).toEqual([]);
+    isFree = true;
+    await open(server.url);
+    expect(accepted).toHaveLength(1);
   });
 
   test("a purpose that is not served", async () => {

@@ -19,6 +19,8 @@ export class CuttingProxy {
   /** Refuses whoever comes. */
   isDown = false;
   connections = 0;
+  /** Those it refused included. */
+  knocks = 0;
   /** Where connections lead from now on. */
   target: { readonly host: string; readonly port: number };
   readonly #timers: Timers;
@@ -67,6 +69,7 @@ export class CuttingProxy {
   }
 
   #accept(socket: Socket): void {
+    this.knocks += 1;
     if (this.isDown) {
       socket.destroy();
       return;
