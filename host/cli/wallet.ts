@@ -8,6 +8,7 @@ import type { HistoryEntry } from "../wallet/wallet.js";
 import { type OwnerOptions, outputFor, withWallet } from "./context.js";
 import { moneyJson } from "./output.js";
 import { addBankBusiness } from "./wallet-bank.js";
+import { addLimit } from "./wallet-limit.js";
 import { addPayments } from "./wallet-pay.js";
 import { addPending, addResume } from "./wallet-resume.js";
 import { addTrade } from "./wallet-trade.js";
@@ -23,6 +24,7 @@ export function addWallet(program: Command): void {
   addTrade(wallet, "sell", "sell electronic money into the account of a bank card");
   addPayments(wallet);
   addBankBusiness(wallet);
+  addLimit(wallet);
   addPending(wallet);
   addResume(wallet);
   addLog(wallet);

@@ -22,7 +22,7 @@ import type { Prompt, Transfer } from "../applications/transfer.js";
 import { withdraw } from "../applications/withdraw.js";
 import { equalBytes, toHex } from "../codec/bytes.js";
 import type { Device } from "../device.js";
-import type { Balance, LogEntry, Pending } from "../element-data.js";
+import type { Balance, LogEntry, Pending, SpendingState } from "../element-data.js";
 import type { CardOffer, ReceiptFields } from "../notices.js";
 import { mismatchOf, type PaymentRequest, parsePaymentRequest } from "../payment-request.js";
 import type { RandomSource } from "../randomness.js";
@@ -37,6 +37,8 @@ export interface WalletParts {
   readonly counterparties: Counterparties;
   readonly contacts: Contacts;
   readonly random: RandomSource;
+  /** The owner's PIN: a chip wants it again when its limits are set. */
+  readonly pin: string;
   /** Issuer of the card that the owner pays with; undefined: there is none. */
   readonly cardIssuer?: string;
   /** The owner's account at the bank, by its unit. */
@@ -124,6 +126,16 @@ export class RequestMismatchError extends Error {
   }
 }
 
+/** Two limits of two currencies at once. */
+export class LimitError extends Error {
+  constructor() {
+    super(
+      "The two limits are of two currencies. Nothing was changed and no money moved. Set them one after the other.",
+    );
+    this.name = "LimitError";
+  }
+}
+
 export class Wallet extends EventEmitter<WalletEvents> {
   readonly #parts: WalletParts;
 
@@ -167,6 +179,25 @@ export class Wallet extends EventEmitter<WalletEvents> {
       isDone: entry.outcome === OUTCOME_COMMITTED,
       peerName: this.#parts.nameOf?.(toHex(entry.peer)),
     }));
+  }
+
+  // What the owner lets it spend.
+
+  limits(): Promise<SpendingState[]> {
+    return this.device.module.limits();
+  }
+
+  /** Sets most for one payment, most for one day, or both, of one unit; zero is no limit. The chip wants the PIN for it. */
+  async setLimit(given: { readonly payment?: Money; readonly day?: Money }): Promise<void> {
+    const unit = (given.payment ?? given.day)?.unit;
+    if (unit === undefined) throw new RangeError("given: neither a limit for a payment nor one for a day");
+    if (given.payment !== undefined && given.day !== undefined && !sameUnit(given.payment.unit, given.day.unit)) {
+      throw new LimitError();
+    }
+    const today = (await this.limits()).find((limit) => sameUnit(limit.unit, unit));
+    const payment = given.payment?.amount ?? today?.payment ?? 0n;
+    const day = given.day?.amount ?? today?.day ?? 0n;
+    await this.device.module.setLimit(this.#parts.pin, { unit, payment, day });
   }
 
   // With a merchant (fig. 7).

@@ -53,6 +53,7 @@ async function homeWallet(parts: WorldParts, name: string, options: OpenWalletOp
   const counterparties = new HomeCounterparties(site);
   return Wallet.open({
     device: await site.openDevice(name, options.pin),
+    pin: options.pin ?? site.record(name).pin,
     counterparties,
     nameOf: (id) => site.ownerOf(id),
     ...commonParts(parts, name),
@@ -72,6 +73,7 @@ async function remoteWallet(parts: WorldParts, name: string, options: OpenWallet
   const directory = options.directory === undefined ? {} : { directory: options.directory };
   return Wallet.open({
     device,
+    pin: options.pin,
     counterparties: new RemoteCounterparties({ ...remotePartsOf(parts), ...directory }),
     ...commonParts(parts, name),
     ...(cardIssuer === undefined ? {} : { cardIssuer }),

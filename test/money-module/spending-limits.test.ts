@@ -21,7 +21,8 @@ import { receive, request } from "../../host/applications/receive.js";
 import type { Transfer } from "../../host/applications/transfer.js";
 import { concatBytes } from "../../host/codec/bytes.js";
 import { command } from "../../host/commands.js";
-import { inProcessLink, type PeerLink } from "../../host/communications.js";
+import { inProcessLink } from "../../host/communications/in-process.js";
+import type { PeerLink } from "../../host/communications/link.js";
 import type { SpendingLimit } from "../../host/element-data.js";
 import { ReasonError } from "../../host/reasons.js";
 import { parseMoney } from "../../host/units.js";
@@ -561,7 +562,7 @@ test("the second device of a merchant refills the till within its limit; above i
   const { devices } = economy.world.trader("alder");
   const second = devices[1]?.module;
   if (second === undefined) throw new Error("the merchant has one device only");
-  const pin = economy.world.pin(devices[1]?.name ?? "");
+  const pin = economy.world.site.record(devices[1]?.name ?? "").pin;
   const refills = () =>
     economy.events.flatMap((event) => (event.kind === "refilled" ? [[event.from, event.money.amount]] : []));
   const holds = (await second.balances()).find(({ unit }) => unit.currency === 840)?.spendable ?? 0n;
