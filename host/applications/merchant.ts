@@ -56,6 +56,9 @@ export type MerchantEvent =
   | { readonly kind: "authorization"; readonly entry: OutboxEntry }
   | { readonly kind: "settlement"; readonly entry: OutboxEntry };
 
+/** A module that is short after this many refills for one customer is short of something that no refill gives. */
+const REFILLS_MAX = 2;
+
 export interface ServeResult {
   readonly outcome: "done" | "aborted" | "provisional";
   readonly reason: number | undefined;
@@ -108,9 +111,17 @@ export class Merchant {
     return device.converse(link, "agent", async (conversation) => {
       await conversation.prepare(command.serve());
       let type: number | undefined;
+      let refills = 0;
       for (;;) {
         const next = await conversation.next();
         if (next.notice.name === "terms") type = next.notice.type;
+        if (next.notice.name === "funds") {
+          refills += 1;
+          if (refills > REFILLS_MAX) {
+            await conversation.command(command.no(REASON_NO_FUNDING));
+            continue;
+          }
+        }
         const end = await this.#react(device, conversation, next);
         if (end === undefined) continue;
         await lastWord(conversation, end.outcome, type === TYPE_PURCHASE);
@@ -168,7 +179,8 @@ export class Merchant {
   /** Another device pays (732-738), else the bank (740-748); false when neither can. */
   async #refill(device: Device, money: Money): Promise<boolean> {
     const short = { ...money, amount: money.amount - (await spendable(device, money.unit)) };
-    if (short.amount <= 0n) return true;
+    // It has enough, in more notes than one payment holds: it needs the amount in few.
+    if (short.amount <= 0n) return this.#refillFromBank(device, money);
     for (const other of this.#parts.devices) {
       // One that serves a customer itself has its module in that purchase.
       const paid = other !== device && (await this.#tills.useIfFree(other, (till) => payTo(device, till, short)));
@@ -287,9 +299,12 @@ export class Merchant {
   }
 }
 
+/** What customers would take; notes that only a teller takes do not count. */
 async function spendable(device: Device, unit: Unit): Promise<bigint> {
-  const balances = await device.module.balances();
-  return balances.find((balance) => sameUnit(balance.unit, unit))?.spendable ?? 0n;
+  const notes = await device.module.notes();
+  return notes
+    .filter((note) => note.spendable && sameUnit(note.money.unit, unit) && !Object.values(note.rests).includes(true))
+    .reduce((sum, { money }) => sum + money.amount, 0n);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { PACKET_NOTES_MAX } from "../../firmware/protocol/limits.js";
 import { buy } from "../../host/applications/buy.js";
 import { meet } from "../../host/applications/deal.js";
 import type { MerchantEvent } from "../../host/applications/merchant.js";
@@ -27,6 +28,7 @@ async function newWorld(
   seed = "world",
   onMerchantEvent: NonNullable<WorldParts["onMerchantEvent"]> = () => undefined,
   recorder: NonNullable<WorldParts["recorder"]> = () => undefined,
+  plan = STANDARD_PLAN,
 ): Promise<{ world: World; time: VirtualTime }> {
   const time = new VirtualTime();
   const random = new SeededRandomness(sodiumCryptography, seed);
@@ -36,7 +38,7 @@ async function newWorld(
     debugFirmware: true,
   });
   const world = await time.run(
-    createWorld({ home, plan: STANDARD_PLAN, clock: time, timers: time, random, onMerchantEvent, recorder }),
+    createWorld({ home, plan, clock: time, timers: time, random, onMerchantEvent, recorder }),
   );
   return { world, time };
 }
@@ -315,6 +317,26 @@ describe("links that lose, repeat and delay", () => {
     expect(done).toBeGreaterThan(10);
     expect((await world.audit()).every((line) => line.balanced)).toBe(true);
   });
+});
+
+test("a merchant whose money is in too many notes has its bank give it in few", async () => {
+  const refills: MerchantEvent[] = [];
+  const change = Array.from({ length: PACKET_NOTES_MAX + 1 }, () => "USD 1.00");
+  const merchants = STANDARD_PLAN.merchants.map((plan) =>
+    plan.name === "birch" ? { ...plan, stock: [change] } : plan,
+  );
+  const { world, time } = await newWorld("change", (_name, event) => refills.push(event), undefined, {
+    ...STANDARD_PLAN,
+    merchants,
+  });
+  opened = world;
+  const { merchant } = world.trader("birch");
+  const alice = world.customer("alice").device;
+  const money = parseMoney(`USD ${change.length}.00`);
+  const { customer } = await time.run(meet({ customer: alice, merchant, prompts: yes }, "buy", money));
+  expect(customer.status).toBe("fulfilled");
+  expect(refills.filter(({ kind }) => kind === "refilled")).toMatchObject([{ from: "bank", money }]);
+  expect((await world.audit()).every((line) => line.balanced)).toBe(true);
 });
 
 describe("a merchant's host that crashes", () => {
