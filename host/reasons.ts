@@ -78,7 +78,7 @@ const SENTENCES: ReadonlyMap<number, string> = new Map([
   ],
   [
     reason.REASON_ONLY_TO_TELLER,
-    "There is enough money in the chip, but in notes that have expired or passed through too many hands. No money moved and none is lost. Refresh or deposit them at a bank first.",
+    "There is enough money in the chip, but in notes that have expired, passed through too many hands, or once through those of a cheat. No money moved and none is lost. Refresh or deposit them at a bank first.",
   ],
   [
     reason.REASON_PAST_REDEMPTION,

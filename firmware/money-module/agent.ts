@@ -18,6 +18,7 @@ import { acknowledge } from "./commit";
 import { innerTake } from "./module";
 import { consent, dissent, takeAmount } from "./payment";
 import { fundsFor } from "./funds";
+import { taintUpdate } from "./taint";
 import { PENDING_DOUBT, PENDING_OFFERED, pendingFind, pendingState } from "./pending";
 import { agentMessage, handshakeRoom, sendAgent, sendHandshake } from "./routing";
 import { limitCheck } from "./spending-limits";
@@ -63,6 +64,8 @@ function funds(): i32 {
   // Above the owner's limit no refill helps: it ends here, before the card network is asked.
   const allowed = known ? limitCheck(sum, <u32>currency, <u32>exponent, ROLE_TRANSACTION) : 0;
   if (allowed < 0) return sayAborted(-allowed);
+  // The question has been read to its end, so that its buffer is free.
+  taintUpdate();
   const enough = known && fundsFor(sum, <u32>currency, <u32>exponent, false) >= 0;
   agentMessage(M.LINK_FUNDS_ANSWER, 2).bool(enough);
   return sendAgent(false);

@@ -7,15 +7,13 @@ import { badIdsVersion } from "../lib/bad-ids";
 import { clockNow } from "../lib/clock";
 import { peerCertificate } from "../lib/establish";
 import { elementRole } from "../lib/identity";
-import { INBOUND } from "../lib/io";
 import { REASON_INSUFFICIENT_FUNDS, REASON_ONLY_TO_TELLER } from "../protocol/reasons";
 import { candidate, chooseNotes } from "./note-choice";
 import { issuedRoom } from "./note-issue";
-import { noteRead, view } from "./note";
-import { noteBytes, noteFinalRedemption, NOTE_SPENDABLE, place } from "./note-directory";
-import { ancestorsCheck } from "./note-verify";
+import { noteFinalRedemption, NOTE_SPENDABLE, place } from "./note-directory";
 import { pendingAddItem } from "./pending";
 import { limitCheck } from "./spending-limits";
+import { historyCheck, isTainted } from "./taint";
 
 const SECONDS_A_DAY: u64 = 86400;
 
@@ -39,7 +37,7 @@ export function fundsFor(amount: u64, currency: u32, exponent: u32, isTeller: bo
   for (let i: u32 = 0; i < <u32>WALLET_NOTES_MAX; i++) {
     const p = place(i);
     if (p.state != NOTE_SPENDABLE || p.currency != currency || p.exponent != exponent) continue;
-    // A note that is expired or cannot take another hop waits for a teller.
+    // A note that is expired, tainted or cannot take another hop waits for a teller.
     if (!mayLeave(i, now, isTeller)) {
       resting += p.amount;
       continue;
@@ -65,11 +63,14 @@ function isThere(amount: u64, resting: u64): bool {
   return sum >= amount;
 }
 
-/** The transferee takes it: a subscriber below the hop limit and before expiry, a teller until the final redemption date. */
+/**
+ * The transferee takes it: a subscriber below the hop limit, before expiry, and with nobody in its history who is listed; a
+ * teller until the final redemption date.
+ */
 function mayLeave(i: u32, now: u64, isTeller: bool): bool {
   const p = place(i);
   if (p.hops >= <u32>HOPS_MAX) return false;
-  if (p.expiry > now) return isTeller || p.hops + 1 < <u32>HOPS_MAX;
+  if (p.expiry > now) return isTeller || (p.hops + 1 < <u32>HOPS_MAX && !isTainted(i));
   return isTeller && noteFinalRedemption(i) > now;
 }
 
@@ -84,17 +85,9 @@ export function restsWhy(i: u32): u32 {
   if (p.expiry <= now) why |= RESTS_EXPIRED;
   if (p.hops + 1 >= <u32>HOPS_MAX) why |= RESTS_HOPS;
   if (noteFinalRedemption(i) <= now) why |= RESTS_LAPSED;
-  // Most of the time nobody is on the list, and no note need be read.
+  // Most of the time nobody is on the list, and no note need be read. INBOUND is free: the command that asks brings no data.
   if (badIdsVersion() != 0 && historyCheck(i) < 0) why |= RESTS_LISTED;
   return why;
-}
-
-/** INBOUND is free: the command that asks brings no data. */
-function historyCheck(i: u32): i32 {
-  const length = noteBytes(i, INBOUND);
-  if (length < 0) return length;
-  const status = noteRead(view, INBOUND, length);
-  return status < 0 ? status : ancestorsCheck(view);
 }
 
 /** The parts that the last choice gave, into the pending record. */

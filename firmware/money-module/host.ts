@@ -37,6 +37,7 @@ import { pendingFind } from "./pending";
 import { redeemDone, redeemStart } from "./redeem";
 import { handshakeRoom, sendHandshake } from "./routing";
 import * as T from "./transaction";
+import { taintUpdate } from "./taint";
 import { t } from "./transaction";
 
 const reader = changetype<Reader>(memory.data(offsetof<Reader>(), 4));
@@ -126,6 +127,8 @@ function mayStart(number: i32): i32 {
 function begin(number: i32, terms: bool, initiator: bool): i32 {
   linkEnd();
   establishEnd();
+  // The order has been read to its end, so that its buffer is free.
+  taintUpdate();
   if (!terms) T.transactionClear();
   t.order = orderOf(number, terms);
   t.payer = number == M.COMMAND_PAY || number == M.COMMAND_PAY_NOTES ? 1 : 0;

@@ -36,6 +36,7 @@ import { trailLoad } from "./note-tree";
 import { counterLoad } from "./pending";
 import { limitsReset } from "./spending-limits";
 import { spendingOrder } from "./spending-order";
+import { taintBoot } from "./taint";
 
 /** Address of the I/O buffer. */
 export function buffer(): usize {
@@ -54,7 +55,9 @@ export function boot(): i32 {
   trailLoad();
   limitsReset();
   const loaded = directoryLoad();
-  return loaded < 0 ? loaded : moduleBoot();
+  if (loaded < 0) return loaded;
+  taintBoot();
+  return moduleBoot();
 }
 
 /** The command of `length` bytes in the I/O buffer; the length of the response that is there afterwards. */

@@ -34,6 +34,7 @@ import {
 } from "./note-directory";
 import { treeCheck } from "./note-tree";
 import { noteVerify } from "./note-verify";
+import { taintClear } from "./taint";
 import { PENDING_BYTES_MAX, PENDING_DOUBT, pendingAddItem, pendingFree, pendingPut, pendingSetLock } from "./pending";
 import { peerMessage, sendPeer } from "./routing";
 import { reserve } from "./space";
@@ -84,6 +85,7 @@ function keepNote(note: usize, length: u32): i32 {
   status = reserve(noteStoreBytes(length) + (complete ? PENDING_BYTES_MAX : 0), noteRecords(length) + 1);
   // A teller takes what cannot be passed on, and redeems it: to its choice of notes it is at the hop limit.
   const hops = canGrow(view) ? view.hops : HOPS_MAX;
+  if (status >= 0) taintClear(<u32>at);
   if (status >= 0) status = notePut(<u32>at, view, hops, lastTransfer(view).amount, note, length);
   if (status >= 0 && complete) status = pendingPut(t.pending);
   if (status >= 0) status = storeCommit();

@@ -6,7 +6,6 @@
 import { describe, expect, test } from "vitest";
 import { HOPS_MAX, PACKET_NOTES_MAX, WALLET_NOTES_MAX } from "../../firmware/protocol/limits.js";
 import {
-  REASON_BAD_ID,
   REASON_DECLINED,
   REASON_HOP_LIMIT,
   REASON_ONLY_TO_TELLER,
@@ -218,13 +217,19 @@ describe("refresh", () => {
     expect((await world.bank.findings()).map(({ culprit }) => culprit)).toContain(alice.module.idHex);
     for (const { module } of [carol, dave]) expect(await world.badIds.deliver(module)).toBe(true);
     expect((await carol.module.notes()).map((note) => note.rests.listedAncestor)).toEqual([true]);
-    expect(await reasonOf(hand(world, carol, dave, "5.00"))).toBe(REASON_BAD_ID);
+    expect(await reasonOf(hand(world, carol, dave, "5.00"))).toBe(REASON_ONLY_TO_TELLER);
+    // A good note beside it is the one that is paid with, also after power-up.
+    await hand(world, bob, carol, "5.00");
+    await hand(world, carol, dave, "2.00");
+    await carol.restart(PIN);
+    await hand(world, carol, dave, "3.00");
+    expect((await carol.module.notes()).map((note) => note.rests.listedAncestor)).toEqual([true]);
 
     expect(await refreshed(world, carol)).toMatchObject([{ amount: 500n }]);
     await hand(world, carol, dave, "5.00");
     await expectAgreement(world, alice, bob, carol, dave);
     expect(await world.books.balance("fraud-loss", dollar)).toBe(1_000n);
-    expect([await spendable(bob, USD), await spendable(dave, USD)]).toEqual([1_000n, 500n]);
+    expect([await spendable(bob, USD), await spendable(dave, USD)]).toEqual([500n, 1_000n]);
   });
 
   test("a note past its final redemption date is refused for its own reason, and the ones beside it come back", async () => {

@@ -8,7 +8,12 @@ import { PURPOSE_OUTCOME, SIGNED_LIST, TREE_MODULES } from "../../firmware/proto
 import { BAD_ID_LIST_BYTES_MAX, BAD_IDS_MAX } from "../../firmware/protocol/limits.js";
 import * as m from "../../firmware/protocol/messages.js";
 import { OUTCOME_ABORTED, TYPE_PURCHASE, TYPE_SALE } from "../../firmware/protocol/messages.js";
-import { REASON_BAD_ID, REASON_MALFORMED, REASON_UNEXPECTED } from "../../firmware/protocol/reasons.js";
+import {
+  REASON_BAD_ID,
+  REASON_MALFORMED,
+  REASON_ONLY_TO_TELLER,
+  REASON_UNEXPECTED,
+} from "../../firmware/protocol/reasons.js";
 import { Agency, type AgencySecrets, newAgencies, newAgency } from "../../host/agencies.js";
 import { concatBytes, fromHex, toHex } from "../../host/codec/bytes.js";
 import { type CborValue, decode, encode } from "../../host/codec/cbor.js";
@@ -206,12 +211,14 @@ describe("in a session of every sort, whichever end has it", () => {
     const ends = stage.reset("payment");
     const { initiator: alice, responder: bob } = ends;
     await transfer(alice, bob, "75.00 USD");
-    // Bob has notes of alice's, and meets carol, who knows nothing yet.
+    // Bob has notes of alice's and knows nothing yet. Carol does.
     const carol = await stage.world.module("carol, again");
-    await bob.element.putList(list(modules, 3, [alice.element.id]));
+    await carol.element.putList(list(modules, 3, [alice.element.id]));
     await expect(transfer(bob, carol, "10.00 USD")).rejects.toMatchObject({ reason: REASON_BAD_ID });
-    expect([await versionOf(carol), await carol.element.notes()]).toEqual([3, []]);
+    expect([await versionOf(bob), await carol.element.notes()]).toEqual([3, []]);
     expect(await bob.element.pending()).toEqual([]);
+    // From the next payment on he does not even offer them.
+    await expect(transfer(bob, carol, "10.00 USD")).rejects.toMatchObject({ reason: REASON_ONLY_TO_TELLER });
   });
 });
 
