@@ -16,8 +16,8 @@ import { StatusWordError } from "../status-words.js";
 import { type Money, parseMoney, unitOf } from "../units.js";
 import type { Home } from "../world/home.js";
 import { createWorld } from "../world/init.js";
-import type { NetworkMode } from "../world/network.js";
 import { type CustomerPlan, cardNumber, type WorldPlan } from "../world/plan.js";
+import type { NetworkMode } from "../world/site.js";
 import type { World } from "../world/world.js";
 import type { Subject } from "./measure.js";
 

@@ -6,17 +6,14 @@ import { currencyCode, formatMoney } from "../units.js";
 import { serveBank } from "../world/serve.js";
 import { type GlobalOptions, outputFor, withSite } from "./context.js";
 import { moneyJson } from "./output.js";
-import { type PlaceOptions, placeOf, portNumber, type Stop, tell, untilTold } from "./serving.js";
+import { listening, type PlaceOptions, placeOf, type Stop, tell, untilTold } from "./serving.js";
 
 type ServeOptions = GlobalOptions & PlaceOptions;
 
 export function addBank(program: Command): void {
   const bank = program.command("bank").description("the bank that issues the electronic money");
-  bank
-    .command("serve")
+  listening(bank.command("serve"))
     .description("serve withdrawals and deposits until stopped")
-    .option("--port <number>", "port to listen at (default: any)", portNumber)
-    .option("--host <address>", "interface to listen at (default: 127.0.0.1)")
     .action(async (_options: unknown, command: Command) => {
       await untilTold((stop) => serve(command.optsWithGlobals<ServeOptions>(), stop));
     });

@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { type DemoResult, runDemo } from "../world/demo.js";
 import { FolderHome, type Home, MemoryHome } from "../world/home.js";
-import type { NetworkMode } from "../world/network.js";
+import type { NetworkMode } from "../world/site.js";
 import { partsIn } from "../world/wallet.js";
 import { type GlobalOptions, outputFor, withTemporaryFolder } from "./context.js";
 import { auditLines, EXIT_FAILED, type Output } from "./output.js";

@@ -8,18 +8,15 @@ import { currencyCode, formatDecimal, formatMoney } from "../units.js";
 import { serveMerchant } from "../world/serve.js";
 import { type GlobalOptions, outputFor, withSite } from "./context.js";
 import { moneyJson, type Output } from "./output.js";
-import { type PlaceOptions, placeOf, portNumber, type Stop, tell, untilTold } from "./serving.js";
+import { listening, type PlaceOptions, placeOf, type Stop, tell, untilTold } from "./serving.js";
 
 type ServeOptions = GlobalOptions & PlaceOptions;
 
 export function addMerchant(program: Command): void {
   const merchant = program.command("merchant").description("sell and buy electronic money against bank cards");
-  merchant
-    .command("serve")
+  listening(merchant.command("serve"))
     .description("serve customers until stopped: as many at once as the merchant has devices")
     .argument("<name>", "a name from `tally merchant list`")
-    .option("--port <number>", "port to listen at (default: any)", portNumber)
-    .option("--host <address>", "interface to listen at (default: 127.0.0.1)")
     .action(async (name: string, _options: unknown, command: Command) => {
       await untilTold((stop) => serve(name, command.optsWithGlobals<ServeOptions>(), stop));
     });

@@ -1,6 +1,6 @@
 /** Commands that serve until they are stopped. The first Ctrl-C or SIGTERM ends them in good order, the second at once. */
 
-import { InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import type { Output } from "./output.js";
 
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
@@ -62,6 +62,13 @@ export function portNumber(text: string): number {
 export interface PlaceOptions {
   readonly host?: string;
   readonly port?: number;
+}
+
+/** Options of a command that listens for lines. */
+export function listening(command: Command): Command {
+  return command
+    .option("--port <number>", "port to listen at (default: any)", portNumber)
+    .option("--host <address>", "interface to listen at (default: 127.0.0.1)");
 }
 
 /** Where a server listens, of the options of its command. */

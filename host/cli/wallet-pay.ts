@@ -11,7 +11,7 @@ import type { Wallet } from "../wallet/wallet.js";
 import { confirmed } from "./confirm.js";
 import { type OwnerOptions, outputFor, withWallet } from "./context.js";
 import { EXIT_INTERRUPTED, moneyJson, type Output } from "./output.js";
-import { type PlaceOptions, placeOf, portNumber, Stop, tell } from "./serving.js";
+import { listening, type PlaceOptions, placeOf, Stop, tell } from "./serving.js";
 
 export function addPayments(wallet: Command): void {
   addPay(wallet);
@@ -92,7 +92,7 @@ interface ReceiveOptions extends OwnerOptions, PlaceOptions {
 }
 
 function addRequest(wallet: Command): void {
-  listening(wallet.command("request"))
+  waiting(wallet.command("request"))
     .description("ask to be paid an amount, and wait for it: as text to copy and as a QR code to scan")
     .argument("<owner>", "who is paid")
     .argument("<amount>", 'for example "USD 5.00"')
@@ -107,7 +107,7 @@ function addRequest(wallet: Command): void {
 }
 
 function addReceive(wallet: Command): void {
-  listening(wallet.command("receive"))
+  waiting(wallet.command("receive"))
     .description("wait for payments, and for payers that come back to settle what broke off, until stopped")
     .argument("<owner>", "who is paid")
     .option("--once", "end after the first payment or settlement")
@@ -117,11 +117,8 @@ function addReceive(wallet: Command): void {
     });
 }
 
-function listening(command: Command): Command {
-  return command
-    .option("--port <number>", "port to listen at (default: any)", portNumber)
-    .option("--host <address>", "interface to listen at (default: 127.0.0.1)")
-    .option("--public-host <name>", "name or address under which payers find this machine");
+function waiting(command: Command): Command {
+  return listening(command).option("--public-host <name>", "name or address under which payers find this machine");
 }
 
 function receptionOptions({ publicHost, memo, ...options }: ReceiveOptions): ReceptionOptions {

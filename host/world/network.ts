@@ -18,8 +18,6 @@ import { currencyCodes, unitOf } from "../units.js";
 import type { WorldPlan } from "./plan.js";
 import type { Site } from "./site.js";
 
-export type NetworkMode = "in-process" | "process";
-
 export interface OpenNetwork {
   /** While it is unplugged no message reaches it: merchants' requests wait, and payments between people do not notice. */
   unplugged: boolean;

@@ -14,7 +14,6 @@ import type { Clock, Timers } from "../services/clock.js";
 import { type Unit, unitOf } from "../units.js";
 import type { Part } from "./claims.js";
 import { type Home, isRemoteHome } from "./home.js";
-import type { NetworkMode } from "./network.js";
 import {
   type CustomerPlan,
   type MerchantPlan,
@@ -24,6 +23,9 @@ import {
   withCustomers,
 } from "./plan.js";
 import { type DeviceRecord, readState, requireFiles, type WorldState } from "./state.js";
+
+/** The card network in the process that opens it, or in a process of its own that it starts. */
+export type NetworkMode = "in-process" | "process";
 
 export interface WorldParts {
   readonly home: Home;
