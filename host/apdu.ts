@@ -215,8 +215,8 @@ export class ApduClient {
   }
 
   /**
-   * As `send`, but without a promise where the transport answers at once: a purchase is more than a hundred APDUs, and none
-   * of them should wait for the others' turns.
+   * As `send`, but without a promise where the transport answers at once: a purchase is some eighty APDUs, and none of
+   * them should wait for the others' turns.
    */
   sendNow(command: Command): Response | Promise<Response> {
     if (this.#pending > 0 || !this.transport.extendedLength) return this.send(command);

@@ -7,7 +7,7 @@ export interface Transport {
   readonly extendedLength: boolean;
   /**
    * Carries one command APDU and gives the response APDU. A transport that has its answer at once returns it without a
-   * promise: a purchase is a few hundred APDUs, and none of them should wait for the event loop.
+   * promise: a purchase is some eighty APDUs, and none of them should wait for the event loop.
    */
   transmit(apdu: Uint8Array): Uint8Array | Promise<Uint8Array>;
   /** Takes power away and gives it back; whatever the card had not stored is gone. */

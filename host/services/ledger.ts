@@ -11,8 +11,9 @@
  * and writes its own rows in one commit; given a plain database it makes a transaction of its own.
  */
 
-import { createHash } from "node:crypto";
 import { sql } from "kysely";
+import { toHex } from "../codec/bytes.js";
+import { sha256 } from "../crypto.js";
 import { atomically, type Books, type Executor, type Migration, migrate, narrowed, PreparedRows } from "./database.js";
 
 /** A monetary unit: ISO 4217 numeric currency, and how many decimal digits one of its units is below the major one. */
@@ -119,6 +120,8 @@ const STEPS: readonly Migration[] = [
 ];
 
 type AccountRow = LedgerTables["ledger_account"];
+
+const encoder = new TextEncoder();
 
 export class Ledger {
   static async migrate(books: Books): Promise<void> {
@@ -525,5 +528,5 @@ function checkPostings(entry: Entry): void {
 /** Memo and time are left out: a repeat after a crash may be made at another time. */
 function digestOf(postings: readonly Posting[]): string {
   const lines = postings.map((posting) => [posting.account, posting.side, posting.amount.toString()]);
-  return createHash("sha256").update(JSON.stringify(lines)).digest("hex");
+  return toHex(sha256(encoder.encode(JSON.stringify(lines))));
 }
