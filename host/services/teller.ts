@@ -12,10 +12,10 @@ import type { Kysely } from "kysely";
 import { PACKET_NOTES_MAX } from "../../firmware/protocol/limits.js";
 import { LOG_RECEIVED, LOG_SENT, OUTCOME_COMMITTED } from "../../firmware/protocol/messages.js";
 import { REASON_DECLINED, REASON_INSUFFICIENT_FUNDS, REASON_UNKNOWN_UNIT } from "../../firmware/protocol/reasons.js";
-import { answerResume, forgetSettled } from "../applications/resume.js";
+import { answerResume, forgetSettled, resume } from "../applications/resume.js";
 import { type Decision, memoText, type Prompt, runTransfer, type Transfer } from "../applications/transfer.js";
 import type { BankConnection } from "../applications/withdraw.js";
-import { toHex } from "../codec/bytes.js";
+import { equalBytes, toHex } from "../codec/bytes.js";
 import { command } from "../commands.js";
 import { inProcessLink } from "../communications/in-process.js";
 import type { PeerLink } from "../communications/link.js";
@@ -341,6 +341,7 @@ export class TellerService implements BankConnection {
   /** Makes the postings that the modules' logs call for, and reverses what they say never happened. */
   async recover(): Promise<void> {
     const { teller, generator, books } = this.#parts;
+    await this.#settleFresh();
     for (const entry of await generator.module.log()) {
       if (!isCommitted(entry, LOG_SENT) || (await books.operation(toHex(entry.payId))) !== undefined) continue;
       await this.#issued(entry.payId, entry.money);
@@ -362,6 +363,18 @@ export class TellerService implements BankConnection {
     await forgetSettled(generator);
     await forgetSettled(teller);
     await this.redeemDeposited();
+  }
+
+  /** Fresh notes that were on their way when power went: without this the generator would make none for this teller again. */
+  async #settleFresh(): Promise<void> {
+    const { teller, generator } = this.#parts;
+    const open = [
+      ...(await teller.module.pending()).filter(({ peer }) => equalBytes(peer, generator.module.id)),
+      ...(await generator.module.pending()).filter(({ peer }) => equalBytes(peer, teller.module.id)),
+    ];
+    if (!open.some(({ state, confirmed }) => state === "in doubt" || (state === "committed" && !confirmed))) return;
+    const [toTeller, toGenerator] = inProcessLink();
+    await Promise.all([resume(teller, toTeller), answerResume(generator, toGenerator)]);
   }
 
   async #recoverDeposits(entries: readonly LogEntry[]): Promise<void> {
