@@ -51,7 +51,12 @@ class LibsqlDatabase implements SqliteDatabase {
     this.#database = database;
   }
 
-  prepare(text: string): SqliteStatement {
+  /**
+   * A transaction takes the lock for writing at once, and waits for it. One that began by reading would be refused without any
+   * waiting as soon as it wrote, had another process written meanwhile; and here nearly all of them write.
+   */
+  prepare(asked: string): SqliteStatement {
+    const text = asked === "begin" ? "begin immediate" : asked;
     const known = this.#statements.get(text);
     if (known !== undefined) return known;
     const statement = new LibsqlStatement(this.#database, text);
