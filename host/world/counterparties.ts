@@ -21,7 +21,7 @@ import { PartInUseError } from "./claims.js";
 import { type OpenNetwork, openNetwork } from "./network.js";
 import type { MerchantPlan } from "./plan.js";
 import { type Site, UnknownNameError } from "./site.js";
-import { openTrader, recoverTrader, type Trader } from "./trader.js";
+import { openTrader, type Trader } from "./trader.js";
 
 /** A merchant's server needs the bank, and nobody serves it. */
 export class BankNotServedError extends Error {
@@ -108,7 +108,7 @@ export class HomeCounterparties implements Counterparties {
     this.#opened.network ??= await openNetwork(this.#site);
     const trader = await openTrader(this.#site, plan, this.#opened.network, this.bank);
     this.#traders.set(plan.name, trader);
-    await recoverTrader(trader);
+    await trader.merchant.recover();
     return trader;
   }
 

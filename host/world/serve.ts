@@ -10,12 +10,22 @@ import { type OpenBank, openBank } from "./bank.js";
 import { HomeCounterparties } from "./counterparties.js";
 import { networkConfigOf, openNetwork } from "./network.js";
 import type { Site } from "./site.js";
-import { enterInDirectory, openTrader, recoverTrader, type Trader } from "./trader.js";
+import { enterInDirectory, openTrader, type Trader } from "./trader.js";
 
 /** Something that is served until it is closed. */
 export interface Served {
   readonly url: string;
   close(): Promise<void>;
+}
+
+/** What listens already would keep a process alive that cannot serve. */
+async function orClose<Result>(server: { close(): Promise<void> }, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
 }
 
 export interface ServedBank extends Served {
@@ -50,10 +60,12 @@ export async function serveMerchant(site: Site, name: string, place: ServerPlace
   const network = await openNetwork(site);
   const trader = await openTrader(site, plan, network, HomeCounterparties.servedBank(site));
   const server = await MerchantServer.open(trader.merchant, site.parts, place);
-  await enterInDirectory(await Directory.open(home.database("directory")), site, plan, server.url);
-  home.announce(`merchant-${plan.name}`, server.url);
+  await orClose(server, async () => {
+    await enterInDirectory(await Directory.open(home.database("directory")), site, plan, server.url);
+    home.announce(`merchant-${plan.name}`, server.url);
+  });
   // What an earlier process left open is settled beside the customers of today: the network may take a while to answer.
-  const recovered = recoverTrader(trader).catch((error: unknown) => {
+  const recovered = trader.merchant.recover().catch((error: unknown) => {
     server.emit("failed", error instanceof Error ? error : new Error(String(error)));
   });
   const close = async () => {
@@ -82,7 +94,7 @@ export async function serveNetwork(
   const config = networkConfigOf(site);
   const port = place.port ?? 0;
   const network: NetworkProcess = await startNetwork({ config, databaseFile, port, clock, timers, tell });
-  const directory = await serveDirectory(site, place);
+  const directory = await orClose({ close: () => network.stop() }, () => serveDirectory(site, place));
   const url = `iso8583://127.0.0.1:${network.port}`;
   home.announce("network", url);
   return {

@@ -2,7 +2,6 @@
 
 import { TYPE_PURCHASE } from "../../firmware/protocol/messages.js";
 import { Merchant, type MerchantEvent, type Terms } from "../applications/merchant.js";
-import { settleAgent } from "../applications/resume.js";
 import type { BankConnection } from "../applications/withdraw.js";
 import type { Device } from "../device.js";
 import type { NoticeOf } from "../notices.js";
@@ -13,6 +12,8 @@ import { sameUnit } from "../units.js";
 import { acquirerOf, type OpenNetwork } from "./network.js";
 import { depositAccount, type MerchantPlan, tillName } from "./plan.js";
 import type { Site } from "./site.js";
+
+const TELLER = "teller";
 
 export interface Trader {
   readonly plan: MerchantPlan;
@@ -37,6 +38,7 @@ export async function openTrader(
   const outbox = await Outbox.open({ database, transport, stans, acquirer, clock, timers });
   const devices: Device[] = [];
   for (const index of plan.stock.keys()) devices.push(await site.openDevice(tillName(plan.name, index)));
+  const bankModule = site.record(TELLER).module?.id;
   const merchant = new Merchant({
     name: plan.title,
     devices,
@@ -46,16 +48,11 @@ export async function openTrader(
     merchantNumber: plan.number,
     settlement: plan.settlement,
     bank,
+    ...(bankModule === undefined ? {} : { bankModule }),
     bankAccount: (unit) => depositAccount(plan.name, unit),
     ...(onMerchantEvent === undefined ? {} : { onEvent: (event: MerchantEvent) => onMerchantEvent(plan.name, event) }),
   });
   return { plan, devices, merchant, outbox };
-}
-
-/** After power loss or a crash: each agent follows its module, and the card network is told what is settled. */
-export async function recoverTrader({ devices, merchant }: Trader): Promise<void> {
-  for (const device of devices) for (const outcome of await settleAgent(device)) await merchant.settle(outcome);
-  await merchant.recover();
 }
 
 function termsOf(site: Site, plan: MerchantPlan, asked: NoticeOf<"terms">): Terms | undefined {

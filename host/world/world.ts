@@ -17,7 +17,7 @@ import { type OpenNetwork, openNetwork } from "./network.js";
 import type { CustomerPlan } from "./plan.js";
 import { Site, UnknownNameError, type WorldParts } from "./site.js";
 import type { WorldState } from "./state.js";
-import { enterInDirectory, openTrader, recoverTrader, type Trader } from "./trader.js";
+import { enterInDirectory, openTrader, type Trader } from "./trader.js";
 
 export interface Customer {
   readonly plan: CustomerPlan;
@@ -109,7 +109,7 @@ export class World {
   /** After power loss or a crash: every agent follows its module, the bank its modules, the network the agents. */
   async recover(): Promise<void> {
     for (const trader of this.traders.values()) {
-      await recoverTrader(trader);
+      await trader.merchant.recover();
       await trader.merchant.idle();
     }
     for (const { device } of this.customers.values()) await settleAgent(device);
