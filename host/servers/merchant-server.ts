@@ -33,7 +33,7 @@ export class MerchantServer extends EventEmitter<MerchantServerEvents> {
       ...place,
       ...parts,
       purposes: [LINE.trade, LINE.resume],
-      onLine: (line, purpose, query) => open?.take(line, purpose, query.get("module") ?? ""),
+      onLine: (line, purpose, query) => open?.take(line, purpose, query.get("module") ?? undefined),
     });
     open = new MerchantServer(server, merchant);
     return open;
@@ -44,7 +44,7 @@ export class MerchantServer extends EventEmitter<MerchantServerEvents> {
   }
 
   /** Serves one customer to the end. */
-  take(line: PeerLink, purpose: string, module: string): void {
+  take(line: PeerLink, purpose: string, module: string | undefined): void {
     const work = (purpose === LINE.resume ? this.#resume(line, module) : this.#serve(line)).catch((error) => {
       this.emit("failed", error instanceof Error ? error : new Error(String(error)));
     });
@@ -56,7 +56,7 @@ export class MerchantServer extends EventEmitter<MerchantServerEvents> {
     this.emit("served", await this.#merchant.serve(line));
   }
 
-  async #resume(line: PeerLink, module: string): Promise<void> {
+  async #resume(line: PeerLink, module: string | undefined): Promise<void> {
     this.emit("settled", await this.#merchant.answerResume(line, module));
   }
 
