@@ -7,7 +7,6 @@ import { deposit } from "../../host/applications/deposit.js";
 import { pay } from "../../host/applications/pay.js";
 import { receive } from "../../host/applications/receive.js";
 import { withdraw } from "../../host/applications/withdraw.js";
-import { partsIn } from "../../host/world/wallet.js";
 import { run } from "../../host/cli/program.js";
 import { inProcessLink } from "../../host/communications/in-process.js";
 import { checkFraudProof } from "../../host/fraud-verifier.js";
@@ -15,6 +14,7 @@ import { ReasonError } from "../../host/reasons.js";
 import { parseMoney } from "../../host/units.js";
 import { FolderHome } from "../../host/world/home.js";
 import { createWorld } from "../../host/world/init.js";
+import { partsIn } from "../../host/world/wallet.js";
 import { World } from "../../host/world/world.js";
 
 const TEN = parseMoney("USD 10.00");
