@@ -222,6 +222,18 @@ export class Merchant {
     }
   }
 
+  /**
+   * To the bank's counter and away again: a customer there that was this merchant's earlier process is waited for no longer, and
+   * what was reserved for it is free.
+   */
+  async greetBank(): Promise<void> {
+    const { devices, bank } = this.#parts;
+    await this.#tills.use(devices[0], async (device) => {
+      const link = await bank?.connectForResume?.();
+      if (link !== undefined) await resume(device, link);
+    });
+  }
+
   /** The bank may not be there yet. */
   #settleTillsLater(after_ms = SETTLE_AFTER_MS): void {
     if (this.#settlesLater || after_ms > SETTLE_AFTER_MS_MAX) return;

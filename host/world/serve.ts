@@ -65,13 +65,15 @@ export async function serveMerchant(site: Site, name: string, place: ServerPlace
     home.announce(`merchant-${plan.name}`, server.url);
   });
   // What an earlier process left open is settled beside the customers of today: the network may take a while to answer.
+  const bankIsServed = home.holder("bank")?.url !== undefined;
+  const greeted = bankIsServed ? trader.merchant.greetBank().catch(() => undefined) : undefined;
   const recovered = trader.merchant.recover().catch((error: unknown) => {
     server.emit("failed", error instanceof Error ? error : new Error(String(error)));
   });
   const close = async () => {
     await server.close();
     await trader.outbox.close();
-    await recovered;
+    await Promise.all([greeted, recovered]);
     await network.close();
   };
   return { url: server.url, trader, server, networkIsHere, close };
