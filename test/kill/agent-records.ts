@@ -15,6 +15,7 @@ const COMMIT_BYTES = 32;
 const KIND_PUT = 0x35;
 const KIND_DELETE = 0x5a;
 const KIND_COMMIT = 0xa6;
+const FIRST = 1;
 const RECORD_PENDING = 0x10000000;
 const PENDING_MAX = 8;
 const STATES = ["none", "open", "paying", "closed", "done"];
@@ -56,6 +57,7 @@ function readPage(page: Buffer, read: Entry[], states: Map<number, number>): voi
       continue;
     }
     if (kind !== KIND_PUT && kind !== KIND_DELETE) return;
+    if (page[at + 7] === FIRST) read.length = 0;
     const key = page.readUInt32LE(at);
     const length = page.readUInt16LE(at + 4);
     const isPending = key >= RECORD_PENDING && key < RECORD_PENDING + PENDING_MAX;
