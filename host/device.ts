@@ -160,6 +160,7 @@ export class Device {
     this.#conversations.set(sort, conversation);
     this.manager.disconnect(sort);
     try {
+      await this.manager.ended();
       return await work(conversation);
     } catch (error) {
       await this.manager.command(sort, command.cancel()).catch(() => undefined);

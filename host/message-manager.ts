@@ -88,6 +88,8 @@ export class MessageManager {
   readonly #incoming: Job[] = [];
   #running = false;
   #idle: (() => void)[] = [];
+  /** Elements that are being told that a link is gone. */
+  readonly #endings = new Set<Promise<void>>();
 
   constructor(parts: MessageManagerParts) {
     this.#parts = parts;
@@ -112,7 +114,10 @@ export class MessageManager {
     this.disconnect(sort);
     station.link = link;
     link.onMessage((message) => this.#fromPeer(sort, station, link, message));
-    link.onClose(() => void this.#linkClosed(sort, station, link));
+    link.onClose(() => {
+      const ending = this.#linkClosed(sort, station, link).finally(() => this.#endings.delete(ending));
+      this.#endings.add(ending);
+    });
   }
 
   disconnect(sort: ElementSort): void {
@@ -191,6 +196,14 @@ export class MessageManager {
       }
       await this.idle();
     }
+  }
+
+  /**
+   * Resolves when every element has been told of the links that are gone. What it is told so would end whatever it had begun
+   * with somebody else meanwhile.
+   */
+  async ended(): Promise<void> {
+    while (this.#endings.size > 0) await Promise.all(this.#endings);
   }
 
   /** Resolves when nothing is under way within the device. */

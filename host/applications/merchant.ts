@@ -22,7 +22,7 @@ import { StatusWordError } from "../status-words.js";
 import { type Money, sameUnit, type Unit } from "../units.js";
 import { pay } from "./pay.js";
 import { receive } from "./receive.js";
-import { answerResume, type Settlement, settleAgent } from "./resume.js";
+import { answerResume, resume, type Settlement, settleAgent } from "./resume.js";
 import { Tills } from "./tills.js";
 import { type BankConnection, withdraw } from "./withdraw.js";
 
@@ -33,6 +33,10 @@ export interface Terms {
   readonly rateNumerator: bigint;
   readonly rateDenominator: bigint;
 }
+
+/** How soon after a refill broke off what it left open is settled, then twice as long, and so on. */
+const SETTLE_AFTER_MS = 1_000;
+const SETTLE_AFTER_MS_MAX = 600_000;
 
 export interface MerchantParts {
   readonly name: string;
@@ -47,6 +51,8 @@ export interface MerchantParts {
   readonly settlement: SettlementAccount;
   /** Where it withdraws electronic money when no device has enough. */
   readonly bank?: BankConnection;
+  /** Subject id of the bank's teller, with which a withdrawal may be open. */
+  readonly bankModule?: string;
   readonly bankAccount?: (unit: Unit) => string | undefined;
   readonly onEvent?: (event: MerchantEvent) => void;
 }
@@ -79,6 +85,7 @@ export class Merchant {
   readonly #entries = new Map<string, string>();
   readonly #settling = new Set<Promise<unknown>>();
   readonly #tills: Tills;
+  #settlesLater = false;
 
   constructor(parts: MerchantParts) {
     if (parts.devices.length === 0) throw new RangeError("devices: a merchant has at least one");
@@ -95,10 +102,13 @@ export class Merchant {
     return this.#tills.use(device, (till) => this.#serve(link, till));
   }
 
-  /** Settles what a customer's module, or another payer's, has open with the device whose module has this id. */
-  async answerResume(link: PeerLink, moduleId: string): Promise<Settlement> {
+  /**
+   * Settles what a customer's module, or another payer's, has open with the device whose module has this id; undefined: it does
+   * not know which, or does not know of anything open.
+   */
+  async answerResume(link: PeerLink, moduleId: string | undefined): Promise<Settlement> {
     const device = this.#parts.devices.find(({ module }) => module.idHex === moduleId);
-    if (device === undefined) {
+    if (device === undefined && moduleId !== undefined) {
       link.close();
       throw new NoSuchTillError(moduleId);
     }
@@ -201,8 +211,49 @@ export class Merchant {
       return true;
     } catch {
       // Whatever kept the bank from paying, the customer is told that there is no money, and nothing else is touched.
+      this.#settleTillsLater();
       return false;
     }
+  }
+
+  /**
+   * Settles what the devices have open with one another and with the bank, when a refill broke off: customers come back by
+   * themselves, and nobody else does.
+   */
+  async #settleTills(): Promise<void> {
+    const { devices, bank, bankModule } = this.#parts;
+    for (const device of devices) {
+      for (const peer of await openPeersOf(device)) {
+        const other = devices.find(({ module }) => module.idHex === peer);
+        await this.#tills.use(device, async () => {
+          if (other !== undefined) await this.#tills.use(other, () => settleTwo(device, other));
+          const link = peer === bankModule ? await bank?.connectForResume?.() : undefined;
+          if (link !== undefined) await resume(device, link);
+        });
+      }
+    }
+  }
+
+  /**
+   * To the bank's counter and away again: a customer there that was this merchant's earlier process is waited for no longer, and
+   * what was reserved for it is free.
+   */
+  async greetBank(): Promise<void> {
+    const { devices, bank } = this.#parts;
+    await this.#tills.use(devices[0], async (device) => {
+      const link = await bank?.connectForResume?.();
+      if (link !== undefined) await resume(device, link);
+    });
+  }
+
+  /** The bank may not be there yet. */
+  #settleTillsLater(after_ms = SETTLE_AFTER_MS): void {
+    if (this.#settlesLater || after_ms > SETTLE_AFTER_MS_MAX) return;
+    this.#settlesLater = true;
+    this.#parts.devices[0]?.parts.timers.after(after_ms, () => {
+      this.#settlesLater = false;
+      this.#settleTills().catch(() => this.#settleTillsLater(after_ms * 2));
+    });
   }
 
   // The card network (796-815).
@@ -233,16 +284,15 @@ export class Merchant {
   }
 
   /**
-   * After power loss or a crash of this host: lets each agent follow its module, asks the agents again how it ended with every authorization that is still open, and goes
-   * on from there. An agent that has concluded repeats its signed word; one that was waiting for the network's answer is
-   * told the answer.
+   * After a crash of this host, beside the customers of today: settles what refills left open; each agent follows its module;
+   * then asks the agents again how it ended with every authorization that is still open, and goes on from there. An agent
+   * that has concluded repeats its signed word; one that was waiting for the network's answer is told the answer.
    */
   async recover(): Promise<void> {
     const { outbox, devices } = this.#parts;
+    await this.#settleTills().catch(() => this.#settleTillsLater());
     for (const device of devices) {
-      // Each agent follows its module. It may be serving somebody already.
-      const outcomes = await this.#tills.use(device, settleAgent);
-      for (const outcome of outcomes) await this.settle(outcome);
+      for (const outcome of await this.#tills.use(device, settleAgent)) await this.settle(outcome);
     }
     await outbox.resume();
     for (const { id } of await outbox.unfinished()) {
@@ -297,6 +347,19 @@ export class Merchant {
     const open = await this.#parts.outbox.unfinished();
     return open.find(({ approval }) => approval !== undefined && equalBytes(sha256(approval), approvalHash))?.id;
   }
+}
+
+/** Subject ids of those with whom a module has something open. */
+async function openPeersOf({ module }: Device): Promise<Set<string>> {
+  const open = (await module.pending()).filter(
+    ({ state, confirmed }) => state === "in doubt" || (state === "committed" && !confirmed),
+  );
+  return new Set(open.map(({ peer }) => toHex(peer)));
+}
+
+async function settleTwo(one: Device, other: Device): Promise<void> {
+  const [near, far] = inProcessLink();
+  await Promise.all([resume(one, near), answerResume(other, far)]);
 }
 
 /** What customers would take; notes that only a teller takes do not count. */

@@ -46,17 +46,24 @@ export function addResume(wallet: Command): void {
     .action(async (owner: string, other: string | undefined, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<OwnerOptions>();
       if (other !== undefined) requireTwo(owner, other);
-      const { committed, aborted, open } = await withWallet(options, owner, (opened) => opened.resume(other));
+      const { committed, aborted, open, unheard } = await withWallet(options, owner, (opened) => opened.resume(other));
       const settled =
         committed + aborted === 0 ? "There was nothing to settle" : `${committed} stand, ${aborted} were undone`;
       const left = open.map(
         ({ pending, why }) => `${sentenceOf(pending)} ${why?.message ?? adviceFor(pending.contact)}`,
       );
-      outputFor(options).result({ owner, committed, aborted, open: open.map(({ pending }) => pendingJson(pending)) }, [
-        `${settled}; ${open.length} are still open.`,
-        ...left,
-      ]);
-      if (open.length > 0) process.exitCode = EXIT_FAILED;
+      const told = unheard === undefined ? [] : [`Whoever the last business was with was not met: ${unheard.message}`];
+      outputFor(options).result(
+        {
+          owner,
+          committed,
+          aborted,
+          open: open.map(({ pending }) => pendingJson(pending)),
+          unheard: unheard?.message ?? null,
+        },
+        [`${settled}; ${open.length} are still open.`, ...left, ...told],
+      );
+      if (open.length > 0 || unheard !== undefined) process.exitCode = EXIT_FAILED;
     });
 }
 

@@ -35,6 +35,8 @@ export interface LineOptions {
   readonly connect_ms_max?: number;
   /** The connection broke, or is there again: for somebody's screen. */
   readonly onConnection?: (isThere: boolean) => void;
+  /** The line is over, in good order or with its fault. */
+  readonly onOver?: (fault: Error | undefined) => void;
 }
 
 const CONNECT_MS_MAX = 10_000;
@@ -87,7 +89,10 @@ class Caller {
             limits: this.#limits,
             token: hello.token,
             onDetached: () => this.#again(),
-            onOver: () => this.#over(),
+            onOver: () => {
+              this.#over();
+              this.#options.onOver?.(this.#line.fault);
+            },
           });
           this.#line.attach(wire, hello.expected);
           resolve(this.#line);

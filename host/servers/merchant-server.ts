@@ -38,7 +38,7 @@ export class MerchantServer extends EventEmitter<MerchantServerEvents> {
       onLine: async (line, purpose, query) => {
         // One that says nothing is nobody's fault here.
         const link = await called(line, parts.timers).catch(() => undefined);
-        if (link !== undefined) open?.take(link, purpose, query.get("module") ?? "");
+        if (link !== undefined) open?.take(link, purpose, query.get("module") ?? undefined);
       },
     });
     open = new MerchantServer(server, merchant);
@@ -50,7 +50,7 @@ export class MerchantServer extends EventEmitter<MerchantServerEvents> {
   }
 
   /** Serves one customer to the end. */
-  take(link: PeerLink, purpose: string, module: string): void {
+  take(link: PeerLink, purpose: string, module: string | undefined): void {
     if (this.#isClosing) {
       link.close();
       return;
@@ -68,7 +68,7 @@ export class MerchantServer extends EventEmitter<MerchantServerEvents> {
     this.emit("served", await this.#merchant.serve(line));
   }
 
-  async #resume(line: PeerLink, module: string): Promise<void> {
+  async #resume(line: PeerLink, module: string | undefined): Promise<void> {
     this.emit("settled", await this.#merchant.answerResume(line, module));
   }
 

@@ -20,6 +20,7 @@ export const LINE = {
 export interface LineParts {
   readonly timers: Timers;
   readonly random: RandomSource;
+  readonly onOver?: (fault: Error | undefined) => void;
 }
 
 /**

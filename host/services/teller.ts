@@ -390,6 +390,7 @@ export class TellerService implements BankConnection {
   /** Makes the postings that the modules' logs call for, and reverses what they say never happened. */
   async recover(): Promise<void> {
     const { teller, generator, books } = this.#parts;
+    await this.#settleStock();
     for (const entry of await generator.module.log()) {
       if (!isCommitted(entry, LOG_SENT) || (await books.operation(toHex(entry.payId))) !== undefined) continue;
       await this.#issued(entry.payId, entry.money);
@@ -408,7 +409,6 @@ export class TellerService implements BankConnection {
       if (sent) await books.withdrawSettle(open.id);
       else await books.withdrawReverse(open.id);
     }
-    await this.#settleStock();
     await forgetSettled(generator);
     await forgetSettled(teller);
     await this.redeemDeposited();

@@ -1,7 +1,8 @@
 /**
  * Where the peers of open transactions are found again. An element knows its peer by subject id alone; the host remembers
  * where it dealt with that id. It writes down whom it is about to deal with before it does, because it may be killed in the
- * middle, and gives that to whatever is open afterwards with a peer that it knew nothing of.
+ * middle, and gives that to whatever is open afterwards with a peer that it knew nothing of. Business that did not come to an
+ * orderly end is remembered too: the wallet's own elements may be done with it, and those of the peer wait for a last word.
  *
  * A contact that is wrong or lost costs nothing but a question to the owner: the elements believe no address.
  */
@@ -21,7 +22,18 @@ interface Kept {
   readonly peers: Record<string, Contact>;
   /** Whom the wallet deals with, or dealt with last. */
   readonly last?: Contact;
+  /** What has not come to an orderly end, the oldest first. */
+  readonly unended: readonly Business[];
 }
+
+export interface Business {
+  readonly contact: Contact;
+  /** The module's log entries from this number on are of it, or later. */
+  readonly since: number;
+}
+
+/** Beyond so many the oldest is forgotten: only its peer is the worse for it, until the two meet again. */
+const UNENDED_MAX = 16;
 
 export class Contacts {
   readonly #storage: ContactStorage;
@@ -33,9 +45,21 @@ export class Contacts {
   }
 
   /** Before business begins: `open` is what is open from before, which belongs to whoever was dealt with last. */
-  begin(contact: Contact, open: readonly Pending[]): void {
-    const { peers } = this.settle(open);
-    this.#keep({ peers, last: contact });
+  begin(contact: Contact, open: readonly Pending[], since: number): Business {
+    const { peers, unended } = this.settle(open);
+    const business = { contact, since };
+    this.#keep({ peers, last: contact, unended: [...unended, business].slice(-UNENDED_MAX) });
+    return business;
+  }
+
+  /** It ended in good order: its peer has got every word. */
+  end(business: Business): void {
+    this.#keep({ ...this.#kept, unended: this.#kept.unended.filter((other) => other !== business) });
+  }
+
+  /** Business that did not: in this process, or in one that was killed. */
+  get unended(): readonly Business[] {
+    return this.#kept.unended;
   }
 
   /** What is open now: a peer that is not known yet is whoever was dealt with last, and one that has nothing open is forgotten. */
@@ -63,12 +87,21 @@ export class Contacts {
 /** Of a file that cannot be read nothing is kept: it says only where to knock. */
 function readKept(text: string | undefined): Kept {
   try {
-    const read = JSON.parse(text ?? "{}") as { peers?: Record<string, unknown>; last?: unknown };
+    const read = JSON.parse(text ?? "{}") as { peers?: Record<string, unknown>; last?: unknown; unended?: unknown };
     const peers = Object.entries(read.peers ?? {}).filter((entry): entry is [string, Contact] => isContact(entry[1]));
-    return { peers: Object.fromEntries(peers), ...(isContact(read.last) ? { last: read.last } : {}) };
+    return {
+      peers: Object.fromEntries(peers),
+      ...(isContact(read.last) ? { last: read.last } : {}),
+      unended: Array.isArray(read.unended) ? read.unended.filter(isBusiness) : [],
+    };
   } catch {
-    return { peers: {} };
+    return { peers: {}, unended: [] };
   }
+}
+
+function isBusiness(value: unknown): value is Business {
+  if (typeof value !== "object" || value === null || !("contact" in value) || !("since" in value)) return false;
+  return isContact(value.contact) && typeof value.since === "number";
 }
 
 function isContact(value: unknown): value is Contact {

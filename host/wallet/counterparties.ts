@@ -42,6 +42,11 @@ export interface Counterparties {
   trade(merchant: { readonly id: string; readonly address: string }): Promise<Meeting>;
   /** To another wallet that waits for a payment. */
   payee(address: string): Promise<Meeting>;
-  /** To whoever has something open with this wallet: the module of this id is the peer. */
-  resume(contact: Contact, peer: string): Promise<Meeting>;
+  /** To whoever has something open with this wallet: the module of this id is the peer; undefined: it is not known which. */
+  resume(contact: Contact, peer: string | undefined): Promise<Meeting>;
+  /**
+   * Waits a moment until the other ends of all lines have hung up, as whoever has the last message does. False: one has not, so
+   * that it may lack what was said last.
+   */
+  farewell?(): Promise<boolean>;
 }

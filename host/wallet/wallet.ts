@@ -105,6 +105,8 @@ export interface ResumeResult {
   readonly aborted: number;
   /** Still open, with the reason of each that could not be settled now. */
   readonly open: readonly { readonly pending: OpenTransaction; readonly why: Error | undefined }[];
+  /** Nothing may be open here, but the last business broke off, and whoever it was with could not be met: why. */
+  readonly unheard: Error | undefined;
 }
 
 /** The device has no bank card. */
@@ -327,17 +329,20 @@ export class Wallet extends EventEmitter<WalletEvents> {
   async resume(address?: string): Promise<ResumeResult> {
     const done = { committed: 0, aborted: 0 };
     const open = new Map<string, Error>();
+    const met: Contact[] = [];
     for (const [peer, contact] of await this.#peers(address)) {
       try {
         const settled = await this.#resumeWith(peer, contact);
+        met.push(contact);
         done.committed += settled.committed;
         done.aborted += settled.aborted;
       } catch (error) {
-        open.set(peer, error instanceof Error ? error : new Error(String(error)));
+        open.set(peer, asError(error));
       }
     }
+    const unheard = await this.#meetUnended(address, met).then(() => undefined, asError);
     const left = (await this.pending()).map((pending) => ({ pending, why: open.get(toHex(pending.peer)) }));
-    return { ...done, open: left };
+    return { ...done, open: left, unheard };
   }
 
   /** Peers of what is open, by subject id, and where each is. One that is not known may be at the address. */
@@ -351,7 +356,28 @@ export class Wallet extends EventEmitter<WalletEvents> {
     return peers;
   }
 
-  async #resumeWith(peer: string, contact: Contact): Promise<Settlement> {
+  /**
+   * Nothing may be open here any more, and its peer not know it: whoever was not heard to the end is met once more, and
+   * whoever waits at the address that the owner named. Where another wallet waited once is no place to look for it.
+   */
+  async #meetUnended(address: string | undefined, met: Contact[]): Promise<void> {
+    const { contacts, counterparties } = this.#parts;
+    const meet = async (contact: Contact, peer: string | undefined) => {
+      if (met.some((other) => isSameContact(other, contact))) return;
+      await this.#resumeWith(peer, contact);
+      met.push(contact);
+    };
+    if (address !== undefined) await meet({ kind: "wallet", address }, undefined);
+    for (const business of contacts.unended) {
+      const { contact, since } = business;
+      if (contact.kind === "wallet" && contact.address !== address && /^wss?:/.test(contact.address)) continue;
+      const entry = (await this.device.module.log()).findLast(({ sequence }) => sequence >= since);
+      await meet(contact, entry === undefined ? undefined : toHex(entry.peer));
+      if ((await counterparties.farewell?.()) !== false) contacts.end(business);
+    }
+  }
+
+  async #resumeWith(peer: string | undefined, contact: Contact): Promise<Settlement> {
     const meeting = await this.#parts.counterparties.resume(contact, peer);
     try {
       const settlement = await resume(this.device, meeting.link);
@@ -383,12 +409,14 @@ export class Wallet extends EventEmitter<WalletEvents> {
 
   /** Does business with one counterparty, and knows afterwards, or after a crash, where to settle what it left open. */
   async #business<Result>(contact: Contact, work: () => Promise<Result>): Promise<Result> {
-    const { contacts, device } = this.#parts;
-    contacts.begin(contact, await device.module.pending());
+    const { contacts, device, counterparties } = this.#parts;
+    const since = await device.module.nextLogSequence();
+    const business = contacts.begin(contact, await device.module.pending(), since);
     try {
       return await work();
     } finally {
       contacts.settle(await device.module.pending());
+      if ((await counterparties.farewell?.()) !== false) contacts.end(business);
     }
   }
 }
@@ -407,6 +435,16 @@ const TRADES: Readonly<Record<number, "bought" | "sold">> = {
 function actionOf({ kind, payId }: LogEntry, receipts: readonly LogEntry[]): HistoryEntry["action"] {
   const receipt = receipts.find((each) => payId.length > 0 && equalBytes(each.payId, payId));
   return TRADES[receipt?.kind ?? 0] ?? (kind === LOG_RECEIVED ? "received" : "paid");
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+function isSameContact(one: Contact, other: Contact): boolean {
+  if (one.kind === "merchant") return other.kind === "merchant" && one.id === other.id;
+  if (one.kind === "wallet") return other.kind === "wallet" && one.address === other.address;
+  return other.kind === "bank";
 }
 
 function chosen(quotes: readonly Quote[], merchant: string | undefined): Quote {

@@ -31,11 +31,16 @@ export class BankNotServedError extends Error {
   }
 }
 
+/** How long the other end of a line may take to hang up; one that has gone may be back by then. */
+const FAREWELL_MS_MAX = 5_000;
+
 export class HomeCounterparties implements Counterparties {
   readonly #site: Site;
   readonly #opened: { bank?: OpenBank; network?: OpenNetwork; directory?: Directory } = {};
   readonly #traders = new Map<string, Trader>();
   readonly #devices = new Map<string, Device>();
+  /** Lines that are not over. Each says whether it ended in good order. */
+  readonly #lines = new Set<Promise<boolean>>();
 
   constructor(site: Site) {
     this.#site = site;
@@ -67,9 +72,22 @@ export class HomeCounterparties implements Counterparties {
 
   async #bank(): Promise<BankConnection> {
     const url = this.#servedAt("bank");
-    if (url !== undefined) return bankOverLines(url, this.#site.parts);
+    if (url !== undefined) return this.#bankAt(url);
     this.#opened.bank ??= await openBank(this.#site);
     return this.#opened.bank.teller;
+  }
+
+  #bankAt(url: string): BankConnection {
+    const connected = (work: (bank: BankConnection) => PeerLink | Promise<PeerLink> | undefined) =>
+      this.#tracked(async (onOver) => {
+        const link = await work(bankOverLines(url, { ...this.#site.parts, onOver }));
+        if (link === undefined) throw new RangeError("bank: it cannot be resumed with");
+        return link;
+      });
+    return {
+      connect: (expected) => connected((bank) => bank.connect(expected)),
+      connectForResume: () => connected((bank) => bank.connectForResume?.()),
+    };
   }
 
   // Merchants.
@@ -135,7 +153,7 @@ export class HomeCounterparties implements Counterparties {
 
   // What is open.
 
-  async resume(contact: Contact, peer: string): Promise<Meeting> {
+  async resume(contact: Contact, peer: string | undefined): Promise<Meeting> {
     if (contact.kind === "bank") {
       const link = await connectionForResume(this.bank);
       return { link, ended: this.#opened.bank?.teller.idle() ?? Promise.resolve() };
@@ -143,7 +161,7 @@ export class HomeCounterparties implements Counterparties {
     if (contact.kind === "merchant") {
       const plan = this.#merchantOf(contact.id);
       const url = this.#servedAt(`merchant-${plan.name}`);
-      if (url !== undefined) return this.#line(`${url}?module=${peer}`, LINE.resume);
+      if (url !== undefined) return this.#line(peer === undefined ? url : `${url}?module=${peer}`, LINE.resume);
       const { merchant } = await this.#trader(plan);
       return within(async (far) => {
         await merchant.answerResume(far, peer);
@@ -170,7 +188,30 @@ export class HomeCounterparties implements Counterparties {
   }
 
   async #line(url: string, purpose: string): Promise<Meeting> {
-    return { link: await openLine(url, purpose, this.#site.parts), ended: Promise.resolve() };
+    const link = await this.#tracked((onOver) => openLine(url, purpose, { ...this.#site.parts, onOver }));
+    return { link, ended: Promise.resolve() };
+  }
+
+  async #tracked(open: (onOver: (fault: Error | undefined) => void) => Promise<PeerLink>): Promise<PeerLink> {
+    let over: (inGoodOrder: boolean) => void = () => undefined;
+    const ended = new Promise<boolean>((resolve) => {
+      over = resolve;
+    });
+    const link = await open((fault) => over(fault === undefined));
+    this.#lines.add(ended);
+    return link;
+  }
+
+  async farewell(): Promise<boolean> {
+    const lines = [...this.#lines];
+    this.#lines.clear();
+    let giveUp: () => void = () => undefined;
+    const late = new Promise<boolean>((resolve) => {
+      giveUp = this.#site.parts.timers.after(FAREWELL_MS_MAX, () => resolve(false));
+    });
+    const ends = await Promise.race([Promise.all(lines), late]);
+    giveUp();
+    return ends === false || ends === true ? ends : ends.every((inGoodOrder) => inGoodOrder);
   }
 
   /** What was opened here is done with what it was told; the home closes their books. */

@@ -23,6 +23,16 @@ export interface Served {
   close(): Promise<void>;
 }
 
+/** What listens already would keep a process alive that cannot serve. */
+async function orClose<Result>(server: { close(): Promise<void> }, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+}
+
 export interface ServedBank extends Served {
   readonly bank: OpenBank;
   readonly server: BankServer;
@@ -55,9 +65,13 @@ export async function serveMerchant(site: Site, name: string, place: ServerPlace
   const network = await openNetwork(site);
   const trader = await openTrader(site, plan, network, HomeCounterparties.servedBank(site));
   const server = await MerchantServer.open(trader.merchant, site.parts, place);
-  await enterInDirectory(await Directory.open(home.database("directory")), site, plan, server.url);
-  home.announce(`merchant-${plan.name}`, server.url);
+  await orClose(server, async () => {
+    await enterInDirectory(await Directory.open(home.database("directory")), site, plan, server.url);
+    home.announce(`merchant-${plan.name}`, server.url);
+  });
   // What an earlier process left open is settled beside the customers of today: the network may take a while to answer.
+  const bankIsServed = home.holder("bank")?.url !== undefined;
+  const greeted = bankIsServed ? trader.merchant.greetBank().catch(() => undefined) : undefined;
   const recovered = trader.merchant.recover().catch((error: unknown) => {
     server.emit("failed", error instanceof Error ? error : new Error(String(error)));
   });
@@ -67,7 +81,7 @@ export async function serveMerchant(site: Site, name: string, place: ServerPlace
     await Promise.race([served, after(LAST_CUSTOMERS_MS_MAX, site.parts.timers)]);
     await trader.outbox.close();
     await served;
-    await recovered;
+    await Promise.all([greeted, recovered]);
     await network.close();
   };
   return { url: server.url, trader, server, networkIsHere, close };
@@ -98,10 +112,7 @@ export async function serveNetwork(
       throw hasSyscall(error, "listen") ? new LinePortError(`127.0.0.1:${port}`, error.code ?? error.message) : error;
     },
   );
-  const directory = await serveDirectory(site, place).catch(async (error: unknown) => {
-    await network.stop();
-    throw error;
-  });
+  const directory = await orClose({ close: () => network.stop() }, () => serveDirectory(site, place));
   const url = `iso8583://127.0.0.1:${network.port}`;
   home.announce("network", url);
   return {

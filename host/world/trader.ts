@@ -13,6 +13,8 @@ import { acquirerOf, type OpenNetwork } from "./network.js";
 import { depositAccount, type MerchantPlan, tillName } from "./plan.js";
 import type { Site } from "./site.js";
 
+const TELLER = "teller";
+
 export interface Trader {
   readonly plan: MerchantPlan;
   readonly devices: readonly Device[];
@@ -36,6 +38,7 @@ export async function openTrader(
   const outbox = await Outbox.open({ database, transport, stans, acquirer, clock, timers });
   const devices: Device[] = [];
   for (const index of plan.stock.keys()) devices.push(await site.openDevice(tillName(plan.name, index)));
+  const bankModule = site.record(TELLER).module?.id;
   const merchant = new Merchant({
     name: plan.title,
     devices,
@@ -45,6 +48,7 @@ export async function openTrader(
     merchantNumber: plan.number,
     settlement: plan.settlement,
     bank,
+    ...(bankModule === undefined ? {} : { bankModule }),
     bankAccount: (unit) => depositAccount(plan.name, unit),
     ...(onMerchantEvent === undefined ? {} : { onEvent: (event: MerchantEvent) => onMerchantEvent(plan.name, event) }),
   });

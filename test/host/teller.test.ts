@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { deposit } from "../../host/applications/deposit.js";
 import { resume } from "../../host/applications/resume.js";
+import { runTransfer } from "../../host/applications/transfer.js";
 import { withdraw } from "../../host/applications/withdraw.js";
 import type { SimulatedChip } from "../../host/chips.js";
+import { command } from "../../host/commands.js";
 import { inProcessLink, type MessageFate } from "../../host/communications/in-process.js";
 import type { Device } from "../../host/device.js";
 import type { BankBooks } from "../../host/services/bank-books.js";
@@ -128,6 +130,39 @@ test("a till that lost power while it was being filled is filled for the next cu
     await expectAgreement(world, world.bank, alice, "alice-840", 6_000n);
   }
   expect(at).toBeGreaterThan(10);
+});
+
+describe("a bank that dies while fresh notes are on their way", () => {
+  test("makes fresh notes again afterwards, and every one is accounted for", async () => {
+    const world = await BankWorld.create();
+    const alice = await world.customer("alice", "USD 100.00");
+    const { teller } = world.bank;
+    for (let cutAt = 0; cutAt < 12; cutAt += 1) {
+      let count = 0;
+      const [toTeller, toGenerator] = inProcessLink(
+        () => ({ kind: count++ === cutAt ? "cut" : "deliver" }),
+        world.time,
+      );
+      const making = world.generator.converse(toGenerator, "module", async (conversation) => {
+        await conversation.prepare(command.listen());
+        return runTransfer(world.generator, conversation, { answerRequest: () => command.yesWithNotes([500n]) });
+      });
+      const taking = teller.converse(toTeller, "module", async (conversation) => {
+        await conversation.command(command.withdraw(usd("5.00"), null));
+        return runTransfer(teller, conversation, { verify: () => true });
+      });
+      await world.time.run(Promise.allSettled([making, taking]));
+      for (const device of [teller, world.generator]) await device.restart(PIN);
+      const bank = await world.time.run(service(world, world.books));
+      expect(await teller.module.pending(), `cut at ${cutAt}`).toEqual([]);
+      expect(await world.generator.module.pending(), `cut at ${cutAt}`).toEqual([]);
+      // More than the teller has, so that the generator must make some.
+      const needed = { unit, amount: (await spendable(teller, USD)) + 1n };
+      await world.time.run(withdraw(alice, bank, "alice-840", needed));
+      await bank.idle();
+      await expectAgreement(world, bank, alice, "alice-840", 20_000n);
+    }
+  });
 });
 
 describe("a connection to the bank that breaks at any message", () => {

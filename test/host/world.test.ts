@@ -3,6 +3,7 @@ import { PACKET_NOTES_MAX } from "../../firmware/protocol/limits.js";
 import { buy } from "../../host/applications/buy.js";
 import { meet } from "../../host/applications/deal.js";
 import type { MerchantEvent } from "../../host/applications/merchant.js";
+import { resume, settleAgent } from "../../host/applications/resume.js";
 import { shop } from "../../host/applications/shop.js";
 import { type Disturbance, inProcessLink } from "../../host/communications/in-process.js";
 import type { Device } from "../../host/device.js";
@@ -270,6 +271,43 @@ describe("a connection that breaks in the middle of a purchase or sale", () => {
     expect(await world.network.audit()).toEqual([]);
   });
 });
+
+describe("a customer whose host dies, and who is there again before the till has noticed", () => {
+  test("is answered at once: what the till is told of the old link does not end the new one", {
+    timeout: 120_000,
+  }, async () => {
+    const { world, time } = await newWorld("at once");
+    opened = world;
+    const { merchant, devices } = world.trader("birch");
+    const [till] = devices;
+    if (till === undefined) throw new Error("birch has a till");
+    const { device: bob } = world.customer("bob");
+    for (let diesAt = 1; diesAt < 60; diesAt += 1) {
+      let count = 0;
+      const [near, far] = inProcessLink(() => ({ kind: count++ < diesAt ? "deliver" : "lose" }), time);
+      const [nearAgain, farAgain] = inProcessLink();
+      const serving = merchant.serve(far, till).catch(() => undefined);
+      const answering = merchant.answerResume(farAgain, till.module.idHex);
+      const buying = buy(bob, near, parseMoney("USD 1.00"), yes).catch(() => undefined);
+      await turns();
+      await bob.restart(world.site.record("bob").pin);
+      await buying;
+      const resuming = settleAgent(bob).then(() => resume(bob, nearAgain));
+      await turns();
+      const begun = time.now_seconds();
+      near.close();
+      await time.run(Promise.all([resuming, answering, serving]));
+      expect(time.now_seconds() - begun, `died at ${diesAt}`).toBeLessThan(20n);
+      expect(await till.module.pending(), `died at ${diesAt}`).toEqual([]);
+      if (count <= diesAt) break;
+    }
+  });
+});
+
+/** Until nobody does anything, while time stands still. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 200; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
 
 async function holdings(world: World, device: Device) {
   const [balance] = await device.module.balances();

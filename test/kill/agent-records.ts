@@ -8,12 +8,14 @@ import { join } from "node:path";
 
 const PAGE_BYTES = 4096;
 const PAGE_MAGIC = 0x31535954;
+const PAGE_CHAIN = 16;
 const PAGE_HEADER_BYTES = 48;
 const ENTRY_HEADER_BYTES = 12;
 const COMMIT_BYTES = 32;
 const KIND_PUT = 0x35;
 const KIND_DELETE = 0x5a;
 const KIND_COMMIT = 0xa6;
+const FIRST = 1;
 const RECORD_PENDING = 0x10000000;
 const PENDING_MAX = 8;
 const STATES = ["none", "open", "paying", "closed", "done"];
@@ -22,7 +24,8 @@ const STATES = ["none", "open", "paying", "closed", "done"];
 export function pendingOfAgent(home: string, device: string): string[] {
   const flash = readFileSync(join(home, "chips", `${device}.agent`, "flash.bin"));
   const states = new Map<number, number>();
-  for (const page of pagesOf(flash)) readPage(page, states);
+  const read: Entry[] = [];
+  for (const page of pagesOf(flash)) readPage(page, read, states);
   return [...states.values()].map((state) => STATES[state] ?? String(state)).filter((state) => state !== "done");
 }
 
@@ -36,9 +39,13 @@ function pagesOf(flash: Buffer): Buffer[] {
   return pages.sort((a, b) => a.readUInt32LE(4) - b.readUInt32LE(4));
 }
 
-/** Records count once their commit entry is there. */
-function readPage(page: Buffer, states: Map<number, number>): void {
-  const read: [number, number | undefined][] = [];
+/** Key, and the state that was put; undefined: deleted. */
+type Entry = [key: number, state: number | undefined];
+
+/** Records count once their commit entry is there, which may be on a later page; a page that goes on says so. */
+function readPage(page: Buffer, read: Entry[], states: Map<number, number>): void {
+  const chain = page.subarray(PAGE_CHAIN, PAGE_HEADER_BYTES);
+  if (chain.every((byte) => byte === 0)) read.length = 0;
   for (let at = PAGE_HEADER_BYTES; at + ENTRY_HEADER_BYTES <= page.length; ) {
     const kind = page[at + 6];
     if (kind === KIND_COMMIT) {
@@ -50,6 +57,7 @@ function readPage(page: Buffer, states: Map<number, number>): void {
       continue;
     }
     if (kind !== KIND_PUT && kind !== KIND_DELETE) return;
+    if (page[at + 7] === FIRST) read.length = 0;
     const key = page.readUInt32LE(at);
     const length = page.readUInt16LE(at + 4);
     const isPending = key >= RECORD_PENDING && key < RECORD_PENDING + PENDING_MAX;

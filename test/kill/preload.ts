@@ -24,12 +24,12 @@ subscribe("tallystick:envelope", () => moment("envelope"));
 subscribe("tallystick:durable", () => moment("durable"));
 
 process.on("message", (message: ToPreload) => {
+  const answer: FromPreload = { number: message.number, counts: { ...counts } };
   if (message.kind === "order") {
     order = message.order;
     counts.envelope = 0;
     counts.durable = 0;
   }
-  const answer: FromPreload = { number: message.number, counts: { ...counts } };
   process.send?.(answer);
 });
 // Whoever started this process is gone: it has nobody to serve.

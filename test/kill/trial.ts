@@ -12,6 +12,7 @@ const RESUMES_MAX = 4;
 /** So long after everybody was resumed there may still be something under way between servers. */
 const AGREE_WITHIN_MS = 20_000;
 const LOOK_AGAIN_MS = 100;
+const LOOK_AGAIN_MS_MAX = 1_600;
 /** A person would call this a wait. */
 const SLOW_MS = 5_000;
 
@@ -98,7 +99,7 @@ export class Trial {
     const exit = await this.#endOf(wallet);
     this.#hear(planned.words.slice(0, 3).join(" "), exit);
     if (exit.signal === "SIGKILL") this.#killed = true;
-    await this.#resume([]);
+    if (this.#moment !== undefined) await this.#resume([]);
   }
 
   // Payments between wallets.
@@ -116,8 +117,8 @@ export class Trial {
     const paid = await this.#endOf(payer);
     this.#hear("the payer", paid);
     if (paid.signal === "SIGKILL") this.#killed = true;
-    const where = listening.address;
-    await this.#resume([where]);
+    // One that was paid has closed its shop already.
+    if (this.#moment !== undefined && !listening.process.isOver) await this.#resume([listening.address]);
     await this.#stop(listening.process, "the payee");
     if (listening.process.events.some(({ event }) => event === "paid"))
       this.#words.push({ who: "the payee", says: true, text: "paid" });
@@ -196,12 +197,12 @@ export class Trial {
 
   async #agreed(before: Observation, planned: Planned): Promise<{ observation: Observation; happened?: boolean }> {
     const until_ms = performance.now() + AGREE_WITHIN_MS;
-    for (;;) {
+    for (let pause_ms = LOOK_AGAIN_MS; ; pause_ms = Math.min(2 * pause_ms, LOOK_AGAIN_MS_MAX)) {
       const observation = await observe(this.#economy.home);
       const outcome = verdict(planned, changesBetween(before, observation));
       const faults = [...observation.complaints, ...(typeof outcome === "string" ? [outcome] : [])];
       if (faults.length > 0 && performance.now() < until_ms) {
-        await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+        await new Promise((resolve) => setTimeout(resolve, pause_ms));
         continue;
       }
       if (typeof outcome === "string") return { observation, ...this.#failed(faults) };
