@@ -117,8 +117,9 @@ export class Trial {
     const paid = await this.#endOf(payer);
     this.#hear("the payer", paid);
     if (paid.signal === "SIGKILL") this.#killed = true;
-    // One that was paid has closed its shop already.
-    if (this.#moment !== undefined && !listening.process.isOver) await this.#resume([listening.address]);
+    // One that was paid closes its shop.
+    const isClosed = () => listening.process.isOver;
+    if (this.#moment !== undefined && !isClosed()) await this.#resume([listening.address], isClosed);
     await this.#stop(listening.process, "the payee");
     if (listening.process.events.some(({ event }) => event === "paid"))
       this.#words.push({ who: "the payee", says: true, text: "paid" });
@@ -163,7 +164,8 @@ export class Trial {
 
   // Resuming.
 
-  async #resume(where: readonly string[]): Promise<void> {
+  /** `isVain`: there is nobody to resume with any more. */
+  async #resume(where: readonly string[], isVain: () => boolean = () => false): Promise<void> {
     const { home } = this.#economy;
     const isVictim = this.#moment?.victim === "wallet" || this.#moment?.victim === "payer";
     let order = isVictim && this.#killed ? this.#moment?.again : undefined;
@@ -172,7 +174,7 @@ export class Trial {
       await this.#economy.ready();
       const exit = await this.#endOf(new Process(["wallet", "resume", OWNER, ...where], { home, order }));
       if (exit.signal === "SIGKILL") this.#killedAgain = true;
-      else if (exit.code === 0) return;
+      else if (exit.code === 0 || isVain()) return;
       else said = exit.err === "" ? exit.out.trim() : exit.err;
       order = undefined;
     }
