@@ -17,9 +17,9 @@ export interface ContactStorage {
 }
 
 interface Kept {
-  /** By subject id of the peer's module. */
-  readonly peers: Record<string, Contact>;
-  /** Whom the wallet deals with, or dealt with last. */
+  /** By subject id of the peer's module; null: it came to this wallet, and nobody knows where it is. */
+  readonly peers: Record<string, Contact | null>;
+  /** Whom the wallet deals with, or dealt with last; undefined: with somebody who came to it. */
   readonly last?: Contact;
 }
 
@@ -32,26 +32,31 @@ export class Contacts {
     this.#kept = readKept(storage.read());
   }
 
-  /** Before business begins: `open` is what is open from before, which belongs to whoever was dealt with last. */
-  begin(contact: Contact, open: readonly Pending[]): void {
-    const { peers } = this.settle(open);
-    this.#keep({ peers, last: contact });
+  /**
+   * Before business begins: `open` is what is open from before, which belongs to whoever was dealt with last. `contact` is
+   * undefined when the other one comes to this wallet.
+   */
+  begin(contact: Contact | undefined, open: readonly Pending[]): void {
+    this.#keep({ peers: this.#peersOf(open), ...(contact === undefined ? {} : { last: contact }) });
   }
 
   /** What is open now: a peer that is not known yet is whoever was dealt with last, and one that has nothing open is forgotten. */
-  settle(open: readonly Pending[]): Kept {
-    const peers: Record<string, Contact> = {};
-    for (const { peer } of open) {
-      const id = toHex(peer);
-      const contact = this.#kept.peers[id] ?? this.#kept.last;
-      if (contact !== undefined) peers[id] = contact;
-    }
+  settle(open: readonly Pending[]): void {
+    const peers = this.#peersOf(open);
     if (JSON.stringify(peers) !== JSON.stringify(this.#kept.peers)) this.#keep({ ...this.#kept, peers });
-    return this.#kept;
   }
 
   of(peer: Uint8Array): Contact | undefined {
-    return this.#kept.peers[toHex(peer)];
+    return this.#kept.peers[toHex(peer)] ?? undefined;
+  }
+
+  #peersOf(open: readonly Pending[]): Kept["peers"] {
+    const peers: Record<string, Contact | null> = {};
+    for (const id of open.map(({ peer }) => toHex(peer))) {
+      const known = this.#kept.peers[id];
+      peers[id] = known === undefined ? (this.#kept.last ?? null) : known;
+    }
+    return peers;
   }
 
   #keep(kept: Kept): void {
@@ -64,7 +69,9 @@ export class Contacts {
 function readKept(text: string | undefined): Kept {
   try {
     const read = JSON.parse(text ?? "{}") as { peers?: Record<string, unknown>; last?: unknown };
-    const peers = Object.entries(read.peers ?? {}).filter((entry): entry is [string, Contact] => isContact(entry[1]));
+    const peers = Object.entries(read.peers ?? {}).filter(
+      (entry): entry is [string, Contact | null] => entry[1] === null || isContact(entry[1]),
+    );
     return { peers: Object.fromEntries(peers), ...(isContact(read.last) ? { last: read.last } : {}) };
   } catch {
     return { peers: {} };

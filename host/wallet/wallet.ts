@@ -11,6 +11,7 @@ import {
   TYPE_PURCHASE,
   TYPE_SALE,
 } from "../../firmware/protocol/messages.js";
+import { REASON_PENDING } from "../../firmware/protocol/reasons.js";
 import { buy, type CustomerPrompts, type CustomerResult } from "../applications/buy.js";
 import { deposit } from "../applications/deposit.js";
 import { pay, payRequested } from "../applications/pay.js";
@@ -25,11 +26,13 @@ import type { Balance, LogEntry, Pending } from "../element-data.js";
 import type { CardOffer, ReceiptFields } from "../notices.js";
 import { mismatchOf, type PaymentRequest, parsePaymentRequest } from "../payment-request.js";
 import type { RandomSource } from "../randomness.js";
+import { ReasonError } from "../reasons.js";
 import type { Quote } from "../services/directory.js";
 import { type Money, sameUnit, type Unit } from "../units.js";
 import type { Contacts } from "./contacts.js";
 import { type Contact, type Counterparties, type Meeting, UnknownMerchantError } from "./counterparties.js";
 import { Reception, type ReceptionOptions } from "./reception.js";
+import { Turns } from "./turns.js";
 
 export interface WalletParts {
   readonly device: Device;
@@ -125,6 +128,7 @@ export class RequestMismatchError extends Error {
 
 export class Wallet extends EventEmitter<WalletEvents> {
   readonly #parts: WalletParts;
+  readonly #turns = new Turns();
 
   private constructor(parts: WalletParts) {
     super();
@@ -236,9 +240,23 @@ export class Wallet extends EventEmitter<WalletEvents> {
     }
   }
 
+  /** What stands in the way, an earlier payment that this wallet may know nothing of any more, is settled first. */
   async #payAt(address: string, work: (meeting: Meeting) => Promise<Transfer>): Promise<Transfer> {
+    const { counterparties, device } = this.#parts;
     const contact: Contact = { kind: "wallet", address };
-    const transfer = await this.#meet(contact, () => this.#parts.counterparties.payee(address), work);
+    const transfer = await this.#business(contact, async () => {
+      const once = async () => withMeeting(await counterparties.payee(address), work);
+      try {
+        return await once();
+      } catch (error) {
+        if (!(error instanceof ReasonError && error.reason === REASON_PENDING)) throw error;
+        const settlement = await withMeeting(await counterparties.resume(contact, ""), ({ link }) =>
+          resume(device, link),
+        );
+        this.emit("settled", settlement);
+        return once();
+      }
+    });
     this.emit("sent", transfer);
     return transfer;
   }
@@ -251,7 +269,7 @@ export class Wallet extends EventEmitter<WalletEvents> {
   /** Waits to be paid whatever payers offer. */
   async receive(options: ReceptionOptions = {}): Promise<Reception> {
     const { device, contacts, random } = this.#parts;
-    const reception = await Reception.open({ ...options, device, contacts, random });
+    const reception = await Reception.open({ ...options, device, contacts, random, turns: this.#turns });
     reception.on("paid", (transfer) => this.emit("received", transfer));
     reception.on("settled", (settlement) => this.emit("settled", settlement));
     return reception;
@@ -282,7 +300,6 @@ export class Wallet extends EventEmitter<WalletEvents> {
   /** Payments whose end this wallet does not know yet, or whose peer has not confirmed. */
   async pending(): Promise<OpenTransaction[]> {
     const open = await this.device.module.pending();
-    this.#parts.contacts.settle(open);
     return open.filter(isOpen).map((pending) => ({ ...pending, contact: this.#parts.contacts.of(pending.peer) }));
   }
 
@@ -296,6 +313,7 @@ export class Wallet extends EventEmitter<WalletEvents> {
         done.committed += settled.committed;
         done.aborted += settled.aborted;
       } catch (error) {
+        if (peer === "") throw error;
         open.set(peer, error instanceof Error ? error : new Error(String(error)));
       }
     }
@@ -303,7 +321,10 @@ export class Wallet extends EventEmitter<WalletEvents> {
     return { ...done, open: left };
   }
 
-  /** Peers of what is open, by subject id, and where each is. One that is not known may be at the address. */
+  /**
+   * Peers of what is open, by subject id, and where each is. One that is not known may be at the address; whoever is there is
+   * met though nothing is open here, because it may be there.
+   */
   async #peers(address: string | undefined): Promise<Map<string, Contact>> {
     const peers = new Map<string, Contact>();
     for (const { peer, contact } of await this.pending()) {
@@ -311,21 +332,27 @@ export class Wallet extends EventEmitter<WalletEvents> {
       const where = address !== undefined && isWallet ? ({ kind: "wallet", address } as const) : contact;
       if (where !== undefined) peers.set(toHex(peer), where);
     }
+    const isMet = [...peers.values()].some((where) => where.kind === "wallet" && where.address === address);
+    if (address !== undefined && !isMet) peers.set("", { kind: "wallet", address });
     return peers;
   }
 
   async #resumeWith(peer: string, contact: Contact): Promise<Settlement> {
-    const meeting = await this.#parts.counterparties.resume(contact, peer);
-    try {
-      const settlement = await resume(this.device, meeting.link);
-      this.emit("settled", settlement);
-      return settlement;
-    } finally {
-      await meeting.ended;
-    }
+    const { counterparties, contacts, device } = this.#parts;
+    const settlement = await this.#turns.take(async () => {
+      const settled = await withMeeting(await counterparties.resume(contact, peer), ({ link }) => resume(device, link));
+      contacts.settle(await device.module.pending());
+      return settled;
+    });
+    this.emit("settled", settlement);
+    return settlement;
   }
 
+  /** What is under way is done first. */
   async close(): Promise<void> {
+    await this.#turns.idle();
+    // Who was paid has kept the line, to repeat its last word; now nobody is there any more to repeat it.
+    for (const sort of ["agent", "module"] as const) this.device.manager.disconnect(sort);
     await this.#parts.close();
   }
 
@@ -334,25 +361,32 @@ export class Wallet extends EventEmitter<WalletEvents> {
     connect: () => Promise<Meeting>,
     work: (meeting: Meeting) => Promise<Result>,
   ): Promise<Result> {
-    return this.#business(contact, async () => {
-      const meeting = await connect();
-      try {
-        return await work(meeting);
-      } finally {
-        await meeting.ended;
-      }
-    });
+    return this.#business(contact, async () => withMeeting(await connect(), work));
   }
 
   /** Does business with one counterparty, and knows afterwards, or after a crash, where to settle what it left open. */
-  async #business<Result>(contact: Contact, work: () => Promise<Result>): Promise<Result> {
+  #business<Result>(contact: Contact, work: () => Promise<Result>): Promise<Result> {
     const { contacts, device } = this.#parts;
-    contacts.begin(contact, await device.module.pending());
-    try {
-      return await work();
-    } finally {
-      contacts.settle(await device.module.pending());
-    }
+    return this.#turns.take(async () => {
+      contacts.begin(contact, await device.module.pending());
+      try {
+        return await work();
+      } finally {
+        contacts.settle(await device.module.pending());
+      }
+    });
+  }
+}
+
+/** Whatever keeps this side from its part, the other side does not wait for it. */
+async function withMeeting<Result>(meeting: Meeting, work: (meeting: Meeting) => Promise<Result>): Promise<Result> {
+  try {
+    return await work(meeting);
+  } catch (error) {
+    meeting.link.close();
+    throw error;
+  } finally {
+    await meeting.ended;
   }
 }
 
