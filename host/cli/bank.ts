@@ -6,7 +6,7 @@ import { currencyCode, formatMoney } from "../units.js";
 import { serveBank } from "../world/serve.js";
 import { type GlobalOptions, outputFor, withSite } from "./context.js";
 import { moneyJson } from "./output.js";
-import { type PlaceOptions, placeOf, portNumber, Stop, tell } from "./serving.js";
+import { type PlaceOptions, placeOf, portNumber, tell, untilStopped } from "./serving.js";
 
 type ServeOptions = GlobalOptions & PlaceOptions;
 
@@ -39,22 +39,23 @@ export function addBank(program: Command): void {
 
 async function serve(options: ServeOptions): Promise<void> {
   const output = outputFor(options);
-  await withSite(options, async (site) => {
-    const stop = new Stop();
-    const served = await serveBank(site, placeOf(options), {
-      onEvent: ({ kind, money }) => {
-        tell(output, { event: kind, ...moneyJson(money) }, `${formatMoney(money)}: ${kind}.`);
-      },
-      onFault: (error) => {
-        const message = error instanceof Error ? error.message : String(error);
-        tell(output, { event: "failed", message }, `A customer was not served: ${message}`);
-      },
-    });
-    const currencies = [...new Set((await served.bank.books.deposits()).map(({ unit }) => currencyCode(unit)))];
-    const ready = `The bank serves at ${served.url}, in ${currencies.join(" and ")}. Ctrl-C ends it.`;
-    tell(output, { event: "ready", url: served.url }, ready);
-    await stop.told;
-    output.say("Ending: whoever is at the counter is served to the end.");
-    await served.close();
-  });
+  await untilStopped((stop) =>
+    withSite(options, async (site) => {
+      const served = await serveBank(site, placeOf(options), {
+        onEvent: ({ kind, money }) => {
+          tell(output, { event: kind, ...moneyJson(money) }, `${formatMoney(money)}: ${kind}.`);
+        },
+        onFault: (error) => {
+          const message = error instanceof Error ? error.message : String(error);
+          tell(output, { event: "failed", message }, `A customer was not served: ${message}`);
+        },
+      });
+      const currencies = [...new Set((await served.bank.books.deposits()).map(({ unit }) => currencyCode(unit)))];
+      const ready = `The bank serves at ${served.url}, in ${currencies.join(" and ")}. Ctrl-C ends it.`;
+      tell(output, { event: "ready", url: served.url }, ready);
+      await stop.told;
+      output.say("Ending: whoever is at the counter is served to the end.");
+      await served.close();
+    }),
+  );
 }

@@ -8,7 +8,7 @@ import { currencyCode, formatDecimal, formatMoney } from "../units.js";
 import { serveMerchant } from "../world/serve.js";
 import { type GlobalOptions, outputFor, withSite } from "./context.js";
 import { moneyJson, type Output } from "./output.js";
-import { type PlaceOptions, placeOf, portNumber, Stop, tell } from "./serving.js";
+import { type PlaceOptions, placeOf, portNumber, tell, untilStopped } from "./serving.js";
 
 type ServeOptions = GlobalOptions & PlaceOptions;
 
@@ -59,34 +59,35 @@ export function addMerchant(program: Command): void {
 async function serve(name: string, options: ServeOptions): Promise<void> {
   const output = outputFor(options);
   const onMerchantEvent = (_merchant: string, event: MerchantEvent) => tellMerchantEvent(output, event);
-  await withSite(
-    options,
-    async (site) => {
-      const stop = new Stop();
-      const served = await serveMerchant(site, name, placeOf(options));
-      const { merchant } = served.trader;
-      tell(
-        output,
-        { event: "ready", url: served.url },
-        `${merchant.name} serves customers at ${served.url}. Ctrl-C ends it.`,
-      );
-      if (served.networkIsHere) output.say("Nobody serves the card network: it is in this process.");
-      served.server.on("served", ({ outcome, reason }) => {
-        const why = reason === undefined ? "" : `: ${reasonSentence(reason)}`;
-        tell(output, { event: "served", outcome, reason }, `A customer was served: ${outcome}${why}`);
-      });
-      served.server.on("settled", ({ committed, aborted, open }) => {
-        const line = `Resumed: ${committed} stand, ${aborted} were undone, ${open} are still open.`;
-        tell(output, { event: "settled", committed, aborted, open }, line);
-      });
-      served.server.on("failed", (error) => {
-        tell(output, { event: "failed", message: error.message }, `A customer was not served: ${error.message}`);
-      });
-      await stop.told;
-      output.say("Ending: customers that are being served are served to the end.");
-      await served.close();
-    },
-    { onMerchantEvent },
+  await untilStopped((stop) =>
+    withSite(
+      options,
+      async (site) => {
+        const served = await serveMerchant(site, name, placeOf(options));
+        const { merchant } = served.trader;
+        tell(
+          output,
+          { event: "ready", url: served.url },
+          `${merchant.name} serves customers at ${served.url}. Ctrl-C ends it.`,
+        );
+        if (served.networkIsHere) output.say("Nobody serves the card network: it is in this process.");
+        served.server.on("served", ({ outcome, reason }) => {
+          const why = reason === undefined ? "" : `: ${reasonSentence(reason)}`;
+          tell(output, { event: "served", outcome, reason }, `A customer was served: ${outcome}${why}`);
+        });
+        served.server.on("settled", ({ committed, aborted, open }) => {
+          const line = `Resumed: ${committed} stand, ${aborted} were undone, ${open} are still open.`;
+          tell(output, { event: "settled", committed, aborted, open }, line);
+        });
+        served.server.on("failed", (error) => {
+          tell(output, { event: "failed", message: error.message }, `A customer was not served: ${error.message}`);
+        });
+        await stop.told;
+        output.say("Ending: customers that are being served are served to the end.");
+        await served.close();
+      },
+      { onMerchantEvent },
+    ),
   );
 }
 

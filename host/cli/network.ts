@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { serveNetwork } from "../world/serve.js";
 import { type GlobalOptions, outputFor, withSite } from "./context.js";
-import { type PlaceOptions, placeOf, portNumber, Stop, tell } from "./serving.js";
+import { type PlaceOptions, placeOf, portNumber, tell, untilStopped } from "./serving.js";
 
 type ServeOptions = GlobalOptions & PlaceOptions & { readonly directoryPort?: number };
 
@@ -18,18 +18,19 @@ export function addNetwork(program: Command): void {
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<ServeOptions>();
       const output = outputFor(options);
-      await withSite(options, async (site) => {
-        const stop = new Stop();
-        const { directoryPort } = options;
-        const place = { ...placeOf(options), ...(directoryPort === undefined ? {} : { directoryPort }) };
-        const served = await serveNetwork(site, place, (event) => {
-          // Its own word that it is ready is said below, with the directory's.
-          if (event["event"] !== "ready") tell(output, event, Object.values(event).join(" "));
-        });
-        const ready = `The card network serves merchants at ${served.url}, and the directory at ${served.directory.url}. Ctrl-C ends it.`;
-        tell(output, { event: "ready", url: served.url, directory: served.directory.url }, ready);
-        await stop.told;
-        await served.close();
-      });
+      await untilStopped((stop) =>
+        withSite(options, async (site) => {
+          const { directoryPort } = options;
+          const place = { ...placeOf(options), ...(directoryPort === undefined ? {} : { directoryPort }) };
+          const served = await serveNetwork(site, place, (event) => {
+            // Its own word that it is ready is said below, with the directory's.
+            if (event["event"] !== "ready") tell(output, event, Object.values(event).join(" "));
+          });
+          const ready = `The card network serves merchants at ${served.url}, and the directory at ${served.directory.url}. Ctrl-C ends it.`;
+          tell(output, { event: "ready", url: served.url, directory: served.directory.url }, ready);
+          await stop.told;
+          await served.close();
+        }),
+      );
     });
 }

@@ -17,7 +17,7 @@ export function stopGently(): boolean {
 
 export { SIGNALS };
 
-/** Waits for the word to end, and keeps the process alive meanwhile, though all its timers and sockets may be idle. */
+/** The word to end; waiting for it keeps the process alive, though all its timers and sockets may be idle. */
 export class Stop {
   readonly told: Promise<void>;
   readonly #alive = setInterval(() => undefined, 2 ** 30);
@@ -35,6 +35,16 @@ export class Stop {
   over(): void {
     clearInterval(this.#alive);
     stopping = undefined;
+  }
+}
+
+/** A command that waits for the word to end. Whatever ends it, it keeps the process alive no longer. */
+export async function untilStopped<Result>(work: (stop: Stop) => Promise<Result>): Promise<Result> {
+  const stop = new Stop();
+  try {
+    return await work(stop);
+  } finally {
+    stop.over();
   }
 }
 
