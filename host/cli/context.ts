@@ -72,7 +72,7 @@ export async function withWallet<Result>(
   owner: string,
   work: (wallet: Wallet) => Promise<Result>,
 ): Promise<Result> {
-  const pin = options.pin ?? process.env["TALLY_PIN"];
+  const pin = options.pin ?? (process.env["TALLY_PIN"] || undefined); // Empty: of a variable that was not set.
   const { directory } = options;
   const given = { ...(pin === undefined ? {} : { pin }), ...(directory === undefined ? {} : { directory }) };
   const wallet = await openWallet(partsOf(options), owner, given);

@@ -60,12 +60,15 @@ export class RemoteCounterparties implements Counterparties {
   }
 
   async #bank(): Promise<BankConnection> {
+    this.#document = undefined;
     const { bank } = await this.#directory();
     if (bank === undefined) throw new DirectoryUnreachableError("The directory does not say where the bank is.");
     return bankOverLines(bank, this.#parts);
   }
 
+  /** What a purchase begins with: the directory is asked anew, because merchants come and go while a wallet is open. */
   async accountUnit(issuer: string): Promise<Unit | undefined> {
+    this.#document = undefined;
     return (await this.#directory()).issuers.find(({ bank }) => bank === issuer)?.unit;
   }
 
@@ -92,18 +95,19 @@ export class RemoteCounterparties implements Counterparties {
 
   async resume(contact: Contact, peer: string): Promise<Meeting> {
     if (contact.kind === "wallet") return this.#line(contact.address, LINE.resume);
+    this.#document = undefined;
     const directory = await this.#directory();
     const merchant = contact.kind === "merchant" ? directory.merchants.find(({ id }) => id === contact.id) : undefined;
     const address = contact.kind === "bank" ? directory.bank : merchant?.address;
     if (address === undefined) throw new DirectoryUnreachableError("The directory does not list the other side now.");
-    return this.#line(contact.kind === "bank" ? address : `${address}?module=${peer}`, LINE.resume);
+    return this.#line(contact.kind === "bank" ? address : withModule(address, peer), LINE.resume);
   }
 
   async #line(url: string, purpose: string): Promise<Meeting> {
     return { link: await openLine(url, purpose, this.#parts), ended: Promise.resolve() };
   }
 
-  /** Asked once in the life of a wallet's process: a command is short, and a program opens its wallet anew for a new one. */
+  /** Asked once for each piece of business, so that all of it is about one and the same document. */
   async #directory(): Promise<DirectoryDocument> {
     this.#document ??= readDocument(await this.#fetch());
     return this.#document;
@@ -112,15 +116,24 @@ export class RemoteCounterparties implements Counterparties {
   async #fetch(): Promise<string> {
     const { directory } = this.#parts;
     if (directory === undefined) throw new DirectoryUnreachableError("This wallet was told of no directory.");
-    let response: Response;
     try {
-      response = await fetch(directory, { signal: AbortSignal.timeout(ANSWER_MS_MAX), redirect: "error" });
-    } catch {
+      const response = await fetch(directory, { signal: AbortSignal.timeout(ANSWER_MS_MAX), redirect: "error" });
+      if (response.ok) return await limited(response);
+      throw new DirectoryUnreachableError(`The directory at ${directory} answered ${response.status}.`);
+    } catch (error) {
+      if (error instanceof DirectoryUnreachableError || error instanceof DirectoryDocumentError) throw error;
+      // It did not begin in time, or broke off in the middle.
       throw new DirectoryUnreachableError(`The directory at ${directory} gave no answer.`);
     }
-    if (!response.ok) throw new DirectoryUnreachableError(`The directory at ${directory} answered ${response.status}.`);
-    return limited(response);
   }
+}
+
+/** What the directory says of an address may be anything; opening a line finds that out. */
+function withModule(address: string, module: string): string {
+  if (!URL.canParse(address)) return address;
+  const url = new URL(address);
+  url.searchParams.set("module", module);
+  return url.href;
 }
 
 /** The body, unless it is longer than any directory. */
