@@ -16,6 +16,13 @@ export type Contact =
   /** A name within the home, or the URL at which the other wallet waited. */
   | { readonly kind: "wallet"; readonly address: string };
 
+/** Modules between which something is open, by subject id. */
+export interface Ends {
+  readonly own: string;
+  /** Undefined: it is open at the other end alone, and which of its modules has it is known there. */
+  readonly peer?: string;
+}
+
 /** A line to a peer. */
 export interface Meeting {
   readonly link: PeerLink;
@@ -42,6 +49,6 @@ export interface Counterparties {
   trade(merchant: { readonly id: string; readonly address: string }): Promise<Meeting>;
   /** To another wallet that waits for a payment. */
   payee(address: string): Promise<Meeting>;
-  /** To whoever has something open with this wallet: the module of this id is the peer. */
-  resume(contact: Contact, peer: string): Promise<Meeting>;
+  /** To whoever has something open with this wallet. */
+  resume(contact: Contact, ends: Ends): Promise<Meeting>;
 }

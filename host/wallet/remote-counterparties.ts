@@ -12,10 +12,10 @@ import {
   DOCUMENT_BYTES_MAX,
   readDocument,
 } from "../servers/directory-document.js";
-import { bankOverLines, LINE, type LineParts } from "../servers/purposes.js";
+import { bankOverLines, LINE, type LineParts, resumptionUrl } from "../servers/purposes.js";
 import { type Quote, quotesOf } from "../services/directory.js";
 import { type Money, sameUnit, type Unit } from "../units.js";
-import type { Contact, Counterparties, Meeting } from "./counterparties.js";
+import type { Contact, Counterparties, Ends, Meeting } from "./counterparties.js";
 
 export interface RemoteParts extends LineParts {
   /** URL of the directory; without it only other wallets can be dealt with. */
@@ -93,14 +93,14 @@ export class RemoteCounterparties implements Counterparties {
     return this.#line(address, LINE.pay);
   }
 
-  async resume(contact: Contact, peer: string): Promise<Meeting> {
+  async resume(contact: Contact, ends: Ends): Promise<Meeting> {
     if (contact.kind === "wallet") return this.#line(contact.address, LINE.resume);
     this.#document = undefined;
     const directory = await this.#directory();
     const merchant = contact.kind === "merchant" ? directory.merchants.find(({ id }) => id === contact.id) : undefined;
     const address = contact.kind === "bank" ? directory.bank : merchant?.address;
     if (address === undefined) throw new DirectoryUnreachableError("The directory does not list the other side now.");
-    return this.#line(contact.kind === "bank" ? address : withModule(address, peer), LINE.resume);
+    return this.#line(contact.kind === "bank" ? address : resumptionUrl(address, ends), LINE.resume);
   }
 
   async #line(url: string, purpose: string): Promise<Meeting> {
@@ -126,14 +126,6 @@ export class RemoteCounterparties implements Counterparties {
       throw new DirectoryUnreachableError(`The directory at ${directory} gave no answer.`);
     }
   }
-}
-
-/** What the directory says of an address may be anything; opening a line finds that out. */
-function withModule(address: string, module: string): string {
-  if (!URL.canParse(address)) return address;
-  const url = new URL(address);
-  url.searchParams.set("module", module);
-  return url.href;
 }
 
 /** The body, unless it is longer than any directory. */

@@ -240,23 +240,9 @@ export class Wallet extends EventEmitter<WalletEvents> {
     }
   }
 
-  /** What stands in the way, an earlier payment that this wallet may know nothing of any more, is settled first. */
   async #payAt(address: string, work: (meeting: Meeting) => Promise<Transfer>): Promise<Transfer> {
-    const { counterparties, device } = this.#parts;
     const contact: Contact = { kind: "wallet", address };
-    const transfer = await this.#business(contact, async () => {
-      const once = async () => withMeeting(await counterparties.payee(address), work);
-      try {
-        return await once();
-      } catch (error) {
-        if (!(error instanceof ReasonError && error.reason === REASON_PENDING)) throw error;
-        const settlement = await withMeeting(await counterparties.resume(contact, ""), ({ link }) =>
-          resume(device, link),
-        );
-        this.emit("settled", settlement);
-        return once();
-      }
-    });
+    const transfer = await this.#meet(contact, () => this.#parts.counterparties.payee(address), work);
     this.emit("sent", transfer);
     return transfer;
   }
@@ -340,7 +326,10 @@ export class Wallet extends EventEmitter<WalletEvents> {
   async #resumeWith(peer: string, contact: Contact): Promise<Settlement> {
     const { counterparties, contacts, device } = this.#parts;
     const settlement = await this.#turns.take(async () => {
-      const settled = await withMeeting(await counterparties.resume(contact, peer), ({ link }) => resume(device, link));
+      const settled = await withMeeting(
+        await counterparties.resume(contact, { own: this.id, ...(peer === "" ? {} : { peer }) }),
+        ({ link }) => resume(device, link),
+      );
       contacts.settle(await device.module.pending());
       return settled;
     });
@@ -356,12 +345,24 @@ export class Wallet extends EventEmitter<WalletEvents> {
     await this.#parts.close();
   }
 
+  /** What stands in the way, an earlier payment that this wallet may know nothing of any more, is settled first. */
   async #meet<Result>(
     contact: Contact,
     connect: () => Promise<Meeting>,
     work: (meeting: Meeting) => Promise<Result>,
   ): Promise<Result> {
-    return this.#business(contact, async () => withMeeting(await connect(), work));
+    const { counterparties, device } = this.#parts;
+    const once = async () => withMeeting(await connect(), work);
+    return this.#business(contact, async () => {
+      try {
+        return await once();
+      } catch (error) {
+        if (!(error instanceof ReasonError && error.reason === REASON_PENDING)) throw error;
+        const meeting = await counterparties.resume(contact, { own: this.id });
+        this.emit("settled", await withMeeting(meeting, ({ link }) => resume(device, link)));
+        return once();
+      }
+    });
   }
 
   /** Does business with one counterparty, and knows afterwards, or after a crash, where to settle what it left open. */
