@@ -114,16 +114,20 @@ export class RemoteCounterparties implements Counterparties {
   }
 
   async #fetch(): Promise<string> {
-    const { directory } = this.#parts;
+    const { directory, timers } = this.#parts;
     if (directory === undefined) throw new DirectoryUnreachableError("This wallet was told of no directory.");
+    const waiting = new AbortController();
+    const cancel = timers.after(ANSWER_MS_MAX, () => waiting.abort());
     try {
-      const response = await fetch(directory, { signal: AbortSignal.timeout(ANSWER_MS_MAX), redirect: "error" });
+      const response = await fetch(directory, { signal: waiting.signal, redirect: "error" });
       if (response.ok) return await limited(response);
       throw new DirectoryUnreachableError(`The directory at ${directory} answered ${response.status}.`);
     } catch (error) {
       if (error instanceof DirectoryUnreachableError || error instanceof DirectoryDocumentError) throw error;
       // It did not begin in time, or broke off in the middle.
       throw new DirectoryUnreachableError(`The directory at ${directory} gave no answer.`);
+    } finally {
+      cancel();
     }
   }
 }
