@@ -36,6 +36,7 @@ export interface ReceptionParts extends ReceptionOptions {
   /** What else is done with the device. */
   readonly turns: Turns;
   readonly random: RandomSource;
+  readonly announce?: (url: string | undefined) => void;
 }
 
 export interface ReceptionEvents {
@@ -75,6 +76,7 @@ export class Reception extends EventEmitter<ReceptionEvents> {
   /** Payers that are being served. */
   readonly #under = new Set<Promise<void>>();
   #over = false;
+  #isClosing = false;
   #giveUp: () => void = () => undefined;
   /** By pay-id: any of them may turn out to be a payment. */
   readonly #doubts = new Map<string, TransferInDoubtError>();
@@ -108,6 +110,7 @@ export class Reception extends EventEmitter<ReceptionEvents> {
       },
     });
     reception = new Reception(parts, server);
+    parts.announce?.(server.url);
     return reception;
   }
 
@@ -118,6 +121,8 @@ export class Reception extends EventEmitter<ReceptionEvents> {
 
   /** Stops listening; what is under way is done first. */
   async close(): Promise<void> {
+    if (!this.#isClosing) this.#parts.announce?.(undefined);
+    this.#isClosing = true;
     this.#over = true;
     while (this.#under.size > 0) await Promise.all(this.#under);
     await this.#server.close();

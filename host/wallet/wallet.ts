@@ -45,6 +45,8 @@ export interface WalletParts {
   readonly account: (unit: Unit) => string;
   /** What people call the owner of a module, by its subject id; undefined: not known here. */
   readonly nameOf?: (id: string) => string | undefined;
+  /** Tells those who know the owner by name where the wallet waits; undefined: nowhere any more. */
+  readonly announce?: (url: string | undefined) => void;
   /** Lets go of whatever was opened for the wallet. */
   readonly close: () => Promise<void>;
 }
@@ -254,8 +256,9 @@ export class Wallet extends EventEmitter<WalletEvents> {
 
   /** Waits to be paid whatever payers offer. */
   async receive(options: ReceptionOptions = {}): Promise<Reception> {
-    const { device, contacts, random } = this.#parts;
-    const reception = await Reception.open({ ...options, device, contacts, random, turns: this.#turns });
+    const { device, contacts, random, announce } = this.#parts;
+    const parts = { device, contacts, random, turns: this.#turns, ...(announce === undefined ? {} : { announce }) };
+    const reception = await Reception.open({ ...options, ...parts });
     reception.on("paid", (transfer) => this.emit("received", transfer));
     reception.on("settled", (settlement) => this.emit("settled", settlement));
     return reception;

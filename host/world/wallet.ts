@@ -55,6 +55,7 @@ async function homeWallet(parts: WorldParts, name: string, options: OpenWalletOp
     device: await site.openDevice(name, options.pin),
     counterparties,
     nameOf: (id) => site.ownerOf(id),
+    announce: (url) => parts.home.announce(`wallet-${name}`, url),
     ...commonParts(parts, name),
     ...(card === undefined ? {} : { cardIssuer: card.bank }),
     close: async () => {

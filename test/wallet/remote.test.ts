@@ -159,3 +159,42 @@ describe("several customers at once", () => {
     expect(await has(alice)).toBe(200n);
   });
 });
+
+describe("a merchant with a customer under way", () => {
+  /** A purchase that waits for its owner's yes to the receipt. */
+  async function thinking(): Promise<{ bought: Promise<unknown>; yes: () => void }> {
+    let yes: () => void = () => undefined;
+    let bought: Promise<unknown> = Promise.resolve();
+    await new Promise<void>((asked) => {
+      const confirmReceipt = () =>
+        new Promise<boolean>((resolve) => {
+          yes = () => resolve(true);
+          asked();
+        });
+      bought = alice.buy(usd("3.00"), { confirmMerchant: () => true, confirmReceipt }, "birch");
+    });
+    return { bought, yes };
+  }
+
+  test("serves it to the end before it ends, and nobody else", async () => {
+    const { bought, yes } = await thinking();
+    const bob = await served.wallet("bob");
+    const ended = served.merchants.get("birch")?.close();
+    await expect(bob.buy(usd("1.00"), undefined, "birch")).rejects.toThrow(/did not answer/);
+    yes();
+    await expect(bought).resolves.toMatchObject({ merchant: "Birch Money" });
+    await ended;
+    expect([await has(alice), await has(bob)]).toEqual([300n, 0n]);
+    await expectAgreement();
+  });
+
+  test("recovers what was open when its device is free, and disturbs nobody", async () => {
+    const { bought, yes } = await thinking();
+    const recovered = served.world.trader("birch").merchant.recover();
+    yes();
+    await bought;
+    await recovered;
+    expect(await has(alice)).toBe(300n);
+    await expectAgreement();
+  });
+});
