@@ -71,10 +71,17 @@ export interface ServeResult {
   readonly payId: Uint8Array | undefined;
 }
 
+/** What is to be settled: with which of the merchant's modules; or, if the customer does not know that, which module is the customer's. */
+export interface Between {
+  readonly module?: string;
+  readonly customer?: string;
+}
+
 /** Somebody wants to settle something with a device that the merchant does not have. */
 export class NoSuchTillError extends Error {
   constructor(moduleId: string) {
-    super(`The merchant has no device whose module is ${moduleId}. No money moved. Resume with whoever has it.`);
+    const which = moduleId === "" ? "that has anything open with this customer" : `whose module is ${moduleId}`;
+    super(`The merchant has no device ${which}. No money moved. Resume with whoever has it.`);
     this.name = "NoSuchTillError";
   }
 }
@@ -103,18 +110,27 @@ export class Merchant {
   }
 
   /**
-   * Settles what a customer's module, or another payer's, has open with the device whose module has this id; undefined: it does
-   * not know which, or does not know of anything open.
+   * Settles what a customer's module has open with a device of this merchant, or that device with it. One that does not know
+   * which, or of nothing open, is told so by any of them.
    */
-  async answerResume(link: PeerLink, moduleId: string | undefined): Promise<Settlement> {
-    const device = this.#parts.devices.find(({ module }) => module.idHex === moduleId);
-    if (device === undefined && moduleId !== undefined) {
+  async answerResume(link: PeerLink, between: Between): Promise<Settlement> {
+    const device = await this.#deviceOf(between);
+    if (device === undefined && between.module !== undefined) {
       link.close();
-      throw new NoSuchTillError(moduleId);
+      throw new NoSuchTillError(between.module ?? "");
     }
     const settlement = await this.#tills.use(device, (till) => answerResume(till, link));
     for (const outcome of settlement.outcomes) await this.settle(outcome);
     return settlement;
+  }
+
+  async #deviceOf({ module, customer }: Between): Promise<Device | undefined> {
+    const { devices } = this.#parts;
+    if (module !== undefined) return devices.find((device) => device.module.idHex === module);
+    for (const device of devices) {
+      if ((await device.module.pending()).some(({ peer }) => toHex(peer) === customer)) return device;
+    }
+    return undefined;
   }
 
   #serve(link: PeerLink, device: Device): Promise<ServeResult> {

@@ -18,11 +18,17 @@ export function receive(
   });
 }
 
-/** Asks whoever connects for this amount (point of sale), and receives that and nothing else. */
-export function request(device: Device, link: PeerLink, money: Money, memo?: string): Promise<Transfer> {
+/** Asks whoever connects for this amount (point of sale), and receives that and nothing else, from whoever is welcome. */
+export function request(
+  device: Device,
+  link: PeerLink,
+  money: Money,
+  memo?: string,
+  isWelcome: (peer: Uint8Array) => boolean = () => true,
+): Promise<Transfer> {
   return device.converse(link, "module", async (conversation) => {
     await conversation.prepare(command.request(money, memoBytes(memo)));
     const verify = (prompt: Prompt) => prompt.money.amount === money.amount && sameUnit(prompt.money.unit, money.unit);
-    return runTransfer(device, conversation, { verify });
+    return runTransfer(device, conversation, { verify, session: isWelcome });
   });
 }

@@ -28,6 +28,8 @@ export interface Prompt {
 export type Decision = boolean | number;
 
 export interface TransferHandlers {
+  /** A session with this module is open: is it to go on? */
+  session?(peer: Uint8Array): boolean;
   /** As payee: shall this be received? */
   verify?(prompt: Prompt): Decision | Promise<Decision>;
   /** As payer: the peer asks to be paid this. */
@@ -97,6 +99,8 @@ async function forget(device: Device, payId: Uint8Array): Promise<void> {
 
 async function react(conversation: Conversation, notice: Notice, handlers: TransferHandlers): Promise<void> {
   switch (notice.name) {
+    case "session":
+      return handlers.session?.(notice.peer) === false ? conversation.command(command.cancel()) : undefined;
     case "verify":
       return answer(conversation, await (handlers.verify?.(notice) ?? false));
     case "requested":

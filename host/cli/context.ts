@@ -3,6 +3,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { InvalidArgumentError } from "commander";
+import { PIN_DIGITS_MAX, PIN_DIGITS_MIN } from "../../firmware/protocol/limits.js";
 import type { Device } from "../device.js";
 import type { Wallet } from "../wallet/wallet.js";
 import { defaultHomePath, type Home } from "../world/home.js";
@@ -66,13 +68,33 @@ export async function withSite<Result>(
   }
 }
 
+export const DIGITS = `${PIN_DIGITS_MIN} to ${PIN_DIGITS_MAX} digits`;
+
+export function pinDigits(text: string): string {
+  if (/^\d+$/.test(text) && text.length >= PIN_DIGITS_MIN && text.length <= PIN_DIGITS_MAX) return text;
+  throw new InvalidArgumentError(`It has ${DIGITS}.`);
+}
+
+/** An empty one is that of a variable that was never set. */
+function pinOfEnvironment(): string | undefined {
+  const text = process.env["TALLY_PIN"];
+  if (text === undefined || text === "") return undefined;
+  try {
+    return pinDigits(text);
+  } catch {
+    throw new Error(
+      `TALLY_PIN is no PIN: it has ${DIGITS}. Nothing was done and no money moved. Set it right, or use --pin.`,
+    );
+  }
+}
+
 /** Opens one owner's wallet for the command. */
 export async function withWallet<Result>(
   options: OwnerOptions,
   owner: string,
   work: (wallet: Wallet) => Promise<Result>,
 ): Promise<Result> {
-  const pin = options.pin ?? process.env["TALLY_PIN"];
+  const pin = options.pin ?? pinOfEnvironment();
   const { directory } = options;
   const given = { ...(pin === undefined ? {} : { pin }), ...(directory === undefined ? {} : { directory }) };
   const wallet = await openWallet(partsOf(options), owner, given);

@@ -1,12 +1,11 @@
 /** `tally device pin` and `unblock`: the owner's PIN of the chips of one device. */
 
-import { type Command, InvalidArgumentError } from "commander";
-import { PIN_DIGITS_MAX, PIN_DIGITS_MIN } from "../../firmware/protocol/limits.js";
+import type { Command } from "commander";
 import type { Device } from "../device.js";
 import type { Element } from "../element.js";
 import { type Home, isRemoteHome } from "../world/home.js";
 import { type DeviceRecord, readState, writeState } from "../world/state.js";
-import { type GlobalOptions, outputFor, withLockedDevice } from "./context.js";
+import { DIGITS, type GlobalOptions, outputFor, pinDigits, withLockedDevice } from "./context.js";
 
 interface PinOptions extends GlobalOptions {
   readonly old?: string;
@@ -21,8 +20,6 @@ export class NumberNeededError extends Error {
     this.name = "NumberNeededError";
   }
 }
-
-const DIGITS = `${PIN_DIGITS_MIN} to ${PIN_DIGITS_MAX} digits`;
 
 export function addPin(device: Command): void {
   device
@@ -59,11 +56,6 @@ export function addPin(device: Command): void {
       });
       outputFor(options).result({ name }, [`The chips of ${name} have a new PIN. The money in them is untouched.`]);
     });
-}
-
-function pinDigits(text: string): string {
-  if (/^\d+$/.test(text) && text.length >= PIN_DIGITS_MIN && text.length <= PIN_DIGITS_MAX) return text;
-  throw new InvalidArgumentError(`It has ${DIGITS}.`);
 }
 
 /** All chips of a device have one PIN: if one refuses the new one, those before it get the old one back. */

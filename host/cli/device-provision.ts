@@ -1,8 +1,11 @@
 /** `tally device provision`: new chips for somebody who joins the economy. */
 
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
 import type { Command } from "commander";
-import { FolderHome } from "../world/home.js";
-import { type Joined, joinSite } from "../world/join.js";
+import { FolderHome, type Home } from "../world/home.js";
+import { checkOrder, type Joined, joinSite } from "../world/join.js";
+import { HomeTakenError } from "../world/remote.js";
 import { type GlobalOptions, outputFor, withSite } from "./context.js";
 
 interface ProvisionOptions extends GlobalOptions {
@@ -38,18 +41,32 @@ export function addProvision(device: Command): void {
 
 function provision(name: string, options: ProvisionOptions): Promise<Joined> {
   const { holder = name, card, deposit = [], into, directory } = options;
+  const order = { name, holder, deposits: deposit, ...(card === undefined ? {} : { card }) };
   return withSite(options, async (site) => {
-    const home = into === undefined ? undefined : new FolderHome(into);
-    try {
-      return await joinSite(site, {
-        name,
-        holder,
-        deposits: deposit,
-        ...(card === undefined ? {} : { card }),
-        ...(home === undefined ? {} : { into: { home, ...(directory === undefined ? {} : { directory }) } }),
-      });
-    } finally {
-      await home?.close();
-    }
+    checkOrder(site, order);
+    if (into === undefined) return joinSite(site, order);
+    return inNewFolder(into, (home) => {
+      return joinSite(site, { ...order, into: { home, ...(directory === undefined ? {} : { directory }) } });
+    });
   });
+}
+
+/** A folder that is not there yet, or is empty; it is gone again if nothing was made in it. */
+async function inNewFolder<Result>(path: string, work: (home: Home) => Promise<Result>): Promise<Result> {
+  const isThere = existsSync(path);
+  if (isThere && (!statSync(path).isDirectory() || readdirSync(path).length > 0))
+    throw new HomeTakenError(resolve(path));
+  const home = new FolderHome(path);
+  try {
+    return await work(home);
+  } catch (error) {
+    if (!home.holds("chips")) {
+      await home.close();
+      for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true });
+      if (!isThere) rmSync(path, { recursive: true });
+    }
+    throw error;
+  } finally {
+    await home.close();
+  }
 }

@@ -45,6 +45,14 @@ export function addInit(program: Command): void {
     });
 }
 
+/** A wallet of another economy: its money was issued there. */
+class StrangerError extends Error {
+  constructor(name: string) {
+    super(`The wallet of ${name} is not of this economy. Nothing was counted and no money moved. Leave it out.`);
+    this.name = "StrangerError";
+  }
+}
+
 interface WalletElsewhere {
   readonly folder: string;
   readonly pin: string;
@@ -60,9 +68,14 @@ function walletElsewhere(text: string): WalletElsewhere {
 
 /** Audits the world together with wallets that are elsewhere, and says which of those that joined it were not there. */
 async function auditWith(world: World, wallets: readonly WalletElsewhere[]) {
-  const opened = await Promise.all(wallets.map(({ folder, pin }) => openRemoteDevice(partsIn(homeIn(folder)), pin)));
+  const opened: Awaited<ReturnType<typeof openRemoteDevice>>[] = [];
   try {
+    for (const { folder, pin } of wallets) opened.push(await openRemoteDevice(partsIn(homeIn(folder)), pin));
     const devices = opened.map(({ device }) => device);
+    for (const { name, module } of devices) {
+      const isOurs = world.site.plan.customers.some((each) => each.name === name && each.elsewhere === true);
+      if (!isOurs || world.site.moduleOf(name) !== module.idHex) throw new StrangerError(name);
+    }
     const away = world.site.plan.customers.filter(({ elsewhere }) => elsewhere === true).map(({ name }) => name);
     return {
       audit: await world.audit(devices),

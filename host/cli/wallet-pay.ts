@@ -10,8 +10,8 @@ import type { Reception, ReceptionOptions } from "../wallet/reception.js";
 import type { Wallet } from "../wallet/wallet.js";
 import { confirmed } from "./confirm.js";
 import { type OwnerOptions, outputFor, withWallet } from "./context.js";
-import { EXIT_INTERRUPTED, moneyJson, type Output } from "./output.js";
-import { listening, type PlaceOptions, placeOf, Stop, tell } from "./serving.js";
+import { EXIT_INTERRUPTED, moneyJson, type Output, printable } from "./output.js";
+import { listening, type PlaceOptions, placeOf, type Stop, tell, untilTold } from "./serving.js";
 
 export function addPayments(wallet: Command): void {
   addPay(wallet);
@@ -102,7 +102,7 @@ function addRequest(wallet: Command): void {
       const options = command.optsWithGlobals<ReceiveOptions>();
       const money = parseMoney(text);
       requireShort(options.memo ?? "");
-      await withWallet(options, owner, (opened) => waitForRequest(opened, money, options));
+      await withWallet(options, owner, (opened) => untilTold((stop) => waitForRequest(opened, money, stop, options)));
     });
 }
 
@@ -113,7 +113,7 @@ function addReceive(wallet: Command): void {
     .option("--once", "end after the first payment or settlement")
     .action(async (owner: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<ReceiveOptions>();
-      await withWallet(options, owner, (opened) => waitForPayers(opened, options));
+      await withWallet(options, owner, (opened) => untilTold((stop) => waitForPayers(opened, stop, options)));
     });
 }
 
@@ -129,9 +129,8 @@ function receptionOptions({ publicHost, memo, ...options }: ReceiveOptions): Rec
   };
 }
 
-async function waitForRequest(wallet: Wallet, money: Money, options: ReceiveOptions): Promise<void> {
+async function waitForRequest(wallet: Wallet, money: Money, stop: Stop, options: ReceiveOptions): Promise<void> {
   const output = outputFor(options);
-  const stop = new Stop();
   const reception = await wallet.request(money, receptionOptions(options));
   try {
     const { uri = "" } = reception;
@@ -153,9 +152,8 @@ async function waitForRequest(wallet: Wallet, money: Money, options: ReceiveOpti
   }
 }
 
-async function waitForPayers(wallet: Wallet, options: ReceiveOptions): Promise<void> {
+async function waitForPayers(wallet: Wallet, stop: Stop, options: ReceiveOptions): Promise<void> {
   const output = outputFor(options);
-  const stop = new Stop();
   const reception = await wallet.receive(receptionOptions(options));
   try {
     const { address } = reception;
@@ -176,7 +174,7 @@ async function waitForPayers(wallet: Wallet, options: ReceiveOptions): Promise<v
 function watch(reception: Reception, output: Output): void {
   reception.on("paid", ({ money, memo, peer, payId }) => {
     const text = memoText(memo);
-    const purpose = text === "" ? "" : ` for "${text}"`;
+    const purpose = text === "" ? "" : ` for "${printable(text)}"`;
     const event = { event: "paid", ...moneyJson(money), memo: text, peer: toHex(peer), payId: toHex(payId) };
     tell(output, event, `Received ${formatMoney(money)}${purpose} from ${toHex(peer).slice(0, 8)}.`);
   });

@@ -81,9 +81,11 @@ function listOf(value: unknown, name: string, max: number): Json[] {
   return value.map((each) => objectOf(each, name));
 }
 
+/** It goes to somebody's screen: nothing in it moves the cursor, or is not to be seen. */
 function textOf(value: unknown, name: string): string {
-  if (typeof value === "string" && value.length > 0 && value.length <= 256) return value;
-  throw new DirectoryDocumentError(`${name} is not text of at most 256 characters`);
+  const isText = typeof value === "string" && value.length > 0 && value.length <= 256;
+  if (isText && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u.test(value)) return value;
+  throw new DirectoryDocumentError(`${name} is not plain text of at most 256 characters`);
 }
 
 function unitOf(value: unknown, name: string): Unit {

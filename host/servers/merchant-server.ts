@@ -1,7 +1,7 @@
 /** A merchant whose customers reach it over lines, as many at once as it has devices; others wait their turn. */
 
 import { EventEmitter } from "node:events";
-import type { Merchant, ServeResult } from "../applications/merchant.js";
+import type { Between, Merchant, ServeResult } from "../applications/merchant.js";
 import type { Settlement } from "../applications/resume.js";
 import { called } from "../communications/caller.js";
 import type { PeerLink } from "../communications/link.js";
@@ -38,7 +38,7 @@ export class MerchantServer extends EventEmitter<MerchantServerEvents> {
       onLine: async (line, purpose, query) => {
         // One that says nothing is nobody's fault here.
         const link = await called(line, parts.timers).catch(() => undefined);
-        if (link !== undefined) open?.take(link, purpose, query.get("module") ?? undefined);
+        if (link !== undefined) open?.take(link, purpose, betweenOf(query));
       },
     });
     open = new MerchantServer(server, merchant);
@@ -50,12 +50,12 @@ export class MerchantServer extends EventEmitter<MerchantServerEvents> {
   }
 
   /** Serves one customer to the end. */
-  take(link: PeerLink, purpose: string, module: string | undefined): void {
+  take(link: PeerLink, purpose: string, between: Between = {}): void {
     if (this.#isClosing) {
       link.close();
       return;
     }
-    const work = (purpose === LINE.resume ? this.#resume(link, module) : this.#serve(link)).catch((error) => {
+    const work = (purpose === LINE.resume ? this.#resume(link, between) : this.#serve(link)).catch((error) => {
       // Whoever could not be served need not wait to be.
       link.close();
       this.emit("failed", error instanceof Error ? error : new Error(String(error)));
@@ -68,8 +68,8 @@ export class MerchantServer extends EventEmitter<MerchantServerEvents> {
     this.emit("served", await this.#merchant.serve(line));
   }
 
-  async #resume(line: PeerLink, module: string | undefined): Promise<void> {
-    this.emit("settled", await this.#merchant.answerResume(line, module));
+  async #resume(line: PeerLink, between: Between): Promise<void> {
+    this.emit("settled", await this.#merchant.answerResume(line, between));
   }
 
   /** Takes no more customers, and is done with those that are there before their lines end. */
@@ -78,4 +78,9 @@ export class MerchantServer extends EventEmitter<MerchantServerEvents> {
     while (this.#under.size > 0) await Promise.all(this.#under);
     await this.#server.close();
   }
+}
+
+function betweenOf(query: URLSearchParams): Between {
+  const [module, customer] = [query.get("module"), query.get("customer")];
+  return { ...(module === null ? {} : { module }), ...(customer === null ? {} : { customer }) };
 }

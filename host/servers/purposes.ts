@@ -5,6 +5,7 @@ import { openLine } from "../communications/client.js";
 import type { RandomSource } from "../randomness.js";
 import type { Timers } from "../services/clock.js";
 import type { Money } from "../units.js";
+import type { Ends } from "../wallet/counterparties.js";
 
 export const LINE = {
   /** To a merchant: a purchase or sale. */
@@ -13,9 +14,22 @@ export const LINE = {
   pay: "pay",
   /** To a bank: a withdrawal, a deposit. */
   teller: "teller",
-  /** To settle what is open; `?module=` names the element at the other end that has it, where there are several. */
+  /**
+   * To settle what is open. Where there are several devices `?module=` names the one that has it, by its module, or
+   * `?customer=` the module that has it with one of them, where only they know that.
+   */
   resume: "resume",
 } as const;
+
+/** URL of a merchant at which what is open between these two modules is settled. */
+export function resumptionUrl(url: string, { own, peer }: Ends): string {
+  // What a directory says of an address may be anything; opening a line finds that out.
+  if (!URL.canParse(url)) return url;
+  const at = new URL(url);
+  if (peer === undefined) at.searchParams.set("customer", own);
+  else at.searchParams.set("module", peer);
+  return at.href;
+}
 
 export interface LineParts {
   readonly timers: Timers;

@@ -18,9 +18,9 @@ export interface ContactStorage {
 }
 
 interface Kept {
-  /** By subject id of the peer's module. */
-  readonly peers: Record<string, Contact>;
-  /** Whom the wallet deals with, or dealt with last. */
+  /** By subject id of the peer's module; null: it came to this wallet, and nobody knows where it is. */
+  readonly peers: Record<string, Contact | null>;
+  /** Whom the wallet deals with, or dealt with last; undefined: with somebody who came to it. */
   readonly last?: Contact;
   /** What has not come to an orderly end, the oldest first. */
   readonly unended: readonly Business[];
@@ -44,16 +44,26 @@ export class Contacts {
     this.#kept = readKept(storage.read());
   }
 
-  /** Before business begins: `open` is what is open from before, which belongs to whoever was dealt with last. */
-  begin(contact: Contact, open: readonly Pending[], since: number): Business {
-    const { peers, unended } = this.settle(open);
+  /**
+   * Before business begins: `open` is what is open from before, which belongs to whoever was dealt with last. `contact` is
+   * undefined when the other one comes to this wallet: then it is for the other one to come back, and there is no business
+   * to end here.
+   */
+  begin(contact: Contact | undefined, open: readonly Pending[], since = 0): Business | undefined {
+    const { unended } = this.#kept;
+    const peers = this.#peersOf(open);
+    if (contact === undefined) {
+      this.#keep({ peers, unended });
+      return undefined;
+    }
     const business = { contact, since };
     this.#keep({ peers, last: contact, unended: [...unended, business].slice(-UNENDED_MAX) });
     return business;
   }
 
   /** It ended in good order: its peer has got every word. */
-  end(business: Business): void {
+  end(business: Business | undefined): void {
+    if (business === undefined) return;
     this.#keep({ ...this.#kept, unended: this.#kept.unended.filter((other) => other !== business) });
   }
 
@@ -63,19 +73,22 @@ export class Contacts {
   }
 
   /** What is open now: a peer that is not known yet is whoever was dealt with last, and one that has nothing open is forgotten. */
-  settle(open: readonly Pending[]): Kept {
-    const peers: Record<string, Contact> = {};
-    for (const { peer } of open) {
-      const id = toHex(peer);
-      const contact = this.#kept.peers[id] ?? this.#kept.last;
-      if (contact !== undefined) peers[id] = contact;
-    }
+  settle(open: readonly Pending[]): void {
+    const peers = this.#peersOf(open);
     if (JSON.stringify(peers) !== JSON.stringify(this.#kept.peers)) this.#keep({ ...this.#kept, peers });
-    return this.#kept;
   }
 
   of(peer: Uint8Array): Contact | undefined {
-    return this.#kept.peers[toHex(peer)];
+    return this.#kept.peers[toHex(peer)] ?? undefined;
+  }
+
+  #peersOf(open: readonly Pending[]): Kept["peers"] {
+    const peers: Record<string, Contact | null> = {};
+    for (const id of open.map(({ peer }) => toHex(peer))) {
+      const known = this.#kept.peers[id];
+      peers[id] = known === undefined ? (this.#kept.last ?? null) : known;
+    }
+    return peers;
   }
 
   #keep(kept: Kept): void {
@@ -88,7 +101,9 @@ export class Contacts {
 function readKept(text: string | undefined): Kept {
   try {
     const read = JSON.parse(text ?? "{}") as { peers?: Record<string, unknown>; last?: unknown; unended?: unknown };
-    const peers = Object.entries(read.peers ?? {}).filter((entry): entry is [string, Contact] => isContact(entry[1]));
+    const peers = Object.entries(read.peers ?? {}).filter(
+      (entry): entry is [string, Contact | null] => entry[1] === null || isContact(entry[1]),
+    );
     return {
       peers: Object.fromEntries(peers),
       ...(isContact(read.last) ? { last: read.last } : {}),

@@ -16,6 +16,13 @@ export type Contact =
   /** A name within the home, or the URL at which the other wallet waited. */
   | { readonly kind: "wallet"; readonly address: string };
 
+/** Modules between which something is open, by subject id. */
+export interface Ends {
+  readonly own: string;
+  /** Undefined: it is open at the other end alone, and which of its modules has it is known there. */
+  readonly peer?: string;
+}
+
 /** A line to a peer. */
 export interface Meeting {
   readonly link: PeerLink;
@@ -42,8 +49,8 @@ export interface Counterparties {
   trade(merchant: { readonly id: string; readonly address: string }): Promise<Meeting>;
   /** To another wallet that waits for a payment. */
   payee(address: string): Promise<Meeting>;
-  /** To whoever has something open with this wallet: the module of this id is the peer; undefined: it is not known which. */
-  resume(contact: Contact, peer: string | undefined): Promise<Meeting>;
+  /** To whoever has something open with this wallet. */
+  resume(contact: Contact, ends: Ends): Promise<Meeting>;
   /**
    * Waits a moment until the other ends of all lines have hung up, as whoever has the last message does. False: one has not, so
    * that it may lack what was said last.

@@ -7,8 +7,9 @@ import { EventEmitter } from "node:events";
 import { OUTCOME_COMMITTED } from "../../firmware/protocol/messages.js";
 import { receive, request } from "../applications/receive.js";
 import { answerResume, type Settlement } from "../applications/resume.js";
-import { type Transfer, TransferInDoubtError } from "../applications/transfer.js";
-import { equalBytes, toHex } from "../codec/bytes.js";
+import { memoBytes, type Transfer, TransferInDoubtError } from "../applications/transfer.js";
+import { toHex } from "../codec/bytes.js";
+import { called } from "../communications/caller.js";
 import type { PeerLink } from "../communications/link.js";
 import { LineServer } from "../communications/server.js";
 import type { Device } from "../device.js";
@@ -16,6 +17,7 @@ import { encodePaymentRequest, type PaymentRequest } from "../payment-request.js
 import { type RandomSource, randomBytes } from "../randomness.js";
 import type { Money } from "../units.js";
 import type { Contacts } from "./contacts.js";
+import type { Turns } from "./turns.js";
 
 export interface ReceptionOptions {
   /** What is asked for: this and nothing else is taken, once. Undefined: whatever a payer offers, as often as one does. */
@@ -31,7 +33,10 @@ export interface ReceptionOptions {
 export interface ReceptionParts extends ReceptionOptions {
   readonly device: Device;
   readonly contacts: Contacts;
+  /** What else is done with the device. */
+  readonly turns: Turns;
   readonly random: RandomSource;
+  readonly announce?: (url: string | undefined) => void;
 }
 
 export interface ReceptionEvents {
@@ -43,6 +48,8 @@ export interface ReceptionEvents {
   doubt: [TransferInDoubtError];
   /** A payer came back; what was open with it is settled. */
   settled: [Settlement];
+  /** Something failed here that is no payer's fault; what the chip did stands. */
+  fault: [Error];
 }
 
 /** Nobody waits any more for the payment. */
@@ -66,10 +73,13 @@ export class Reception extends EventEmitter<ReceptionEvents> {
   readonly paid: Promise<Transfer>;
   readonly #parts: ReceptionParts;
   readonly #server: LineServer;
-  #turn: Promise<void> = Promise.resolve();
+  /** Payers that are being served. */
+  readonly #under = new Set<Promise<void>>();
   #over = false;
+  #isClosing = false;
   #giveUp: () => void = () => undefined;
-  #doubt: TransferInDoubtError | undefined;
+  /** By pay-id: any of them may turn out to be a payment. */
+  readonly #doubts = new Map<string, TransferInDoubtError>();
 
   private constructor(parts: ReceptionParts, server: LineServer) {
     super();
@@ -93,10 +103,14 @@ export class Reception extends EventEmitter<ReceptionEvents> {
       purposes: [PAY, RESUME],
       timers,
       random: parts.random,
-      // A line that comes before the reception exists would wait for nobody: it is told to come again.
-      onLine: (line, purpose) => (reception === undefined ? line.close() : reception.#take(line, purpose)),
+      onLine: async (line, purpose) => {
+        // One that says nothing is nobody's fault here.
+        const link = await called(line, timers).catch(() => undefined);
+        if (link !== undefined && reception !== undefined) reception.#take(link, purpose);
+      },
     });
     reception = new Reception(parts, server);
+    parts.announce?.(server.url);
     return reception;
   }
 
@@ -107,30 +121,46 @@ export class Reception extends EventEmitter<ReceptionEvents> {
 
   /** Stops listening; what is under way is done first. */
   async close(): Promise<void> {
+    if (!this.#isClosing) this.#parts.announce?.(undefined);
+    this.#isClosing = true;
     this.#over = true;
-    await this.#turn;
+    while (this.#under.size > 0) await Promise.all(this.#under);
     await this.#server.close();
     this.#giveUp();
   }
 
   /** One payer after the other: a module is in one transaction at a time. */
-  #take(line: PeerLink, purpose: string): void {
-    this.#turn = this.#turn.then(() => (purpose === RESUME ? this.#settle(line) : this.#receive(line)));
+  #take(link: PeerLink, purpose: string): void {
+    const { turns } = this.#parts;
+    const work = turns
+      .take(() => (purpose === RESUME ? this.#settle(link) : this.#receive(link)))
+      .catch((error) => {
+        link.close();
+        this.emit("fault", errorOf(error));
+      });
+    this.#under.add(work);
+    void work.finally(() => this.#under.delete(work));
   }
 
-  async #receive(line: PeerLink): Promise<void> {
-    const { device, money, memo, contacts } = this.#parts;
-    if (this.#over) return line.close();
-    try {
-      const transfer = money === undefined ? await receive(device, line) : await request(device, line, money, memo);
-      this.#received(transfer);
-    } catch (error) {
-      if (error instanceof TransferInDoubtError) {
-        this.#doubt = error;
-        this.emit("doubt", error);
-      } else this.emit("refused", error instanceof Error ? error : new Error(String(error)));
-    }
+  async #receive(link: PeerLink): Promise<void> {
+    if (this.#over) return link.close();
+    const { contacts, device } = this.#parts;
+    contacts.begin(undefined, await device.module.pending());
+    const result = await this.#transfer(link).catch(errorOf);
     contacts.settle(await device.module.pending());
+    if (result instanceof TransferInDoubtError) {
+      this.#doubts.set(toHex(result.payId), result);
+      this.emit("doubt", result);
+    } else if (result instanceof Error) this.emit("refused", result);
+    else this.#received(result);
+  }
+
+  #transfer(link: PeerLink): Promise<Transfer> {
+    const { device, money, memo } = this.#parts;
+    // A request is paid once: nobody pays what somebody may have paid already, as long as that is in doubt.
+    return money === undefined
+      ? receive(device, link)
+      : request(device, link, money, memo, () => this.#doubts.size === 0);
   }
 
   #received(transfer: Transfer): void {
@@ -138,29 +168,33 @@ export class Reception extends EventEmitter<ReceptionEvents> {
     this.emit("paid", transfer);
   }
 
-  async #settle(line: PeerLink): Promise<void> {
-    const { device } = this.#parts;
-    try {
-      const settlement = await answerResume(device, line);
-      this.emit("settled", settlement);
-      await this.#cleared();
-    } catch (error) {
-      this.emit("refused", error instanceof Error ? error : new Error(String(error)));
-    }
+  async #settle(link: PeerLink): Promise<void> {
+    const { device, contacts } = this.#parts;
+    const result = await answerResume(device, link).catch(errorOf);
+    contacts.settle(await device.module.pending());
+    if (result instanceof Error) this.emit("refused", result);
+    else this.emit("settled", result);
+    await this.#cleared();
   }
 
-  /** What was in doubt may have turned out to be the payment that is waited for. */
+  /** What was in doubt may have turned out to be a payment. */
   async #cleared(): Promise<void> {
-    const doubt = this.#doubt;
-    if (doubt === undefined) return;
     const { module } = this.#parts.device;
-    const open = (await module.pending()).find(({ payId }) => equalBytes(payId, doubt.payId));
-    if (open?.state === "in doubt") return;
-    this.#doubt = undefined;
-    const entry = (await module.log()).find(({ payId }) => equalBytes(payId, doubt.payId));
-    if (entry?.outcome !== OUTCOME_COMMITTED) return;
-    this.#received({ ...doubt, memo: null, confirmed: true });
+    const open = (await module.pending()).filter(({ state }) => state === "in doubt").map(({ payId }) => toHex(payId));
+    const over = [...this.#doubts].filter(([payId]) => !open.includes(payId));
+    if (over.length === 0) return;
+    const committed = (await module.log()).filter(({ outcome }) => outcome === OUTCOME_COMMITTED);
+    const memo = this.#parts.money === undefined ? null : memoBytes(this.#parts.memo);
+    for (const [id, { payId, peer, money }] of over) {
+      this.#doubts.delete(id);
+      const isPaid = committed.some((entry) => toHex(entry.payId) === id);
+      if (isPaid) this.#received({ payId, peer, money, memo, confirmed: true });
+    }
   }
+}
+
+function errorOf(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 function addressOf(url: string, publicHost: string | undefined): string {

@@ -12,10 +12,10 @@ import {
   DOCUMENT_BYTES_MAX,
   readDocument,
 } from "../servers/directory-document.js";
-import { bankOverLines, LINE, type LineParts } from "../servers/purposes.js";
+import { bankOverLines, LINE, type LineParts, resumptionUrl } from "../servers/purposes.js";
 import { type Quote, quotesOf } from "../services/directory.js";
 import { type Money, sameUnit, type Unit } from "../units.js";
-import type { Contact, Counterparties, Meeting } from "./counterparties.js";
+import type { Contact, Counterparties, Ends, Meeting } from "./counterparties.js";
 
 export interface RemoteParts extends LineParts {
   /** URL of the directory; without it only other wallets can be dealt with. */
@@ -61,12 +61,15 @@ export class RemoteCounterparties implements Counterparties {
   }
 
   async #bank(): Promise<BankConnection> {
+    this.#document = undefined;
     const { bank } = await this.#directory();
     if (bank === undefined) throw new DirectoryUnreachableError("The directory does not say where the bank is.");
     return bankOverLines(bank, this.#parts);
   }
 
+  /** What a purchase begins with: the directory is asked anew, because merchants come and go while a wallet is open. */
   async accountUnit(issuer: string): Promise<Unit | undefined> {
+    this.#document = undefined;
     return (await this.#directory()).issuers.find(({ bank }) => bank === issuer)?.unit;
   }
 
@@ -91,36 +94,42 @@ export class RemoteCounterparties implements Counterparties {
     return this.#line(address, LINE.pay);
   }
 
-  async resume(contact: Contact, peer: string): Promise<Meeting> {
+  async resume(contact: Contact, ends: Ends): Promise<Meeting> {
     if (contact.kind === "wallet") return this.#line(contact.address, LINE.resume);
+    this.#document = undefined;
     const directory = await this.#directory();
     const merchant = contact.kind === "merchant" ? directory.merchants.find(({ id }) => id === contact.id) : undefined;
     const address = contact.kind === "bank" ? directory.bank : merchant?.address;
     if (address === undefined) throw new DirectoryUnreachableError("The directory does not list the other side now.");
-    return this.#line(contact.kind === "bank" ? address : `${address}?module=${peer}`, LINE.resume);
+    return this.#line(contact.kind === "bank" ? address : resumptionUrl(address, ends), LINE.resume);
   }
 
   async #line(url: string, purpose: string): Promise<Meeting> {
     return { link: await openLine(url, purpose, this.#parts), ended: Promise.resolve() };
   }
 
-  /** Asked once in the life of a wallet's process: a command is short, and a program opens its wallet anew for a new one. */
+  /** Asked once for each piece of business, so that all of it is about one and the same document. */
   async #directory(): Promise<DirectoryDocument> {
     this.#document ??= readDocument(await this.#fetch());
     return this.#document;
   }
 
   async #fetch(): Promise<string> {
-    const { directory } = this.#parts;
+    const { directory, timers } = this.#parts;
     if (directory === undefined) throw new DirectoryUnreachableError("This wallet was told of no directory.");
-    let response: Response;
+    const waiting = new AbortController();
+    const cancel = timers.after(ANSWER_MS_MAX, () => waiting.abort());
     try {
-      response = await fetch(directory, { signal: AbortSignal.timeout(ANSWER_MS_MAX), redirect: "error" });
-    } catch {
+      const response = await fetch(directory, { signal: waiting.signal, redirect: "error" });
+      if (response.ok) return await limited(response);
+      throw new DirectoryUnreachableError(`The directory at ${directory} answered ${response.status}.`);
+    } catch (error) {
+      if (error instanceof DirectoryUnreachableError || error instanceof DirectoryDocumentError) throw error;
+      // It did not begin in time, or broke off in the middle.
       throw new DirectoryUnreachableError(`The directory at ${directory} gave no answer.`);
+    } finally {
+      cancel();
     }
-    if (!response.ok) throw new DirectoryUnreachableError(`The directory at ${directory} answered ${response.status}.`);
-    return limited(response);
   }
 }
 

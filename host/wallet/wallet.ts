@@ -11,6 +11,7 @@ import {
   TYPE_PURCHASE,
   TYPE_SALE,
 } from "../../firmware/protocol/messages.js";
+import { REASON_PENDING } from "../../firmware/protocol/reasons.js";
 import { buy, type CustomerPrompts, type CustomerResult } from "../applications/buy.js";
 import { deposit } from "../applications/deposit.js";
 import { pay, payRequested } from "../applications/pay.js";
@@ -26,11 +27,13 @@ import type { Balance, LogEntry, Pending, SpendingState } from "../element-data.
 import type { CardOffer, ReceiptFields } from "../notices.js";
 import { mismatchOf, type PaymentRequest, parsePaymentRequest } from "../payment-request.js";
 import type { RandomSource } from "../randomness.js";
+import { ReasonError } from "../reasons.js";
 import type { Quote } from "../services/directory.js";
 import { type Money, sameUnit, type Unit } from "../units.js";
 import type { Contacts } from "./contacts.js";
 import { type Contact, type Counterparties, type Meeting, UnknownMerchantError } from "./counterparties.js";
 import { Reception, type ReceptionOptions } from "./reception.js";
+import { Turns } from "./turns.js";
 
 export interface WalletParts {
   readonly device: Device;
@@ -45,6 +48,8 @@ export interface WalletParts {
   readonly account: (unit: Unit) => string;
   /** What people call the owner of a module, by its subject id; undefined: not known here. */
   readonly nameOf?: (id: string) => string | undefined;
+  /** Tells those who know the owner by name where the wallet waits; undefined: nowhere any more. */
+  readonly announce?: (url: string | undefined) => void;
   /** Lets go of whatever was opened for the wallet. */
   readonly close: () => Promise<void>;
 }
@@ -140,6 +145,7 @@ export class LimitError extends Error {
 
 export class Wallet extends EventEmitter<WalletEvents> {
   readonly #parts: WalletParts;
+  readonly #turns = new Turns();
 
   private constructor(parts: WalletParts) {
     super();
@@ -284,8 +290,9 @@ export class Wallet extends EventEmitter<WalletEvents> {
 
   /** Waits to be paid whatever payers offer. */
   async receive(options: ReceptionOptions = {}): Promise<Reception> {
-    const { device, contacts, random } = this.#parts;
-    const reception = await Reception.open({ ...options, device, contacts, random });
+    const { device, contacts, random, announce } = this.#parts;
+    const parts = { device, contacts, random, turns: this.#turns, ...(announce === undefined ? {} : { announce }) };
+    const reception = await Reception.open({ ...options, ...parts });
     reception.on("paid", (transfer) => this.emit("received", transfer));
     reception.on("settled", (settlement) => this.emit("settled", settlement));
     return reception;
@@ -321,7 +328,6 @@ export class Wallet extends EventEmitter<WalletEvents> {
   /** Payments whose end this wallet does not know yet, or whose peer has not confirmed. */
   async pending(): Promise<OpenTransaction[]> {
     const open = await this.device.module.pending();
-    this.#parts.contacts.settle(open);
     return open.filter(isOpen).map((pending) => ({ ...pending, contact: this.#parts.contacts.of(pending.peer) }));
   }
 
@@ -337,6 +343,7 @@ export class Wallet extends EventEmitter<WalletEvents> {
         done.committed += settled.committed;
         done.aborted += settled.aborted;
       } catch (error) {
+        if (peer === "") throw error;
         open.set(peer, asError(error));
       }
     }
@@ -345,7 +352,10 @@ export class Wallet extends EventEmitter<WalletEvents> {
     return { ...done, open: left, unheard };
   }
 
-  /** Peers of what is open, by subject id, and where each is. One that is not known may be at the address. */
+  /**
+   * Peers of what is open, by subject id, and where each is. One that is not known may be at the address; whoever is there is
+   * met though nothing is open here, because it may be there.
+   */
   async #peers(address: string | undefined): Promise<Map<string, Contact>> {
     const peers = new Map<string, Contact>();
     for (const { peer, contact } of await this.pending()) {
@@ -353,71 +363,97 @@ export class Wallet extends EventEmitter<WalletEvents> {
       const where = address !== undefined && isWallet ? ({ kind: "wallet", address } as const) : contact;
       if (where !== undefined) peers.set(toHex(peer), where);
     }
+    const isMet = [...peers.values()].some((where) => where.kind === "wallet" && where.address === address);
+    if (address !== undefined && !isMet) peers.set("", { kind: "wallet", address });
     return peers;
   }
 
   /**
-   * Nothing may be open here any more, and its peer not know it: whoever was not heard to the end is met once more, and
-   * whoever waits at the address that the owner named. Where another wallet waited once is no place to look for it.
+   * Nothing may be open here any more, and its peer not know it: whoever was not heard to the end is met once more. Where
+   * another wallet waited once is no place to look for it.
    */
   async #meetUnended(address: string | undefined, met: Contact[]): Promise<void> {
     const { contacts, counterparties } = this.#parts;
-    const meet = async (contact: Contact, peer: string | undefined) => {
-      if (met.some((other) => isSameContact(other, contact))) return;
-      await this.#resumeWith(peer, contact);
-      met.push(contact);
-    };
-    if (address !== undefined) await meet({ kind: "wallet", address }, undefined);
     for (const business of contacts.unended) {
       const { contact, since } = business;
       if (contact.kind === "wallet" && contact.address !== address && /^wss?:/.test(contact.address)) continue;
-      const entry = (await this.device.module.log()).findLast(({ sequence }) => sequence >= since);
-      await meet(contact, entry === undefined ? undefined : toHex(entry.peer));
+      if (!met.some((other) => isSameContact(other, contact))) {
+        const entry = (await this.device.module.log()).findLast(({ sequence }) => sequence >= since);
+        await this.#resumeWith(entry === undefined ? "" : toHex(entry.peer), contact);
+        met.push(contact);
+      }
       if ((await counterparties.farewell?.()) !== false) contacts.end(business);
     }
   }
 
-  async #resumeWith(peer: string | undefined, contact: Contact): Promise<Settlement> {
-    const meeting = await this.#parts.counterparties.resume(contact, peer);
-    try {
-      const settlement = await resume(this.device, meeting.link);
-      this.emit("settled", settlement);
-      return settlement;
-    } finally {
-      await meeting.ended;
-    }
+  /** `peer`: subject id of the other module, or nothing where it is not known. */
+  async #resumeWith(peer: string, contact: Contact): Promise<Settlement> {
+    const { counterparties, contacts, device } = this.#parts;
+    const settlement = await this.#turns.take(async () => {
+      const settled = await withMeeting(
+        await counterparties.resume(contact, { own: this.id, ...(peer === "" ? {} : { peer }) }),
+        ({ link }) => resume(device, link),
+      );
+      contacts.settle(await device.module.pending());
+      return settled;
+    });
+    this.emit("settled", settlement);
+    return settlement;
   }
 
+  /** What is under way is done first. */
   async close(): Promise<void> {
+    await this.#turns.idle();
+    // Who was paid has kept the line, to repeat its last word; now nobody is there any more to repeat it.
+    for (const sort of ["agent", "module"] as const) this.device.manager.disconnect(sort);
     await this.#parts.close();
   }
 
+  /** What stands in the way, an earlier payment that this wallet may know nothing of any more, is settled first. */
   async #meet<Result>(
     contact: Contact,
     connect: () => Promise<Meeting>,
     work: (meeting: Meeting) => Promise<Result>,
   ): Promise<Result> {
+    const { counterparties, device } = this.#parts;
+    const once = async () => withMeeting(await connect(), work);
     return this.#business(contact, async () => {
-      const meeting = await connect();
       try {
-        return await work(meeting);
-      } finally {
-        await meeting.ended;
+        return await once();
+      } catch (error) {
+        if (!(error instanceof ReasonError && error.reason === REASON_PENDING)) throw error;
+        const meeting = await counterparties.resume(contact, { own: this.id });
+        this.emit("settled", await withMeeting(meeting, ({ link }) => resume(device, link)));
+        return once();
       }
     });
   }
 
   /** Does business with one counterparty, and knows afterwards, or after a crash, where to settle what it left open. */
-  async #business<Result>(contact: Contact, work: () => Promise<Result>): Promise<Result> {
+  #business<Result>(contact: Contact, work: () => Promise<Result>): Promise<Result> {
     const { contacts, device, counterparties } = this.#parts;
-    const since = await device.module.nextLogSequence();
-    const business = contacts.begin(contact, await device.module.pending(), since);
-    try {
-      return await work();
-    } finally {
-      contacts.settle(await device.module.pending());
-      if ((await counterparties.farewell?.()) !== false) contacts.end(business);
-    }
+    return this.#turns.take(async () => {
+      const since = await device.module.nextLogSequence();
+      const business = contacts.begin(contact, await device.module.pending(), since);
+      try {
+        return await work();
+      } finally {
+        contacts.settle(await device.module.pending());
+        if ((await counterparties.farewell?.()) !== false) contacts.end(business);
+      }
+    });
+  }
+}
+
+/** Whatever keeps this side from its part, the other side does not wait for it. */
+async function withMeeting<Result>(meeting: Meeting, work: (meeting: Meeting) => Promise<Result>): Promise<Result> {
+  try {
+    return await work(meeting);
+  } catch (error) {
+    meeting.link.close();
+    throw error;
+  } finally {
+    await meeting.ended;
   }
 }
 

@@ -75,10 +75,10 @@ export class Claims {
     return true;
   }
 
-  /** Tells other processes where this one serves the part. */
-  announce(part: Part, url: string): void {
+  /** Tells other processes where this one serves the part; undefined: nowhere any more. */
+  announce(part: Part, url: string | undefined): void {
     if (!this.#held.has(part)) throw new RangeError(`part: ${part} is not claimed`);
-    this.#write(part, { process: process.pid, url });
+    this.#write(part, url === undefined ? { process: process.pid } : { process: process.pid, url });
   }
 
   /** Who else works with the part; undefined when nobody does, or this process itself. */

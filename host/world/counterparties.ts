@@ -11,10 +11,10 @@ import { openLine } from "../communications/client.js";
 import { inProcessLink } from "../communications/in-process.js";
 import type { PeerLink } from "../communications/link.js";
 import type { Device } from "../device.js";
-import { bankOverLines, LINE } from "../servers/purposes.js";
+import { bankOverLines, LINE, resumptionUrl } from "../servers/purposes.js";
 import { Directory, type Quote } from "../services/directory.js";
 import type { Money, Unit } from "../units.js";
-import type { Contact, Counterparties, Meeting } from "../wallet/counterparties.js";
+import type { Contact, Counterparties, Ends, Meeting } from "../wallet/counterparties.js";
 import { type OpenBank, openBank } from "./bank.js";
 import type { Part } from "./claims.js";
 import { PartInUseError } from "./claims.js";
@@ -153,7 +153,7 @@ export class HomeCounterparties implements Counterparties {
 
   // What is open.
 
-  async resume(contact: Contact, peer: string | undefined): Promise<Meeting> {
+  async resume(contact: Contact, ends: Ends): Promise<Meeting> {
     if (contact.kind === "bank") {
       const link = await connectionForResume(this.bank);
       return { link, ended: this.#opened.bank?.teller.idle() ?? Promise.resolve() };
@@ -161,10 +161,11 @@ export class HomeCounterparties implements Counterparties {
     if (contact.kind === "merchant") {
       const plan = this.#merchantOf(contact.id);
       const url = this.#servedAt(`merchant-${plan.name}`);
-      if (url !== undefined) return this.#line(peer === undefined ? url : `${url}?module=${peer}`, LINE.resume);
+      if (url !== undefined) return this.#line(resumptionUrl(url, ends), LINE.resume);
       const { merchant } = await this.#trader(plan);
       return within(async (far) => {
-        await merchant.answerResume(far, peer);
+        const { own: customer, peer: module } = ends;
+        await merchant.answerResume(far, module === undefined ? { customer } : { module });
         await merchant.idle();
       });
     }

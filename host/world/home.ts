@@ -32,8 +32,8 @@ export interface Home {
   claim(part: Part): void;
   /** Who else works with the part, if anybody does. */
   holder(part: Part): Announcement | undefined;
-  /** Tells other processes where this one serves the part. */
-  announce(part: Part, url: string): void;
+  /** Tells other processes where this one serves the part; undefined: nowhere any more. */
+  announce(part: Part, url: string | undefined): void;
   close(): Promise<void>;
 }
 
@@ -170,7 +170,7 @@ export class FolderHome extends OpenDatabases implements Home {
     return this.#claims.holder(part);
   }
 
-  announce(part: Part, url: string): void {
+  announce(part: Part, url: string | undefined): void {
     this.#claims.announce(part, url);
   }
 

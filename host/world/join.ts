@@ -1,8 +1,9 @@
 /** Somebody joins an economy that is there already: chips, accounts, a card, in the home or in a home of their own. */
 
 import { ROLE_CUSTOMER, ROLE_TRANSACTION } from "../../firmware/protocol/kinds.js";
+import { TEXT_BYTES_MAX } from "../../firmware/protocol/limits.js";
 import { BankBooks } from "../services/bank-books.js";
-import { parseMoney } from "../units.js";
+import { type Money, parseMoney, sameUnit, unitKey, unitOf } from "../units.js";
 import { openAccounts } from "./bank.js";
 import { giveCard, makeDevice } from "./devices.js";
 import { type Home, isRemoteHome } from "./home.js";
@@ -11,6 +12,9 @@ import type { JoinedCustomer } from "./plan.js";
 import { HomeTakenError, writeRemoteWallet } from "./remote.js";
 import { Site } from "./site.js";
 import { type DeviceRecord, readState, writeState } from "./state.js";
+
+/** A hundred million: ISO 8583 has twelve digits for an amount. */
+const OPENING_MAX = 10_000_000_000n;
 
 export interface JoinOrder {
   readonly name: string;
@@ -38,10 +42,21 @@ export class NameError extends Error {
   }
 }
 
-export async function joinSite(site: Site, order: JoinOrder): Promise<Joined> {
-  const { home } = site.parts;
-  checkOrder(site, order);
+/** What was ordered cannot be made. */
+export class OrderError extends Error {
+  constructor(what: string, then: string) {
+    super(`${what} Nothing was made and no money moved. ${then}`);
+    this.name = "OrderError";
+  }
+}
+
+export async function joinSite(before: Site, order: JoinOrder): Promise<Joined> {
+  const { home } = before.parts;
+  checkOrder(before, order);
   home.claim("settings");
+  // Somebody else may have joined, or changed a PIN, since the home was read; from here on nobody does.
+  const site = Site.read(before.parts);
+  checkOrder(site, order);
   const target = order.into?.home ?? home;
   const record = await makeDevice({ ...site.parts, home: target }, site.agencies, {
     name: order.name,
@@ -54,7 +69,8 @@ export async function joinSite(site: Site, order: JoinOrder): Promise<Joined> {
   return { pin: record.pin, puk: record.puk, module: joined.moduleOf(order.name) };
 }
 
-function checkOrder(site: Site, { name, card, deposits, into }: JoinOrder): void {
+/** Whatever could fail later, when there are chips already and the home knows of them, is refused now. */
+export function checkOrder(site: Site, { name, holder, card, deposits, into }: JoinOrder): void {
   if (!/^[a-z][a-z0-9-]{0,31}$/.test(name)) throw new NameError(name, "is not a name of small letters and digits");
   const taken = [
     ...site.names,
@@ -62,10 +78,40 @@ function checkOrder(site: Site, { name, card, deposits, into }: JoinOrder): void
     ...site.plan.merchants.map((m) => m.name),
   ];
   if (taken.includes(name)) throw new NameError(name, "is there already");
-  for (const text of [...deposits, ...(card === undefined ? [] : [card])]) parseMoney(text);
+  const length = new TextEncoder().encode(holder).length;
+  if (length === 0 || length > TEXT_BYTES_MAX || /[\p{Cc}\p{Cf}]/u.test(holder)) {
+    throw new OrderError(
+      `The holder's name must be plain text of 1 to ${TEXT_BYTES_MAX} bytes.`,
+      "Choose another one.",
+    );
+  }
+  const units = deposits.map((text) => unitKey(amountIn(text).unit));
+  if (new Set(units).size < units.length) {
+    throw new OrderError("There is one account at the bank for each currency.", "Name each currency once.");
+  }
+  const [issuer] = site.plan.issuers;
+  if (card !== undefined && (issuer === undefined || !sameUnit(amountIn(card).unit, unitOf(issuer.currency)))) {
+    throw new OrderError("The card's issuer keeps its accounts in another currency.", `Use ${issuer?.currency}.`);
+  }
+  if (into?.directory !== undefined && !/^https?:$/.test(urlOf(into.directory)?.protocol ?? "")) {
+    throw new OrderError(
+      `"${into.directory}" is not the URL of a directory.`,
+      "Use one like http://127.0.0.1:8080/directory.",
+    );
+  }
   if (into !== undefined && (isRemoteHome(into.home) || readState(into.home) !== undefined)) {
     throw new HomeTakenError(into.home.place);
   }
+}
+
+function amountIn(text: string): Money {
+  const money = parseMoney(text);
+  if (money.amount > 0n && money.amount <= OPENING_MAX) return money;
+  throw new OrderError(`"${text}" is nothing, or more than an account begins with.`, "Choose another amount.");
+}
+
+function urlOf(text: string): URL | undefined {
+  return URL.canParse(text) ? new URL(text) : undefined;
 }
 
 /** Writes down who joined: from here on the home knows it, whatever is still missing is added by whoever opens its part. */

@@ -65,8 +65,9 @@ export async function serveMerchant(site: Site, name: string, place: ServerPlace
   const network = await openNetwork(site);
   const trader = await openTrader(site, plan, network, HomeCounterparties.servedBank(site));
   const server = await MerchantServer.open(trader.merchant, site.parts, place);
+  const directory = await Directory.open(home.database("directory"));
   await orClose(server, async () => {
-    await enterInDirectory(await Directory.open(home.database("directory")), site, plan, server.url);
+    await enterInDirectory(directory, site, plan, server.url);
     home.announce(`merchant-${plan.name}`, server.url);
   });
   // What an earlier process left open is settled beside the customers of today: the network may take a while to answer.
@@ -76,6 +77,8 @@ export async function serveMerchant(site: Site, name: string, place: ServerPlace
     server.emit("failed", error instanceof Error ? error : new Error(String(error)));
   });
   const close = async () => {
+    // Nobody else is sent here; within the home it is found by its name again.
+    await enterInDirectory(directory, site, plan);
     const served = server.close();
     // Who waits for a card network that is away is served no further: what was asked of it is stored, and asked again next time.
     await Promise.race([served, after(LAST_CUSTOMERS_MS_MAX, site.parts.timers)]);

@@ -56,6 +56,7 @@ async function homeWallet(parts: WorldParts, name: string, options: OpenWalletOp
     pin: options.pin ?? site.record(name).pin,
     counterparties,
     nameOf: (id) => site.ownerOf(id),
+    announce: (url) => parts.home.announce(`wallet-${name}`, url),
     ...commonParts(parts, name),
     ...(card === undefined ? {} : { cardIssuer: card.bank }),
     close: async () => {

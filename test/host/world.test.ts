@@ -287,7 +287,7 @@ describe("a customer whose host dies, and who is there again before the till has
       const [near, far] = inProcessLink(() => ({ kind: count++ < diesAt ? "deliver" : "lose" }), time);
       const [nearAgain, farAgain] = inProcessLink();
       const serving = merchant.serve(far, till).catch(() => undefined);
-      const answering = merchant.answerResume(farAgain, till.module.idHex);
+      const answering = merchant.answerResume(farAgain, { module: till.module.idHex });
       const buying = buy(bob, near, parseMoney("USD 1.00"), yes).catch(() => undefined);
       await turns();
       await bob.restart(world.site.record("bob").pin);
