@@ -147,9 +147,13 @@ describe("contacts", () => {
     const storage = new CrashingStorage();
     const known = new Contacts(storage);
     for (let i = 0; i < 200; i += 1) {
-      known.begin({ kind: "wallet", address: `ws://127.0.0.1:${i}/` }, pending([i, i + 1]));
+      const business = known.begin({ kind: "wallet", address: `ws://127.0.0.1:${i}/` }, pending([i, i + 1]), i);
       known.settle(pending([i, i + 1]));
+      if (i % 2 === 0) known.end(business);
     }
+    // Of what did not end in good order the last few are remembered.
+    expect(known.unended.map(({ since }) => since)).toEqual(Array.from({ length: 16 }, (_, k) => 169 + 2 * k));
+    for (const business of known.unended) known.end(business);
     expect((storage.text ?? "").length).toBeLessThan(500);
     known.settle([]);
     expect(JSON.parse(storage.text ?? "").peers).toEqual({});
