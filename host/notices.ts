@@ -106,7 +106,9 @@ export type Notice =
       readonly ticketType: number;
       readonly ticketHash: Uint8Array;
     }
-  | { readonly name: "provisional"; readonly payId: Uint8Array };
+  | { readonly name: "provisional"; readonly payId: Uint8Array }
+  /** A merchant's agent gave it up while its host asked the card network, and still has to be told what that said. */
+  | { readonly name: "closed"; readonly receiptHash: Uint8Array };
 
 export type NoticeName = Notice["name"];
 export type NoticeOf<Name extends NoticeName> = Extract<Notice, { readonly name: Name }>;
@@ -276,5 +278,6 @@ const READERS: ReadonlyMap<number, (fields: Fields) => Notice> = new Map<number,
       ticketHash: readHash(f, "ticket hash"),
     }),
   ],
+  [m.NOTICE_CLOSED, (f) => ({ name: "closed", receiptHash: readHash(f, "receipt hash") })],
   [m.NOTICE_PROVISIONAL, (f) => ({ name: "provisional", payId: readHash(f, "pay-id") })],
 ]);

@@ -81,6 +81,7 @@ export const NOTICE_GRANT: i32 = 38; // requester id, role, ticket type: authori
 export const NOTICE_ACQUIRED: i32 = 39; // ticket index, type
 export const NOTICE_ISSUED: i32 = 40; // requester id, ticket type, ticket hash
 export const NOTICE_PROVISIONAL: i32 = 41; // pay-id: the module is in doubt, and so is the agent
+export const NOTICE_CLOSED: i32 = 42; // receipt hash: given up while its host asked the card network: AUTHORIZED, DECLINED
 
 // Payloads of the Noise handshake (fig. 8, fig. 14).
 // message 2: [1 version, chain, date, bad-id list version]

@@ -9,7 +9,7 @@ import { equal } from "../lib/memory";
 import { partnerPresent } from "../lib/partner";
 import { storeAbort, storeBegin, storeCommit } from "../lib/store";
 import { CHAIN_BYTES_MAX, PENDING_MAX } from "../protocol/limits";
-import { LINK_QUERY, NOTICE_SETTLED, OUTCOME_ABORTED, OUTCOME_COMMITTED } from "../protocol/messages";
+import { LINK_QUERY, NOTICE_CLOSED, NOTICE_SETTLED, OUTCOME_ABORTED, OUTCOME_COMMITTED } from "../protocol/messages";
 import { REASON_MALFORMED } from "../protocol/reasons";
 import { noticeProvisional } from "./abort";
 import { acknowledge, acknowledgeAll, acknowledgedCount, acknowledgedDelete, acknowledgedDeleted } from "./acknowledge";
@@ -33,6 +33,8 @@ import { isMerchant, transactionEnd } from "./transaction";
 
 /** Room for one NOTICE_OUTCOME; what does not fit the host asks for by COMMAND_REPORT. */
 const REPORT_BYTES: u32 = CHAIN_BYTES_MAX + OUTCOME_BYTES_MAX + HASH_BYTES + 32;
+/** Room for one NOTICE_CLOSED, and for what is said after it. */
+const CLOSED_BYTES: u32 = HASH_BYTES + 64;
 
 /** Slot that the module is being asked about, and the counts for NOTICE_SETTLED. */
 let asked: i32 = -1;
@@ -65,6 +67,17 @@ function recoverOne(slot: i32): i32 {
   return report();
 }
 
+/** What the network said of these only the host knows; it may have died before it had written down that it asked. */
+function askAboutClosed(): void {
+  let slot = pendingNext(0, PENDING_CLOSED);
+  while (slot != SLOT_NONE && outboxCapacity() >= CLOSED_BYTES) {
+    const w = noticeBegin(NOTICE_CLOSED, 2);
+    w.bytes(other.receiptHash, HASH_BYTES);
+    noticeEnd();
+    slot = pendingNext(slot + 1, PENDING_CLOSED);
+  }
+}
+
 /** NOTICE_OUTCOME for what was just concluded in `other`. */
 function report(): i32 {
   if (other.hasApproval == 0 || outboxCapacity() < REPORT_BYTES) return 0;
@@ -82,6 +95,7 @@ export function settle(): i32 {
   open = 0;
   const status = recover();
   if (status < 0) return status;
+  askAboutClosed();
   const paying = pendingNext(0, PENDING_PAYING) != SLOT_NONE;
   if (!partnerPresent() || (!paying && pendingNext(0, PENDING_DONE) == SLOT_NONE)) return settled();
   stateSet(STATE_SETTLE_LINK);

@@ -306,15 +306,34 @@ export class Merchant {
    */
   async recover(): Promise<void> {
     const { outbox, devices } = this.#parts;
+    const closed: [Device, Uint8Array][] = [];
     await this.#settleTills().catch(() => this.#settleTillsLater());
     for (const device of devices) {
-      for (const outcome of await this.#tills.use(device, settleAgent)) await this.settle(outcome);
+      const settled = await this.#tills.use(device, (till) =>
+        settleAgent(till, (hash) => void closed.push([till, hash])),
+      );
+      for (const outcome of settled) await this.settle(outcome);
     }
     await outbox.resume();
     for (const { id } of await outbox.unfinished()) {
       const entry = await outbox.answered(id);
       for (const device of devices) await this.#askAgent(device, entry);
     }
+    for (const [device, receiptHash] of closed) await this.#tellDeclined(device, receiptHash);
+  }
+
+  /**
+   * What the outbox has no entry of the network was never asked, and what it declined is at an end in the outbox: of both the
+   * agent may not know, and would keep them pending for good.
+   */
+  async #tellDeclined(device: Device, receiptHash: Uint8Array): Promise<void> {
+    const entry = await this.#parts.outbox.entry(toHex(receiptHash));
+    if (entry !== undefined && entry.state !== "declined") return;
+    await this.#tills.use(device, () =>
+      device.converse(undefined, "agent", async (conversation) => {
+        await conversation.command(command.declined(entry?.code ?? "", receiptHash)).catch(ignoreRefusal);
+      }),
+    );
   }
 
   async #askAgent(device: Device, entry: OutboxEntry): Promise<void> {

@@ -42,14 +42,21 @@ async function settleWithPeer(device: Device, link: PeerLink, initiator: boolean
   return { committed: modules.committed, aborted: modules.aborted, open: modules.open, outcomes };
 }
 
-/** After an outcome session, and after every power loss: the agent asks its module about everything pending. */
-export function settleAgent(device: Device): Promise<NoticeOf<"outcome">[]> {
+/**
+ * After an outcome session, and after every power loss: the agent asks its module about everything pending. `closed`: told of each
+ * receipt that a merchant's agent can conclude only when its host says what the card network said.
+ */
+export function settleAgent(
+  device: Device,
+  closed: (receiptHash: Uint8Array) => void = () => undefined,
+): Promise<NoticeOf<"outcome">[]> {
   return device.converse(undefined, "agent", async (conversation) => {
     await conversation.command(command.settle());
     const outcomes: NoticeOf<"outcome">[] = [];
     for (;;) {
       const { source, notice } = await conversation.next();
       if (notice.name === "outcome") outcomes.push(notice);
+      else if (notice.name === "closed") closed(notice.receiptHash);
       else if (notice.name === "aborted" && source === "agent") throw new ReasonError(notice.reason, notice.byPeer);
       else if (notice.name === "settled" && source === "agent") return outcomes;
     }

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { PACKET_NOTES_MAX } from "../../firmware/protocol/limits.js";
 import { buy } from "../../host/applications/buy.js";
 import { meet } from "../../host/applications/deal.js";
@@ -378,6 +378,33 @@ test("a merchant whose money is in too many notes has its bank give it in few", 
 });
 
 describe("a merchant's host that crashes", () => {
+  test("before it has written down what it is to ask: afterwards the agent keeps nothing pending", async () => {
+    const { world, time } = await newWorld("not asked");
+    opened = world;
+    const { merchant, outbox, devices } = world.trader("birch");
+    const [till] = devices;
+    if (till === undefined) throw new Error("birch has a till");
+    const { device: bob } = world.customer("bob");
+    let die = () => undefined as unknown;
+    const death = new Promise<never>((_, reject) => {
+      die = () => reject(new Error("the host died"));
+    });
+    const asked = vi.spyOn(outbox, "request").mockReturnValueOnce(death);
+    const [near, far] = inProcessLink();
+    const buying = buy(bob, near, parseMoney("USD 10.00"), yes);
+    const serving = merchant.serve(far);
+    buying.catch(() => undefined);
+    serving.catch(() => undefined);
+    while (asked.mock.calls.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    for (const device of [bob, ...devices]) await device.restart(world.site.record(device.name).pin);
+    die();
+    await time.run(Promise.allSettled([buying, serving]));
+    await time.run(merchant.recover());
+    const closed: Uint8Array[] = [];
+    expect(await time.run(settleAgent(till, (receiptHash) => void closed.push(receiptHash)))).toEqual([]);
+    expect(closed).toEqual([]);
+  });
+
   test("while it asks the card network: afterwards the reservation is released", async () => {
     const { world, time } = await newWorld("crash");
     opened = world;
