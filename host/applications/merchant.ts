@@ -22,7 +22,7 @@ import { StatusWordError } from "../status-words.js";
 import { type Money, sameUnit, type Unit } from "../units.js";
 import { pay } from "./pay.js";
 import { receive } from "./receive.js";
-import { answerResume, resume, type Settlement, settleAgent } from "./resume.js";
+import { answerResume, resume, resumeWithTeller, type Settlement, settleAgent } from "./resume.js";
 import { Tills } from "./tills.js";
 import { type BankConnection, withdraw } from "./withdraw.js";
 
@@ -93,6 +93,7 @@ export class Merchant {
   readonly #settling = new Set<Promise<unknown>>();
   readonly #tills: Tills;
   #settlesLater = false;
+  #bankIsUnheard = false;
 
   constructor(parts: MerchantParts) {
     if (parts.devices.length === 0) throw new RangeError("devices: a merchant has at least one");
@@ -244,22 +245,32 @@ export class Merchant {
         await this.#tills.use(device, async () => {
           if (other !== undefined) await this.#tills.use(other, () => settleTwo(device, other));
           const link = peer === bankModule ? await bank?.connectForResume?.() : undefined;
-          if (link !== undefined) await resume(device, link);
+          if (link !== undefined) await resumeWithTeller(device, link);
         });
       }
     }
+    if (this.#bankIsUnheard) await this.greetBank();
   }
 
   /**
-   * To the bank's counter and away again: a customer there that was this merchant's earlier process is waited for no longer, and
-   * what was reserved for it is free.
+   * To the bank's counter and away again, with each device: a customer there that was this merchant's earlier process is waited
+   * for no longer, and what was reserved for it is free; and the teller gets the last word of what it had not heard the end of.
    */
   async greetBank(): Promise<void> {
     const { devices, bank } = this.#parts;
-    await this.#tills.use(devices[0], async (device) => {
-      const link = await bank?.connectForResume?.();
-      if (link !== undefined) await resume(device, link);
-    });
+    for (const device of devices) {
+      await this.#tills.use(device, async () => {
+        const link = await bank?.connectForResume?.();
+        if (link !== undefined) await resumeWithTeller(device, link);
+      });
+    }
+    this.#bankIsUnheard = false;
+  }
+
+  /** A line to the bank did not end in good order: the teller may lack the last word. */
+  bankBrokeOff(): void {
+    this.#bankIsUnheard = true;
+    this.#settleTillsLater();
   }
 
   /** The bank may not be there yet. */

@@ -28,8 +28,24 @@ export function answerResume(device: Device, link: PeerLink): Promise<Settlement
   return settleWithPeer(device, link, false);
 }
 
+/**
+ * As `resume`, with a bank's teller: no agent has to do with that, and the device's own may be in the middle of the very
+ * purchase that its module is refilled for.
+ */
+export async function resumeWithTeller(device: Device, link: PeerLink): Promise<void> {
+  await settleModules(device, link, true);
+  await forgetSettled(device);
+}
+
 async function settleWithPeer(device: Device, link: PeerLink, initiator: boolean): Promise<Settlement> {
-  const modules = await device.converse(link, "module", async (conversation) => {
+  const modules = await settleModules(device, link, initiator);
+  const outcomes = device.parts.agent === undefined ? [] : await settleAgent(device);
+  if (device.parts.agent === undefined) await forgetSettled(device);
+  return { committed: modules.committed, aborted: modules.aborted, open: modules.open, outcomes };
+}
+
+function settleModules(device: Device, link: PeerLink, initiator: boolean): Promise<NoticeOf<"settled">> {
+  return device.converse(link, "module", async (conversation) => {
     if (initiator) await conversation.command(command.outcome(true));
     else await conversation.prepare(command.outcome(false));
     const settled = await conversation.expect("settled");
@@ -37,9 +53,6 @@ async function settleWithPeer(device: Device, link: PeerLink, initiator: boolean
     if (!initiator) conversation.close();
     return settled;
   });
-  const outcomes = device.parts.agent === undefined ? [] : await settleAgent(device);
-  if (device.parts.agent === undefined) await forgetSettled(device);
-  return { committed: modules.committed, aborted: modules.aborted, open: modules.open, outcomes };
 }
 
 /**

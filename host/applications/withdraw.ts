@@ -6,7 +6,7 @@ import type { PeerLink } from "../communications/link.js";
 import type { Device } from "../device.js";
 import { ReasonError } from "../reasons.js";
 import { type Money, sameUnit } from "../units.js";
-import { resume } from "./resume.js";
+import { resumeWithTeller } from "./resume.js";
 import { memoBytes, type Prompt, runTransfer, type Transfer } from "./transfer.js";
 
 /** Opens connections to a bank: one a transaction. */
@@ -52,7 +52,7 @@ export async function atCounter(
     } catch (error) {
       if (!(error instanceof ReasonError) || tries === TRIES_MAX) throw error;
       const reconnected = error.reason === REASON_PENDING ? await bank.connectForResume?.() : undefined;
-      if (reconnected !== undefined) await resume(device, reconnected);
+      if (reconnected !== undefined) await resumeWithTeller(device, reconnected);
       else if (!(error.reason === REASON_INSUFFICIENT_FUNDS && error.byPeer)) throw error;
     }
   }

@@ -49,11 +49,11 @@ export class HomeCounterparties implements Counterparties {
   // The bank.
 
   /** The bank where another process serves it, and none where nobody does: for a server, which would keep it for good. */
-  static servedBank(site: Site): BankConnection {
+  static servedBank(site: Site, onOver: (fault: Error | undefined) => void = () => undefined): BankConnection {
     const bank = () => {
       const url = site.parts.home.holder("bank")?.url;
       if (url === undefined) throw new BankNotServedError();
-      return bankOverLines(url, site.parts);
+      return bankOverLines(url, { ...site.parts, onOver });
     };
     return {
       connect: async (expected) => bank().connect(expected),

@@ -63,7 +63,10 @@ export async function serveMerchant(site: Site, name: string, place: ServerPlace
   home.claim(`merchant-${plan.name}`);
   const networkIsHere = home.holder("network") === undefined;
   const network = await openNetwork(site);
-  const trader = await openTrader(site, plan, network, HomeCounterparties.servedBank(site));
+  const bank = HomeCounterparties.servedBank(site, (fault) => {
+    if (fault !== undefined) trader.merchant.bankBrokeOff();
+  });
+  const trader = await openTrader(site, plan, network, bank);
   const server = await MerchantServer.open(trader.merchant, site.parts, place);
   const directory = await Directory.open(home.database("directory"));
   await orClose(server, async () => {

@@ -5,6 +5,7 @@ import { meet } from "../../host/applications/deal.js";
 import type { MerchantEvent } from "../../host/applications/merchant.js";
 import { resume, settleAgent } from "../../host/applications/resume.js";
 import { shop } from "../../host/applications/shop.js";
+import { withdraw } from "../../host/applications/withdraw.js";
 import { type Disturbance, inProcessLink } from "../../host/communications/in-process.js";
 import type { Device } from "../../host/device.js";
 import type { CarriedEnvelope } from "../../host/message-manager.js";
@@ -269,6 +270,32 @@ describe("a connection that breaks in the middle of a purchase or sale", () => {
     expect(provisional).toBeGreaterThan(0);
     expect((await world.audit()).every((line) => line.balanced)).toBe(true);
     expect(await world.network.audit()).toEqual([]);
+  });
+});
+
+describe("a till that has something open with the bank", () => {
+  test("is refilled all the same in the middle of a purchase, while its agent is busy with the customer", async () => {
+    const { world, time } = await newWorld("refill");
+    opened = world;
+    const { merchant, devices } = world.trader("birch");
+    const [till] = devices;
+    if (till === undefined) throw new Error("birch has a till");
+    const { device: bob } = world.customer("bob");
+    for (let cutAt = 0; cutAt < 40; cutAt += 1) {
+      let count = 0;
+      const connect = async () => {
+        const [near, far] = inProcessLink(() => ({ kind: count++ === cutAt ? "cut" : "deliver" }), time);
+        void world.bank.accept(far);
+        return near;
+      };
+      await time.run(withdraw(till, { connect }, "birch-840", parseMoney("USD 1.00")).catch(() => undefined));
+      await world.bank.idle();
+      const [balance] = await till.module.balances();
+      const money = { unit: unitOf("USD"), amount: (balance?.spendable ?? 0n) + 100n };
+      const { customer } = await time.run(meet({ customer: bob, merchant, prompts: yes }, "buy", money));
+      expect(customer.status, `cut at ${cutAt}`).toBe("fulfilled");
+      if (count <= cutAt) break;
+    }
   });
 });
 
