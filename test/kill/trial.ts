@@ -117,8 +117,10 @@ export class Trial {
     const paid = await this.#endOf(payer);
     this.#hear("the payer", paid);
     if (paid.signal === "SIGKILL") this.#killed = true;
-    // One that was paid closes its shop.
-    const isClosed = () => listening.process.isOver;
+    // One that asked for money and has it closes its shop.
+    const { process } = listening;
+    const isClosed = () =>
+      process.isOver || (process === payee && process.events.some(({ event }) => event === "paid"));
     if (this.#moment !== undefined && !isClosed()) await this.#resume([listening.address], isClosed);
     await this.#stop(listening.process, "the payee");
     if (listening.process.events.some(({ event }) => event === "paid"))
