@@ -8,9 +8,9 @@
  *   home/books/NAME.sqlite      books of a service
  */
 
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { Kysely } from "kysely";
 import { ChipFactory, type ChipParts } from "../chips.js";
 import { type DatabaseLocation, openDatabase } from "../services/database.js";
@@ -127,14 +127,13 @@ export class MemoryHome extends OpenDatabases implements Home {
 export class FolderHome extends OpenDatabases implements Home {
   readonly chips: ChipFactory;
   readonly place: string;
-
   readonly #claims: Claims;
 
   /** Opens the folder, and makes it if it is not there. Of its parts, one process at a time works with each. */
   constructor(path: string, chips: Omit<ChipParts, "folder"> = {}) {
     super();
     this.place = resolve(path);
-    mkdirSync(join(this.place, "books"), { recursive: true, mode: 0o700 });
+    makeFolder(join(this.place, "books"));
     refuseOldLock(this.place);
     this.#claims = new Claims(this.place);
     this.chips = new ChipFactory({ ...chips, folder: join(this.place, "chips") });
@@ -178,6 +177,19 @@ export class FolderHome extends OpenDatabases implements Home {
     this.chips.close();
     await this.closeDatabases();
     this.#claims.release();
+  }
+}
+
+/** With those above it. Node's own way to do that goes round for ever where a system takes no folders and says ENOENT, as in /proc. */
+function makeFolder(path: string): void {
+  const make = () => mkdirSync(path, { mode: 0o700 });
+  try {
+    make();
+  } catch (error) {
+    if (hasCode(error, "EEXIST") && statSync(path).isDirectory()) return;
+    if (!hasCode(error, "ENOENT") || dirname(path) === path) throw error;
+    makeFolder(dirname(path));
+    make();
   }
 }
 

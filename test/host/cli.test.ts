@@ -208,6 +208,12 @@ describe("tally", () => {
     const file = join(folder, "file");
     writeFileSync(file, "");
     expect((await tally("--home", file, "audit")).err).toMatch(/cannot be used.*Money is where.*try again/);
+    for (const place of ["/proc/x/y", join(file, "below")]) {
+      expect((await tally("--home", place, "init")).err).toMatch(/cannot be used.*Money is where.*try again/);
+    }
+    const deep = join(folder, "a", "b");
+    await new FolderHome(deep).close();
+    expect(statSync(join(deep, "books")).mode & 0o077).toBe(0);
     expect((await tally("--home", "", "audit")).code).toBe(2);
   });
 
