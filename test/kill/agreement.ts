@@ -4,8 +4,7 @@
  */
 
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { settleAgent } from "../../host/applications/resume.js";
 import { toHex } from "../../host/codec/bytes.js";
 import type { Device } from "../../host/device.js";
@@ -30,7 +29,7 @@ export interface Observation {
 }
 
 export async function observe(home: string): Promise<Observation> {
-  const copy = mkdtempSync(join(tmpdir(), "tallystick-kill-look-"));
+  const copy = mkdtempSync(join(dirname(home), "look-"));
   try {
     const isOfProcess = (path: string) => /\/(parts|lock|.*-shm|.*\.new)$/.test(path);
     cpSync(home, copy, { recursive: true, filter: (path) => !isOfProcess(path) });

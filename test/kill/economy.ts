@@ -1,8 +1,7 @@
 /** An economy in a folder of its own, with its servers running. A server that is killed is started again, at its old place. */
 
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Counts, Order } from "./orders.js";
 import { type Event, Process } from "./processes.js";
 
@@ -34,7 +33,7 @@ export class Economy {
 
   /** A copy of an economy that nobody has open, and its servers. */
   static async open(template: string): Promise<Economy> {
-    const home = mkdtempSync(join(tmpdir(), "tallystick-kill-"));
+    const home = mkdtempSync(join(dirname(template), "economy-"));
     cpSync(template, home, { recursive: true });
     const economy = new Economy(home);
     // The others look for the network and the bank when they start.
