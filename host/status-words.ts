@@ -70,12 +70,17 @@ const SENTENCES: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** The sentence for a status word, without its number. */
-export function statusSentence(status: number): string {
+export function statusSentence(status: number, instruction?: number): string {
   if ((status & 0xfff0) === apdu.SW_WARNING_TRIES) {
+    const isPuk = instruction === apdu.INS_RESET_RETRY_COUNTER;
     const tries = status & 0xf;
+    if (tries === 0 && isPuk)
+      return "The PUK is wrong, and no tries are left: it is used up. The money stays in the chip; the agency that issued it can help.";
     if (tries === 0)
-      return "Wrong, and no tries are left: the PIN is blocked. The money is safe. Unblock it with the PUK.";
-    return `Wrong; ${tries} ${tries === 1 ? "try is" : "tries are"} left before the PIN is blocked. No money moved. Try again with care.`;
+      return "The PIN is wrong, and no tries are left: it is blocked. The money is safe. Unblock it with the PUK.";
+    const left = `${tries} ${tries === 1 ? "try is" : "tries are"} left`;
+    const end = isPuk ? "the PUK is used up for good" : "the PIN is blocked";
+    return `The ${isPuk ? "PUK" : "PIN"} is wrong; ${left} before ${end}. No money moved. Try again with care.`;
   }
   return (
     SENTENCES.get(status) ?? "The chip answered with a status this program does not know. Check the firmware's version."
@@ -90,7 +95,9 @@ export class StatusWordError extends Error {
 
   constructor(status: number, instruction: number) {
     const word = status.toString(16).toUpperCase().padStart(4, "0");
-    super(`${statusSentence(status)} (status ${word}, instruction ${instruction.toString(16).padStart(2, "0")})`);
+    super(
+      `${statusSentence(status, instruction)} (status ${word}, instruction ${instruction.toString(16).padStart(2, "0")})`,
+    );
     this.name = "StatusWordError";
     this.status = status;
     this.instruction = instruction;

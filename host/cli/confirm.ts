@@ -1,6 +1,7 @@
 /** Questions to the owner, on the terminal. */
 
 import { createInterface } from "node:readline/promises";
+import { Writable } from "node:stream";
 import { EXIT_UNCONFIRMED } from "./output.js";
 
 /** A question that nobody can answer. */
@@ -22,6 +23,26 @@ export async function confirmed(question: string): Promise<boolean> {
     terminal.once("SIGINT", () => terminal.close());
     return /^y(es)?$/i.test((await Promise.race([terminal.question(`${question} [y/N] `), closed])).trim());
   } finally {
+    terminal.close();
+  }
+}
+
+/**
+ * A number that only its owner knows, typed without being shown: what stands on a command line can be read by every process
+ * of the machine, and stays in the shell's history. Undefined where there is no terminal, or nothing was typed.
+ */
+export async function secret(question: string): Promise<string | undefined> {
+  if (!process.stdin.isTTY) return undefined;
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const terminal = createInterface({ input: process.stdin, output: nowhere, terminal: true });
+  try {
+    process.stderr.write(`${question} `);
+    const closed = new Promise<string>((resolve) => terminal.once("close", () => resolve("")));
+    terminal.once("SIGINT", () => terminal.close());
+    const typed = (await Promise.race([terminal.question(""), closed])).trim();
+    return typed === "" ? undefined : typed;
+  } finally {
+    process.stderr.write("\n");
     terminal.close();
   }
 }

@@ -7,10 +7,11 @@ import { InvalidArgumentError } from "commander";
 import { PIN_DIGITS_MAX, PIN_DIGITS_MIN } from "../../firmware/protocol/limits.js";
 import type { Device } from "../device.js";
 import type { Wallet } from "../wallet/wallet.js";
-import { defaultHomePath, type Home } from "../world/home.js";
+import { defaultHomePath, type Home, isRemoteHome } from "../world/home.js";
 import { Site, type WorldParts } from "../world/site.js";
 import { homeIn, lockedDevice, openWallet, partsIn } from "../world/wallet.js";
 import { World } from "../world/world.js";
+import { secret } from "./confirm.js";
 import { type Output, outputOf } from "./output.js";
 
 export interface GlobalOptions {
@@ -75,16 +76,25 @@ export function pinDigits(text: string): string {
   throw new InvalidArgumentError(`It has ${DIGITS}.`);
 }
 
-/** An empty one is that of a variable that was never set. */
-function pinOfEnvironment(): string | undefined {
-  const text = process.env["TALLY_PIN"];
+/** Digits of an environment variable. An empty one was never set. */
+export function digitsOfEnvironment(name: "TALLY_PIN" | "TALLY_NEW_PIN" | "TALLY_PUK"): string | undefined {
+  const text = process.env[name];
   if (text === undefined || text === "") return undefined;
   try {
     return pinDigits(text);
   } catch {
-    throw new Error(
-      `TALLY_PIN is no PIN: it has ${DIGITS}. Nothing was done and no money moved. Set it right, or use --pin.`,
-    );
+    throw new Error(`${name} is not ${DIGITS}. Nothing was done and no money moved. Set it right, or leave it away.`);
+  }
+}
+
+/** Digits that the owner types, where there is a terminal. */
+export async function typedDigits(question: string): Promise<string | undefined> {
+  const typed = await secret(question);
+  if (typed === undefined) return undefined;
+  try {
+    return pinDigits(typed);
+  } catch {
+    throw new Error(`That is not ${DIGITS}. Nothing was done and no money moved. Run the command again.`);
   }
 }
 
@@ -94,10 +104,13 @@ export async function withWallet<Result>(
   owner: string,
   work: (wallet: Wallet) => Promise<Result>,
 ): Promise<Result> {
-  const pin = options.pin ?? pinOfEnvironment();
+  const parts = partsOf(options);
+  const given = options.pin ?? digitsOfEnvironment("TALLY_PIN");
+  // A home of an economy keeps the PIN; a wallet's own home does not.
+  const pin = given ?? (isRemoteHome(parts.home) ? await typedDigits(`PIN of ${owner}:`) : undefined);
   const { directory } = options;
-  const given = { ...(pin === undefined ? {} : { pin }), ...(directory === undefined ? {} : { directory }) };
-  const wallet = await openWallet(partsOf(options), owner, given);
+  const opening = { ...(pin === undefined ? {} : { pin }), ...(directory === undefined ? {} : { directory }) };
+  const wallet = await openWallet(parts, owner, opening);
   try {
     return await work(wallet);
   } finally {

@@ -5,18 +5,29 @@ import type { Device } from "../device.js";
 import type { Element } from "../element.js";
 import { type Home, isRemoteHome } from "../world/home.js";
 import { type DeviceRecord, readState, writeState } from "../world/state.js";
-import { DIGITS, type GlobalOptions, outputFor, pinDigits, withLockedDevice } from "./context.js";
+import {
+  DIGITS,
+  digitsOfEnvironment,
+  type GlobalOptions,
+  outputFor,
+  pinDigits,
+  typedDigits,
+  withLockedDevice,
+} from "./context.js";
+import { EXIT_USAGE } from "./output.js";
 
 interface PinOptions extends GlobalOptions {
   readonly old?: string;
   readonly puk?: string;
-  readonly new: string;
+  readonly new?: string;
 }
 
-/** The home does not keep the number that is needed. */
+/** The home does not keep the number that is needed, and nobody is there to type it. */
 export class NumberNeededError extends Error {
+  readonly exitCode = EXIT_USAGE;
+
   constructor(what: string, option: string) {
-    super(`The home does not keep the ${what} of this device. Nothing was changed. Give it with ${option}.`);
+    super(`The ${what} is not known here. Nothing was changed. Type it on a terminal, or give it with ${option}.`);
     this.name = "NumberNeededError";
   }
 }
@@ -26,16 +37,17 @@ export function addPin(device: Command): void {
     .command("pin")
     .description("change the owner's PIN")
     .argument("<name>", "the device")
-    .requiredOption("--new <digits>", `the new PIN, ${DIGITS}`, pinDigits)
-    .option("--old <digits>", "the PIN of today (default: the one that the home keeps)", pinDigits)
+    .option("--new <digits>", `the new PIN, ${DIGITS} (default: $TALLY_NEW_PIN, or it is asked for)`, pinDigits)
+    .option("--old <digits>", "the PIN of today (default: $TALLY_PIN, the home's, or it is asked for)", pinDigits)
     .action(async (name: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<PinOptions>();
       await withLockedDevice(options, name, async (opened, home) => {
-        const kept = keptOf(home, name);
-        const old = options.old ?? kept?.pin;
+        const known = options.old ?? digitsOfEnvironment("TALLY_PIN") ?? keptOf(home, name)?.pin;
+        const old = known ?? (await typedDigits(`PIN of ${name}:`));
         if (old === undefined) throw new NumberNeededError("PIN", "--old");
-        await changePin(opened, old, options.new);
-        keep(home, name, options.new);
+        const next = await newPin(options, name);
+        await changePin(opened, old, next);
+        keep(home, name, next);
       });
       outputFor(options).result({ name }, [`The chips of ${name} have a new PIN.`]);
     });
@@ -43,19 +55,30 @@ export function addPin(device: Command): void {
     .command("unblock")
     .description("give a new PIN with the PUK, after too many wrong tries or where the PIN is forgotten")
     .argument("<name>", "the device")
-    .requiredOption("--new <digits>", `the new PIN, ${DIGITS}`, pinDigits)
-    .option("--puk <digits>", "the PUK that came with the device (default: the one that the home keeps)", pinDigits)
+    .option("--new <digits>", `the new PIN, ${DIGITS} (default: $TALLY_NEW_PIN, or it is asked for)`, pinDigits)
+    .option("--puk <digits>", "the PUK of the device (default: $TALLY_PUK, the home's, or it is asked for)", pinDigits)
     .action(async (name: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<PinOptions>();
       await withLockedDevice(options, name, async (opened, home) => {
-        const kept = keptOf(home, name);
-        const puk = options.puk ?? kept?.puk;
+        const known = options.puk ?? digitsOfEnvironment("TALLY_PUK") ?? keptOf(home, name)?.puk;
+        const puk = known ?? (await typedDigits(`PUK of ${name}:`));
         if (puk === undefined) throw new NumberNeededError("PUK", "--puk");
-        for (const element of opened.elements()) await element.unblockPin(puk, options.new);
-        keep(home, name, options.new);
+        const next = await newPin(options, name);
+        for (const element of opened.elements()) await element.unblockPin(puk, next);
+        keep(home, name, next);
       });
       outputFor(options).result({ name }, [`The chips of ${name} have a new PIN. The money in them is untouched.`]);
     });
+}
+
+/** Typed twice, because it is not shown. */
+async function newPin(options: PinOptions, name: string): Promise<string> {
+  const given = options.new ?? digitsOfEnvironment("TALLY_NEW_PIN");
+  if (given !== undefined) return given;
+  const typed = await typedDigits(`New PIN of ${name}:`);
+  if (typed === undefined) throw new NumberNeededError("new PIN", "--new");
+  if ((await typedDigits("Once more:")) === typed) return typed;
+  throw new Error("The two are not the same. Nothing was changed. Run the command again.");
 }
 
 /** All chips of a device have one PIN: if one refuses the new one, those before it get the old one back. */

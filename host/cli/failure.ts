@@ -1,5 +1,12 @@
 /** What is said of an error that nobody wrote a sentence for: what happened, what it means for the money, what to do. */
 
+import { TransferInDoubtError } from "../applications/transfer.js";
+import { PaymentRequestError } from "../payment-request.js";
+import { ReasonError } from "../reasons.js";
+import { StatusWordError } from "../status-words.js";
+import { AmountError } from "../units.js";
+import { EXIT_FAILED, EXIT_OPEN, EXIT_USAGE } from "./output.js";
+
 const MONEY_IS_SAFE = "Money is where chips and books last recorded it.";
 
 export function explain(error: unknown): string {
@@ -17,4 +24,21 @@ export function explain(error: unknown): string {
 
 function fault(what: string): string {
   return `A fault of the program: ${what}. ${MONEY_IS_SAFE} Run "tally audit"; TALLY_TRACE=1 shows where it was.`;
+}
+
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof AmountError || error instanceof PaymentRequestError) return EXIT_USAGE;
+  if (error instanceof TransferInDoubtError) return EXIT_OPEN;
+  const has = error instanceof Error && "exitCode" in error && typeof error.exitCode === "number";
+  return has ? (error.exitCode as number) : EXIT_FAILED;
+}
+
+/** For scripts: the kind of the error, the chip's or its peer's reason where there is one, and the sentence for people. */
+export function failureJson(error: unknown) {
+  return {
+    name: error instanceof Error ? error.name : "Error",
+    ...(error instanceof ReasonError ? { reason: error.reason } : {}),
+    ...(error instanceof StatusWordError ? { status: error.status } : {}),
+    message: explain(error),
+  };
 }

@@ -12,6 +12,8 @@ function end(message: string, exitCode: number): never {
   process.exit(exitCode);
 }
 
+// Books, chips and keys are for their owner alone, wherever they are copied to.
+process.umask(0o077);
 for (const signal of SIGNALS) {
   process.on(signal, () => {
     if (!stopGently()) end(`Interrupted. No money is lost. ${WHAT_NOW}`, EXIT_INTERRUPTED);

@@ -66,7 +66,10 @@ async function serve(name: string, options: ServeOptions, stop: Stop): Promise<v
         { event: "ready", url: served.url },
         `${merchant.name} serves customers at ${served.url}. Ctrl-C ends it.`,
       );
-      if (served.networkIsHere) output.say("Nobody serves the card network: it is in this process.");
+      if (served.networkIsHere)
+        output.say(
+          "Nobody serves the card network: until this ends it is in this process, and nobody else can serve it.",
+        );
       served.server.on("served", ({ outcome, reason }) => {
         const why = reason === undefined ? "" : `: ${reasonSentence(reason)}`;
         tell(output, { event: "served", outcome, reason }, `A customer was served: ${outcome}${why}`);

@@ -9,6 +9,8 @@ export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 /** Something needs an answer that nobody can give: use --yes. */
 export const EXIT_UNCONFIRMED = 3;
+/** Nobody knows yet whether it was done: a transaction is open, to be resumed. */
+export const EXIT_OPEN = 4;
 /** Ctrl-C, or the command was told to end. */
 export const EXIT_INTERRUPTED = 130;
 

@@ -5,17 +5,17 @@ import { addBank } from "./bank.js";
 import { addCompletion } from "./completion.js";
 import { addDemo } from "./demo.js";
 import { addDevice } from "./device.js";
-import { explain } from "./failure.js";
+import { exitCodeOf, explain, failureJson } from "./failure.js";
 import { addInit } from "./init.js";
 import { addMerchant } from "./merchant.js";
 import { addNetwork } from "./network.js";
-import { EXIT_FAILED, EXIT_USAGE } from "./output.js";
+import { EXIT_USAGE } from "./output.js";
 import { addProof } from "./proof.js";
 import { addWallet } from "./wallet.js";
 
 const AFTERWORD = `
 Every command takes --home and --json.
-Exit codes: 0 done; 1 refused or failed; 2 not understood; 3 needs --yes; 130 interrupted.`;
+Exit codes: 0 done; 1 refused or failed; 2 not understood; 3 needs --yes; 4 open, to be resumed; 130 interrupted.`;
 
 export function programOf(): Command {
   const program = new Command("tally")
@@ -52,8 +52,7 @@ export async function run(words: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
     if (process.env.TALLY_TRACE !== undefined) console.error(error);
     else process.stderr.write(`${explain(error)}\n`);
-    return error instanceof Error && "exitCode" in error && typeof error.exitCode === "number"
-      ? error.exitCode
-      : EXIT_FAILED;
+    if (words.includes("--json")) process.stdout.write(`${JSON.stringify({ error: failureJson(error) })}\n`);
+    return exitCodeOf(error);
   }
 }

@@ -62,16 +62,22 @@ export function portNumber(text: string): number {
 export interface PlaceOptions {
   readonly host?: string;
   readonly port?: number;
+  readonly publicUrl?: string;
 }
 
 /** Options of a command that listens for lines. */
 export function listening(command: Command): Command {
   return command
     .option("--port <number>", "port to listen at (default: any)", portNumber)
-    .option("--host <address>", "interface to listen at (default: 127.0.0.1)");
+    .option("--host <address>", "interface to listen at (default: 127.0.0.1)")
+    .option("--public-url <url>", "where others find it: ws://NAME, or wss://NAME behind a proxy that speaks TLS");
 }
 
 /** Where a server listens, of the options of its command. */
-export function placeOf({ host, port }: PlaceOptions): PlaceOptions {
-  return { ...(host === undefined ? {} : { host }), ...(port === undefined ? {} : { port }) };
+export function placeOf({ host, port, publicUrl }: PlaceOptions): PlaceOptions {
+  return {
+    ...(host === undefined ? {} : { host }),
+    ...(port === undefined ? {} : { port }),
+    ...(publicUrl === undefined ? {} : { publicUrl }),
+  };
 }

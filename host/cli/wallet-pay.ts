@@ -85,14 +85,13 @@ async function payRequest(from: string, uri: string, text: string | undefined, o
 // Being paid.
 
 interface ReceiveOptions extends OwnerOptions, PlaceOptions {
-  readonly publicHost?: string;
   readonly memo?: string;
   readonly qr?: boolean;
   readonly once?: boolean;
 }
 
 function addRequest(wallet: Command): void {
-  waiting(wallet.command("request"))
+  listening(wallet.command("request"))
     .description("ask to be paid an amount, and wait for it: as text to copy and as a QR code to scan")
     .argument("<owner>", "who is paid")
     .argument("<amount>", 'for example "USD 5.00"')
@@ -107,7 +106,7 @@ function addRequest(wallet: Command): void {
 }
 
 function addReceive(wallet: Command): void {
-  waiting(wallet.command("receive"))
+  listening(wallet.command("receive"))
     .description("wait for payments, and for payers that come back to settle what broke off, until stopped")
     .argument("<owner>", "who is paid")
     .option("--once", "end after the first payment or settlement")
@@ -117,14 +116,9 @@ function addReceive(wallet: Command): void {
     });
 }
 
-function waiting(command: Command): Command {
-  return listening(command).option("--public-host <name>", "name or address under which payers find this machine");
-}
-
-function receptionOptions({ publicHost, memo, ...options }: ReceiveOptions): ReceptionOptions {
+function receptionOptions({ memo, ...options }: ReceiveOptions): ReceptionOptions {
   return {
     ...placeOf(options),
-    ...(publicHost === undefined ? {} : { publicHost }),
     ...(memo === undefined ? {} : { memo }),
   };
 }
@@ -181,7 +175,11 @@ function watch(reception: Reception, output: Output): void {
   reception.on("refused", (error) => {
     tell(output, { event: "refused", message: error.message }, `A payer came and did not pay: ${error.message}`);
   });
-  reception.on("doubt", (error) => tell(output, { event: "doubt", message: error.message }, error.message));
+  reception.on("doubt", (error) => {
+    const wait =
+      "This request may still be paid by that payer, and by nobody else. To be paid by another, end this and make a new one.";
+    tell(output, { event: "doubt", message: error.message }, `${error.message} ${wait}`);
+  });
   reception.on("settled", ({ committed, aborted, open }) => {
     const line = `A payer came back: ${committed} stand, ${aborted} were undone, ${open} are still open.`;
     tell(output, { event: "settled", committed, aborted, open }, line);

@@ -6,7 +6,7 @@ import { formatMoney } from "../units.js";
 import type { Contact } from "../wallet/counterparties.js";
 import type { OpenTransaction } from "../wallet/wallet.js";
 import { type OwnerOptions, outputFor, withWallet } from "./context.js";
-import { EXIT_FAILED, moneyJson } from "./output.js";
+import { EXIT_FAILED, EXIT_OPEN, moneyJson } from "./output.js";
 import { requireTwo } from "./wallet-pay.js";
 
 export function addPending(wallet: Command): void {
@@ -63,7 +63,8 @@ export function addResume(wallet: Command): void {
         },
         [`${settled}; ${open.length} are still open.`, ...left, ...told],
       );
-      if (open.length > 0 || unheard !== undefined) process.exitCode = EXIT_FAILED;
+      if (open.length > 0) process.exitCode = EXIT_OPEN;
+      else if (unheard !== undefined) process.exitCode = EXIT_FAILED;
     });
 }
 

@@ -8,7 +8,7 @@ import { formatDecimal, formatMoney, parseMoney } from "../units.js";
 import { isAsQuoted, type TradePrompts } from "../wallet/wallet.js";
 import { confirmed } from "./confirm.js";
 import { type OwnerOptions, outputFor, withWallet } from "./context.js";
-import { moneyJson } from "./output.js";
+import { EXIT_OPEN, moneyJson } from "./output.js";
 
 interface TradeOptions extends OwnerOptions {
   readonly merchant?: string;
@@ -37,7 +37,9 @@ export function addTrade(wallet: Command, direction: "buy" | "sell", description
       const verb = direction === "buy" ? "bought" : "sold";
       const account = `${formatMoney(authorization)} were ${direction === "buy" ? "debited" : "credited"}`;
       const line = `${owner} ${verb} ${formatMoney(money)} at ${trade.merchant}; ${account}, ${feeText} of it is the fee.`;
-      const doubt = `The connection broke at the last step: settle it with: tally wallet resume ${owner}`;
+      const doubt =
+        `The connection broke at the last step, so it is not known yet whether ${formatMoney(money)} were ${verb} and ` +
+        `${account}, or nothing happened at all. Both are kept safe. Settle it with: tally wallet resume ${owner}`;
       outputFor(options).result(
         {
           owner,
@@ -49,6 +51,7 @@ export function addTrade(wallet: Command, direction: "buy" | "sell", description
         },
         trade.provisional ? [doubt] : [line],
       );
+      if (trade.provisional) process.exitCode = EXIT_OPEN;
     });
 }
 

@@ -22,3 +22,31 @@ export function lineAddress(text: string): URL {
   if (url.hash !== "" || text.includes("#")) throw new LineAddressError(`"${shown}" points into a page with "#".`);
   return url;
 }
+
+/** Interfaces that stand for all of them. */
+const WILDCARDS: readonly string[] = ["0.0.0.0", "::", "[::]"];
+
+/** Nobody can connect to "every interface". */
+export class PublicAddressError extends Error {
+  constructor(host: string) {
+    super(
+      `${host} means every interface of this machine, which is no address for others to connect to. Nothing was opened and no ` +
+        "money moved. Say under which address they find it with --public-url, for example ws://192.0.2.7 or wss://bank.example.",
+    );
+    this.name = "PublicAddressError";
+  }
+}
+
+/** Refuses what others could not connect to, before anything is opened. */
+export function checkPublic({ host, publicUrl }: { readonly host?: string; readonly publicUrl?: string }): void {
+  if (publicUrl !== undefined) lineAddress(publicUrl);
+  else if (host !== undefined && WILDCARDS.includes(host)) throw new PublicAddressError(host);
+}
+
+/** Where others connect to a server that listens at `url`: a ws:// address without a port has the server's. */
+export function publicAddress(url: string, publicUrl: string | undefined): string {
+  if (publicUrl === undefined) return url;
+  const address = lineAddress(publicUrl);
+  if (address.protocol === "ws:" && address.port === "") address.port = new URL(url).port;
+  return address.href;
+}

@@ -18,6 +18,8 @@ export interface ServerPlace {
   readonly host?: string;
   /** By default any that is free. */
   readonly port?: number;
+  /** Where others find it, if not at the interface's own address: what the directory says. */
+  readonly publicUrl?: string;
 }
 
 export class BankServer extends EventEmitter<BankServerEvents> {

@@ -323,9 +323,21 @@ export class BankBooks {
 
   /** What is on the deposit accounts, by number; or on this one. */
   async deposits(number?: string): Promise<Deposit[]> {
-    if (number !== undefined) return [depositIn(await this.#ledger.account(this.#database, depositOf(number)))];
+    if (number !== undefined) {
+      const found = await this.#ledger.find(this.#database, depositOf(number));
+      if (found === undefined) throw new BankError("unknown-account", `There is no account ${number}.`);
+      return [depositIn(found)];
+    }
     const accounts = await this.#ledger.accounts(this.#database);
     return accounts.filter(({ id }) => id.startsWith(DEPOSITS)).map(depositIn);
+  }
+
+  /** What copies of notes have cost the bank, by unit. */
+  async losses(): Promise<{ readonly unit: Unit; readonly amount: bigint }[]> {
+    const accounts = await this.#ledger.accounts(this.#database);
+    return accounts
+      .filter(({ id, balance }) => id.startsWith("fraud-loss/") && balance !== 0n)
+      .map(({ unit, balance }) => ({ unit, amount: balance }));
   }
 
   /** Balance of one of the bank's own accounts, zero if it has never been used. */

@@ -75,12 +75,16 @@ export interface TellerParts {
     readonly kind: "withdrawal" | "deposit" | "issue" | "redeem";
     readonly money: Money;
   }) => void;
+  /** Told of each new finding among notes that came back; a culprit that is proved is on the list by then. */
+  readonly onFinding?: (finding: Finding) => void;
 }
 
 export class TellerService implements BankConnection {
   readonly #parts: TellerParts;
   /** The customers after one another: a module is in one transaction at a time. */
   #queue: Promise<unknown> = Promise.resolve();
+  /** Findings that were told, or were there when the counter was opened. */
+  #told = 0;
 
   private constructor(parts: TellerParts) {
     this.#parts = parts;
@@ -89,6 +93,7 @@ export class TellerService implements BankConnection {
   static async open(parts: TellerParts): Promise<TellerService> {
     await migrate(parts.database, "teller", STEPS);
     const service = new TellerService(parts);
+    service.#told = (await parts.reconciliation.findings()).length;
     await service.recover();
     return service;
   }
@@ -329,8 +334,11 @@ export class TellerService implements BankConnection {
   /** Whoever is proved to have cheated goes on the list, and the bank's own modules have it before the next customer. */
   async #warn(): Promise<void> {
     const { teller, generator, reconciliation, badIds } = this.#parts;
-    await badIds.publish(await reconciliation.findings());
+    const findings = await reconciliation.findings();
+    await badIds.publish(findings);
     for (const { module } of [teller, generator]) await badIds.deliver(module);
+    for (const finding of findings.slice(this.#told)) this.#parts.onFinding?.(finding);
+    this.#told = findings.length;
   }
 
   /** What the bank has noticed of notes that came back. */

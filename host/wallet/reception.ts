@@ -9,6 +9,7 @@ import { receive, request } from "../applications/receive.js";
 import { answerResume, type Settlement } from "../applications/resume.js";
 import { memoBytes, type Transfer, TransferInDoubtError } from "../applications/transfer.js";
 import { toHex } from "../codec/bytes.js";
+import { checkPublic, publicAddress } from "../communications/address.js";
 import { called } from "../communications/caller.js";
 import type { PeerLink } from "../communications/link.js";
 import { LineServer } from "../communications/server.js";
@@ -26,8 +27,8 @@ export interface ReceptionOptions {
   /** Interface and port to listen at; by default loopback, and any port that is free. */
   readonly host?: string;
   readonly port?: number;
-  /** Host name or address under which the payer finds this one, where it is not the interface's own. */
-  readonly publicHost?: string;
+  /** Where payers find it, if not at the interface's own address. */
+  readonly publicUrl?: string;
 }
 
 export interface ReceptionParts extends ReceptionOptions {
@@ -85,7 +86,7 @@ export class Reception extends EventEmitter<ReceptionEvents> {
     super();
     this.#parts = parts;
     this.#server = server;
-    this.address = addressOf(server.url, parts.publicHost);
+    this.address = publicAddress(server.url, parts.publicUrl);
     this.request = requestOf(parts, this.address);
     this.paid = new Promise((resolve, reject) => {
       this.once("paid", resolve);
@@ -95,6 +96,7 @@ export class Reception extends EventEmitter<ReceptionEvents> {
   }
 
   static async open(parts: ReceptionParts): Promise<Reception> {
+    checkPublic(parts);
     let reception: Reception | undefined;
     const { timers } = parts.device.parts;
     const server = await LineServer.open({
@@ -195,13 +197,6 @@ export class Reception extends EventEmitter<ReceptionEvents> {
 
 function errorOf(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
-}
-
-function addressOf(url: string, publicHost: string | undefined): string {
-  if (publicHost === undefined) return url;
-  const address = new URL(url);
-  address.hostname = publicHost;
-  return address.href;
 }
 
 function requestOf({ money, memo, device, random }: ReceptionParts, address: string): PaymentRequest | undefined {

@@ -11,7 +11,7 @@ import {
   TYPE_PURCHASE,
   TYPE_SALE,
 } from "../../firmware/protocol/messages.js";
-import { REASON_PENDING } from "../../firmware/protocol/reasons.js";
+import { REASON_INSUFFICIENT_FUNDS, REASON_PENDING } from "../../firmware/protocol/reasons.js";
 import { buy, type CustomerPrompts, type CustomerResult } from "../applications/buy.js";
 import { deposit } from "../applications/deposit.js";
 import { pay, payRequested } from "../applications/pay.js";
@@ -219,6 +219,9 @@ export class Wallet extends EventEmitter<WalletEvents> {
 
   /** Sells electronic money into the card's account. */
   async sell(money: Money, prompts: TradePrompts = agreeAsQuoted, merchant?: string): Promise<Trade> {
+    // The card network would be asked first, and would blame the card.
+    const held = (await this.balances()).find(({ unit }) => sameUnit(unit, money.unit))?.spendable ?? 0n;
+    if (held < money.amount) throw new ReasonError(REASON_INSUFFICIENT_FUNDS, false);
     const trade = await this.#trade("sell", money, prompts, merchant);
     this.emit("sold", trade);
     return trade;
@@ -343,11 +346,12 @@ export class Wallet extends EventEmitter<WalletEvents> {
         done.committed += settled.committed;
         done.aborted += settled.aborted;
       } catch (error) {
-        if (peer === "") throw error;
         open.set(peer, asError(error));
       }
     }
-    const unheard = await this.#meetUnended(address, met).then(() => undefined, asError);
+    const unended = await this.#meetUnended(address, met).then(() => undefined, asError);
+    // Nothing that is known here is open with whoever was to be at the address.
+    const unheard = open.get("") ?? unended;
     const left = (await this.pending()).map((pending) => ({ pending, why: open.get(toHex(pending.peer)) }));
     return { ...done, open: left, unheard };
   }

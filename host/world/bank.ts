@@ -17,7 +17,10 @@ export interface OpenBank {
 }
 
 /** Opens the bank for this process, and settles what an earlier one left half done. */
-export async function openBank(site: Site, events: Pick<BankEvents, "onEvent" | "onFault"> = {}): Promise<OpenBank> {
+export async function openBank(
+  site: Site,
+  events: Pick<BankEvents, "onEvent" | "onFault" | "onFinding"> = {},
+): Promise<OpenBank> {
   const { home, clock } = site.parts;
   const { modules } = site.agencies;
   home.claim("bank");

@@ -22,6 +22,8 @@ export interface Announcement {
   readonly process?: number;
   /** URL of its lines, or of the card network's port; absent while it serves nobody. */
   readonly url?: string;
+  /** Where others than this home's processes find it. */
+  readonly publicUrl?: string;
 }
 
 /** Another process works with this part of the home. */
@@ -76,9 +78,10 @@ export class Claims {
   }
 
   /** Tells other processes where this one serves the part; undefined: nowhere any more. */
-  announce(part: Part, url: string | undefined): void {
+  announce(part: Part, url: string | undefined, publicUrl = url): void {
     if (!this.#held.has(part)) throw new RangeError(`part: ${part} is not claimed`);
-    this.#write(part, url === undefined ? { process: process.pid } : { process: process.pid, url });
+    const announcement = { process: process.pid, ...(url === undefined ? {} : { url }) };
+    this.#write(part, publicUrl === undefined ? announcement : { ...announcement, publicUrl });
   }
 
   /** Who else works with the part; undefined when nobody does, or this process itself. */
@@ -105,7 +108,11 @@ export class Claims {
     try {
       const read = JSON.parse(readFileSync(this.#path(`${part}.json`), "utf8")) as Partial<Announcement> | null;
       if (typeof read?.process !== "number") return undefined;
-      return typeof read.url === "string" ? { process: read.process, url: read.url } : { process: read.process };
+      return {
+        process: read.process,
+        ...(typeof read.url === "string" ? { url: read.url } : {}),
+        ...(typeof read.publicUrl === "string" ? { publicUrl: read.publicUrl } : {}),
+      };
     } catch {
       return undefined; // Its holder has the lock and has not written yet, or was killed as it wrote.
     }

@@ -15,6 +15,7 @@ import { bankOverLines, LINE, resumptionUrl } from "../servers/purposes.js";
 import { Directory, type Quote } from "../services/directory.js";
 import type { Money, Unit } from "../units.js";
 import type { Contact, Counterparties, Ends, Meeting } from "../wallet/counterparties.js";
+import { NotAnAddressError } from "../wallet/remote-counterparties.js";
 import { type OpenBank, openBank } from "./bank.js";
 import type { Part } from "./claims.js";
 import { PartInUseError } from "./claims.js";
@@ -136,6 +137,7 @@ export class HomeCounterparties implements Counterparties {
 
   async payee(address: string): Promise<Meeting> {
     if (isUrl(address)) return this.#line(address, LINE.pay);
+    if (address.includes(":")) throw new NotAnAddressError(address);
     const url = this.#servedAt(`wallet-${this.#site.customerPlan(address).name}`);
     if (url !== undefined) return this.#line(url, LINE.pay);
     const payee = await this.#device(address);

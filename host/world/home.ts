@@ -33,7 +33,7 @@ export interface Home {
   /** Who else works with the part, if anybody does. */
   holder(part: Part): Announcement | undefined;
   /** Tells other processes where this one serves the part; undefined: nowhere any more. */
-  announce(part: Part, url: string | undefined): void;
+  announce(part: Part, url: string | undefined, publicUrl?: string): void;
   close(): Promise<void>;
 }
 
@@ -157,7 +157,9 @@ export class FolderHome extends OpenDatabases implements Home {
 
   write(name: string, text: string): void {
     const path = join(this.place, name);
-    writeFileSync(`${path}.new`, text, { mode: 0o600 });
+    if (readIfThere(path) === text) return;
+    // On the disk before it takes the old one's place: a power cut leaves one or the other.
+    writeFileSync(`${path}.new`, text, { mode: 0o600, flush: true });
     renameSync(`${path}.new`, path);
   }
 
@@ -169,8 +171,8 @@ export class FolderHome extends OpenDatabases implements Home {
     return this.#claims.holder(part);
   }
 
-  announce(part: Part, url: string | undefined): void {
-    this.#claims.announce(part, url);
+  announce(part: Part, url: string | undefined, publicUrl?: string): void {
+    this.#claims.announce(part, url, publicUrl);
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,6 @@
 /** Parts of a home as servers: a bank, a merchant, the card network with the merchants' directory. One process each. */
 
+import { checkPublic, publicAddress } from "../communications/address.js";
 import { LinePortError } from "../communications/server.js";
 import { BankServer, type ServerPlace } from "../servers/bank-server.js";
 import { DirectoryServer } from "../servers/directory-server.js";
@@ -9,6 +10,7 @@ import { Directory } from "../services/directory.js";
 import { type NetworkProcess, startNetwork } from "../services/network-main.js";
 import type { TellerParts } from "../services/teller.js";
 import { type OpenBank, openBank } from "./bank.js";
+import type { Announcement } from "./claims.js";
 import { HomeCounterparties } from "./counterparties.js";
 import { networkConfigOf, openNetwork } from "./network.js";
 import type { Site } from "./site.js";
@@ -41,12 +43,14 @@ export interface ServedBank extends Served {
 export async function serveBank(
   site: Site,
   place: ServerPlace = {},
-  events: Pick<TellerParts, "onEvent" | "onFault"> = {},
+  events: Pick<TellerParts, "onEvent" | "onFault" | "onFinding"> = {},
 ): Promise<ServedBank> {
+  checkPublic(place);
   const bank = await openBank(site, events);
   const server = await BankServer.open(bank.teller, site.parts, place);
-  site.parts.home.announce("bank", server.url);
-  return { url: server.url, bank, server, close: () => server.close() };
+  const url = publicAddress(server.url, place.publicUrl);
+  site.parts.home.announce("bank", server.url, url);
+  return { url, bank, server, close: () => server.close() };
 }
 
 export interface ServedMerchant extends Served {
@@ -58,6 +62,7 @@ export interface ServedMerchant extends Served {
 
 /** `name`: the merchant's in the plan. It withdraws from the bank only where that is served. */
 export async function serveMerchant(site: Site, name: string, place: ServerPlace = {}): Promise<ServedMerchant> {
+  checkPublic(place);
   const { home } = site.parts;
   const plan = site.merchantPlan(name);
   home.claim(`merchant-${plan.name}`);
@@ -68,9 +73,10 @@ export async function serveMerchant(site: Site, name: string, place: ServerPlace
   });
   const trader = await openTrader(site, plan, network, bank);
   const server = await MerchantServer.open(trader.merchant, site.parts, place);
+  const url = publicAddress(server.url, place.publicUrl);
   const directory = await Directory.open(home.database("directory"));
   await orClose(server, async () => {
-    await enterInDirectory(directory, site, plan, server.url);
+    await enterInDirectory(directory, site, plan, url);
     home.announce(`merchant-${plan.name}`, server.url);
   });
   // What an earlier process left open is settled beside the customers of today: the network may take a while to answer.
@@ -90,7 +96,7 @@ export async function serveMerchant(site: Site, name: string, place: ServerPlace
     await Promise.all([greeted, recovered]);
     await network.close();
   };
-  return { url: server.url, trader, server, networkIsHere, close };
+  return { url, trader, server, networkIsHere, close };
 }
 
 function after(delay_ms: number, timers: Timers): Promise<void> {
@@ -135,6 +141,10 @@ function hasSyscall(error: unknown, call: string): error is NodeJS.ErrnoExceptio
   return error instanceof Error && "syscall" in error && error.syscall === call;
 }
 
+function bankAddress(holder: Announcement | undefined): string | undefined {
+  return holder?.publicUrl ?? holder?.url;
+}
+
 async function serveDirectory(
   site: Site,
   { host, directoryPort }: ServerPlace & { readonly directoryPort?: number },
@@ -148,7 +158,7 @@ async function serveDirectory(
   const source = {
     // One that is not served has a name of this home for an address, which says nothing to anybody else.
     entries: async () => (await books.entries()).filter(({ address }) => /^wss?:/.test(address)),
-    rest: () => ({ bank: home.holder("bank")?.url, issuers }),
+    rest: () => ({ bank: bankAddress(home.holder("bank")), issuers }),
   };
   const place = {
     ...(host === undefined ? {} : { host }),

@@ -1,7 +1,7 @@
 /** Opens wallets: one of an economy's home, with everybody else of that home to deal with, or one in a home of its own. */
 
-import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
 import type { Device } from "../device.js";
 import { systemRandom } from "../randomness.js";
 import { systemClock, systemTimers } from "../services/clock.js";
@@ -10,7 +10,7 @@ import { Contacts } from "../wallet/contacts.js";
 import { RemoteCounterparties } from "../wallet/remote-counterparties.js";
 import { Wallet } from "../wallet/wallet.js";
 import { HomeCounterparties } from "./counterparties.js";
-import { FolderHome, type Home, isRemoteHome } from "./home.js";
+import { FolderHome, type Home, isRemoteHome, REMOTE_WALLET_FILE } from "./home.js";
 import { depositAccount, STANDARD_PLAN } from "./plan.js";
 import { lockedRemoteDevice, readRemoteWallet, remotePartsOf } from "./remote.js";
 import { NoWorldError, Site, type WorldParts } from "./site.js";
@@ -99,8 +99,17 @@ export function lockedDevice(parts: WorldParts, name: string): Promise<Device> {
 /** A home that is there already: only `tally init` and `tally device provision` make one. */
 export function homeIn(folder: string): Home {
   const path = resolve(folder);
-  if (!existsSync(path)) throw new NoWorldError(path);
+  // Whoever only asks leaves nothing behind in a folder of somebody else's.
+  const isHome = ["world.json", "agencies.json", "chips", REMOTE_WALLET_FILE].some((name) =>
+    existsSync(join(path, name)),
+  );
+  if (!isHome && !isFile(path)) throw new NoWorldError(path);
   return new FolderHome(path);
+}
+
+/** It cannot be a home, which opening it will say. */
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
 }
 
 /** The machine's clock and randomness, and the standard plan. */

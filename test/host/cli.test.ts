@@ -104,7 +104,11 @@ describe("tally", () => {
     const errors: [string[], RegExp, number][] = [
       [["wallet", "pay", "alice", "bob", "USD 99.00"], /not enough money.*No money moved/, 1],
       [["wallet", "pay", "alice", "nobody", "USD 1.00"], /There is no customer "nobody".*alice, bob, carol/, 1],
-      [["wallet", "pay", "alice", "bob", "1.00"], /not an amount with a currency/, 1],
+      [["wallet", "pay", "alice", "bob", "1.00"], /not an amount with a currency/, 2],
+      [["wallet", "pay", "alice", "tally:pay?to=x"], /checksum does not fit/, 2],
+      [["wallet", "pay", "alice", "http://there", "USD 1.00"], /not the address of a wallet/, 1],
+      [["wallet", "sell", "alice", "USD 500.00", "--yes"], /not enough money.*No money moved/, 1],
+      [["wallet", "receive", "alice", "--host", "0.0.0.0"], /every interface.*--public-url/, 1],
       [["wallet", "buy", "carol", "USD 50.00", "--yes"], /card issuer declined/, 1],
       [["wallet", "buy", "alice", "USD 1.00"], /Add --yes/, 3],
       [["wallet", "fly"], /unknown command/, 2],
@@ -116,6 +120,30 @@ describe("tally", () => {
       expect(code, words.join(" ")).toBe(exitCode);
     }
     expect((await tally("wallet", "balance", "alice")).out).toBe("USD 12.50\n");
+  });
+
+  test("for scripts: an error is a line of JSON as well", async () => {
+    const { code, out, err } = await tally("--json", "wallet", "pay", "alice", "bob", "USD 99.00");
+    expect([code, JSON.parse(out)]).toEqual([
+      1,
+      { error: { name: "ReasonError", reason: 123, message: expect.stringMatching(/not enough money/) } },
+    ]);
+    expect(err).toMatch(/not enough money/);
+  });
+
+  test("accounts are masked in a list, and shown to whoever knows the number", async () => {
+    const { accounts } = await json("bank", "account");
+    expect(accounts).toContainEqual({ account: "al***40", currency: "USD", amount: "200.00" });
+    expect((await json("bank", "account", "alice-840")).accounts).toMatchObject([{ account: "alice-840" }]);
+    expect((await tally("bank", "account", "alice")).err).toMatch(/There is no account alice\./);
+  });
+
+  test("who only asks leaves nothing behind in a folder that is no home", async () => {
+    const photos = mkdtempSync(join(folder, "photos-"));
+    for (const words of [["wallet", "balance", "alice"], ["audit"], ["device", "list"]]) {
+      expect((await tally("--home", photos, ...words)).err).toMatch(/tally init/);
+    }
+    expect(readdirSync(photos)).toEqual([]);
   });
 
   test("what is secret in the home is for its owner alone", () => {
