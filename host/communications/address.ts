@@ -47,6 +47,8 @@ export function checkPublic({ host, publicUrl }: { readonly host?: string; reado
 export function publicAddress(url: string, publicUrl: string | undefined): string {
   if (publicUrl === undefined) return url;
   const address = lineAddress(publicUrl);
-  if (address.protocol === "ws:" && address.port === "") address.port = new URL(url).port;
+  // A URL keeps no port that is usual: only the text tells whether there was one.
+  const saysPort = /^wss?:\/\/[^/?]*:\d+(?:[/?]|$)/i.test(publicUrl);
+  if (address.protocol === "ws:" && !saysPort) address.port = new URL(url).port;
   return address.href;
 }

@@ -24,6 +24,8 @@ import { inProcessLink } from "../../host/communications/in-process.js";
 import type { Device } from "../../host/device.js";
 import type { NoteSummary } from "../../host/element-data.js";
 import { ReasonError } from "../../host/reasons.js";
+import type { Finding } from "../../host/services/reconciliation.js";
+import { TellerService } from "../../host/services/teller.js";
 import { parseMoney, unitOf } from "../../host/units.js";
 import { audit } from "../../host/world/audit.js";
 import { BankWorld, PIN, spendable } from "../support/bank-world.js";
@@ -230,6 +232,31 @@ describe("refresh", () => {
     await expectAgreement(world, alice, bob, carol, dave);
     expect(await world.books.balance("fraud-loss", dollar)).toBe(1_000n);
     expect([await spendable(bob, USD), await spendable(dave, USD)]).toEqual([500n, 1_000n]);
+  });
+
+  test("who runs the bank is told at once that a note came back more than once, and by whom", async () => {
+    const world = await BankWorld.create();
+    const told: Finding[] = [];
+    const { books, database, generator, reconciliation, badIds } = world;
+    const parts = { books, database, generator, reconciliation, badIds, teller: world.bank.teller };
+    world.bank = await TellerService.open({ ...parts, onFinding: (finding) => void told.push(finding) });
+    const alice = await world.customer("alice", "USD 10.00");
+    const [bob, carol] = [await world.module("bob"), await world.module("carol")];
+    const { simulated } = world.simulated.get("alice") as SimulatedChip;
+    const copy = simulated.snapshot();
+    await hand(world, alice, bob, "10.00");
+    simulated.restore(copy);
+    await alice.restart(PIN);
+    await hand(world, alice, carol, "10.00");
+    await refreshed(world, bob, { all: true });
+    expect(told).toEqual([]);
+    await refreshed(world, carol, { all: true });
+    expect(told.map(({ culprit }) => culprit)).toContain(alice.module.idHex);
+    const count = told.length;
+    await world.time.run(deposit(bob, world.bank, "alice-840", usd("1.00")));
+    await world.bank.idle();
+    expect(told).toHaveLength(count);
+    expect(await books.losses()).toEqual([{ unit: dollar, amount: 1_000n }]);
   });
 
   test("a note past its final redemption date is refused for its own reason, and the ones beside it come back", async () => {
