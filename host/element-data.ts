@@ -247,7 +247,7 @@ export function readTicketSummary(record: CborValue): TicketSummary {
   };
 }
 
-/** What an owner lets a module pay in a unit to others; banks do not count. 0 is no limit. */
+/** What an owner lets a module pay in a unit; a deposit counts, what is brought to be refreshed does not. 0 is no limit. */
 export interface SpendingLimit {
   readonly unit: Unit;
   /** Most for one payment. */

@@ -118,7 +118,10 @@ export class Element {
     await this.#tell(p.CLA_OWN, p.INS_OPEN, 0, 0, date);
   }
 
-  /** Sets both spending limits of a unit; two zeros remove them, and the count with them. The PIN is asked for each time. */
+  /**
+   * Sets both spending limits of a unit; two zeros remove them, and the count with them. The PIN is asked for each time. All
+   * that the module pays counts, deposits too; only what it brings to a bank to be refreshed does not.
+   */
   async setLimit(pinDigits: string, limit: SpendingLimit): Promise<void> {
     const data = spendingOrder(pinDigits, limit);
     await this.#tell(p.CLA_ISO, p.INS_PUT_DATA, p.PUT_DATA_LIMIT >> 8, p.PUT_DATA_LIMIT & 0xff, data);

@@ -4,7 +4,7 @@
  */
 
 import { HASH_BYTES } from "../platform/constants";
-import { PURPOSE_TRANSACTION, ROLE_TRANSACTION } from "../protocol/kinds";
+import { PURPOSE_TRANSACTION } from "../protocol/kinds";
 import { ENVELOPE_BYTES_MAX } from "../protocol/limits";
 import * as M from "../protocol/messages";
 import { REASON_CANCELLED, REASON_MALFORMED, REASON_UNEXPECTED } from "../protocol/reasons";
@@ -62,7 +62,7 @@ function funds(): i32 {
   if (reader.finish() < 0 || !T.isFree()) return -REASON_MALFORMED;
   const known = currency <= 999 && exponent <= 9;
   // Above the owner's limit no refill helps: it ends here, before the card network is asked.
-  const allowed = known ? limitCheck(sum, <u32>currency, <u32>exponent, ROLE_TRANSACTION) : 0;
+  const allowed = known ? limitCheck(sum, <u32>currency, <u32>exponent, false) : 0;
   if (allowed < 0) return sayAborted(-allowed);
   // The question has been read to its end, so that its buffer is free.
   taintUpdate();

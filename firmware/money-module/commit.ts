@@ -13,7 +13,6 @@ import * as M from "../protocol/messages";
 import { REASON_NOTE_INVALID, REASON_UNEXPECTED } from "../protocol/reasons";
 import { clockFloor, clockNow, clockRaise } from "../lib/clock";
 import { noticeBegin, noticeEnd } from "../lib/envelope";
-import { peerCertificate } from "../lib/establish";
 import { elementRole } from "../lib/identity";
 import { IO } from "../lib/io";
 import { logAmount, logBegin, logCommitted, logPayId, logPut } from "../lib/log";
@@ -55,6 +54,7 @@ import {
 import { agentMessage, peerMessage, routeInner, sealMessage, sendAgent, sendPeer } from "./routing";
 import { reserveEnd } from "./space";
 import { limitCount } from "./spending-limits";
+import { isRefresh } from "./terms";
 import { t } from "./transaction";
 
 const SECONDS_A_DAY: u64 = 86400;
@@ -85,7 +85,8 @@ export function commitPayer(index: u32): i32 {
     status = issuedAdd(pendingCurrency(), pendingExponent(), pendingAmount());
   }
   if (status >= 0) {
-    status = limitCount(pendingAmount(), pendingCurrency(), pendingExponent(), peerCertificate.role);
+    // In the session that made the offer: one that it did not commit is void, so that memo and peer are still those.
+    status = limitCount(pendingAmount(), pendingCurrency(), pendingExponent(), isRefresh());
   }
   if (status >= 0) status = pendingPut(index);
   if (status >= 0) status = log(M.LOG_SENT, M.OUTCOME_COMMITTED);

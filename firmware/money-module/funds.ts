@@ -14,6 +14,7 @@ import { noteFinalRedemption, NOTE_SPENDABLE, place } from "./note-directory";
 import { pendingAddItem } from "./pending";
 import { limitCheck } from "./spending-limits";
 import { historyCheck, isTainted } from "./taint";
+import { isRefresh } from "./terms";
 
 const SECONDS_A_DAY: u64 = 86400;
 
@@ -22,7 +23,7 @@ let candidates: u32 = 0;
 
 /** Steps 568-570: fills the candidates and tries. The number of notes, or why this peer cannot be paid. */
 export function fundsCheck(amount: u64, currency: u32, exponent: u32): i32 {
-  const allowed = limitCheck(amount, currency, exponent, peerCertificate.role);
+  const allowed = limitCheck(amount, currency, exponent, isRefresh());
   if (allowed < 0) return allowed;
   return fundsFor(amount, currency, exponent, peerCertificate.role == ROLE_TELLER);
 }

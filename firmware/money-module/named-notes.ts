@@ -17,7 +17,8 @@ import { Reader } from "../lib/cbor";
 import { clockNow } from "../lib/clock";
 import { noteFinalRedemption, NOTE_SPENDABLE, place } from "./note-directory";
 import { pendingAddItem } from "./pending";
-import { setAmount } from "./terms";
+import { limitCheck } from "./spending-limits";
+import { isRefresh, setAmount } from "./terms";
 import { t } from "./transaction";
 
 /** Their places; they mean something while the order is ORDER_PAY_NOTES. */
@@ -64,12 +65,13 @@ function namedCheck(at: u32): i32 {
   return noteFinalRedemption(at) <= clockNow() ? -REASON_PAST_REDEMPTION : 0;
 }
 
-/** Before the offer: they are still worth what the teller agreed to, and a teller still takes them. */
+/** Before the proposal, and before the offer: worth what was said, a teller takes them, and the owner's limit lets them go. */
 export function namedStill(): i32 {
   const agreed = t.amount;
   const status = namedTerms();
   if (status < 0) return status;
-  return t.amount == agreed ? 0 : -REASON_WRONG_AMOUNT;
+  if (t.amount != agreed) return -REASON_WRONG_AMOUNT;
+  return limitCheck(t.amount, t.currency, t.exponent, isRefresh());
 }
 
 /** The notes, whole, into the pending record. */

@@ -78,6 +78,8 @@ export function takeAcknowledge(r: Reader): i32 {
   if (t.order == T.ORDER_PAY_REQUESTED) return promptRequested();
   if (t.order != T.ORDER_PAY) return -REASON_UNEXPECTED;
   const same = amount == t.amount && currency == t.currency && exponent == t.exponent;
+  // The memo is the payee's now.
+  t.order = T.ORDER_PAY_REQUESTED;
   return same ? offer() : -REASON_WRONG_AMOUNT;
 }
 

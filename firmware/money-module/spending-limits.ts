@@ -2,9 +2,10 @@
  * Spending limits, set by the owner for a unit: most for one payment, most for one day. They bound what a host that has the
  * PIN verified can pay away; to change them it needs the PIN itself.
  *
- * What leaves a subscriber's module for another one counts: a payment, a sale, what a merchant's till is refilled with. What
- * goes to a teller does not: a deposit stays the owner's. The count is written with the commit that it counts, so that an
- * aborted payment costs nothing and no cut loses a paid one.
+ * Whatever leaves a subscriber's module counts: a payment, a sale, what a merchant's till is refilled with, a deposit, which may
+ * go to anybody's account. What is paid in to be refreshed does not (isRefresh in terms.ts): the bank owes it to this module
+ * alone. The count is written with the commit that it counts, so that an aborted payment costs nothing and no cut loses a
+ * paid one.
  *
  * A day is 86,400 seconds of the element's clock, from midnight UTC. An earlier day than that of the running count is no new
  * day: a host cannot start a day again. Nor can it run through the days to come by telling one date after the other: after
@@ -14,7 +15,7 @@
  *             a limit of 0 is none
  */
 
-import { ROLE_TELLER, ROLE_TRANSACTION } from "../protocol/kinds";
+import { ROLE_TRANSACTION } from "../protocol/kinds";
 import { AMOUNT_BITS, LIMIT_UNITS_MAX } from "../protocol/limits";
 import { REASON_LIMIT, REASON_NOT_FOUND, REASON_STORE_FAILURE, REASON_STORE_FULL } from "../protocol/reasons";
 import { clockSeconds } from "../platform/imports";
@@ -93,14 +94,14 @@ export function limitFind(currency: u32, exponent: u32): i32 {
   return -REASON_NOT_FOUND;
 }
 
-/** Whether a payment to a peer of this role counts. */
-function counts(peerRole: i32): bool {
-  return elementRole() == ROLE_TRANSACTION && peerRole != ROLE_TELLER;
+/** A bank's modules have no limits, and what is refreshed comes back. */
+function counts(isRefresh: bool): bool {
+  return elementRole() == ROLE_TRANSACTION && !isRefresh;
 }
 
 /** Before anything is offered: 0, -REASON_LIMIT, or an error of the store, which lets nothing out. */
-export function limitCheck(amount: u64, currency: u32, exponent: u32, peerRole: i32): i32 {
-  if (!counts(peerRole)) return 0;
+export function limitCheck(amount: u64, currency: u32, exponent: u32, isRefresh: bool): i32 {
+  if (!counts(isRefresh)) return 0;
   const index = limitFind(currency, exponent);
   if (index < 0) return index == -REASON_NOT_FOUND ? 0 : index;
   if (limitPayment() != 0 && amount > limitPayment()) return -REASON_LIMIT;
@@ -110,8 +111,8 @@ export function limitCheck(amount: u64, currency: u32, exponent: u32, peerRole: 
 }
 
 /** Within the transaction that commits a payment: counts it. */
-export function limitCount(amount: u64, currency: u32, exponent: u32, peerRole: i32): i32 {
-  if (!counts(peerRole)) return 0;
+export function limitCount(amount: u64, currency: u32, exponent: u32, isRefresh: bool): i32 {
+  if (!counts(isRefresh)) return 0;
   const index = limitFind(currency, exponent);
   if (index < 0) return index == -REASON_NOT_FOUND ? 0 : index;
   const spent = min(limitSpent() + amount, AMOUNT_MAX);

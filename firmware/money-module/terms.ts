@@ -1,6 +1,8 @@
 /** What is paid: amount, unit, and a memo, as they stand in messages and in the transaction under way. */
 
+import { ROLE_TELLER } from "../protocol/kinds";
 import { MEMO_BYTES_MAX } from "../protocol/limits";
+import { REFRESH_MEMO_HIGH, REFRESH_MEMO_LOW } from "../protocol/messages";
 import {
   REASON_AMOUNT_TOO_LARGE,
   REASON_AMOUNT_ZERO,
@@ -8,6 +10,8 @@ import {
   REASON_UNKNOWN_UNIT,
 } from "../protocol/reasons";
 import { Reader, Writer } from "../lib/cbor";
+import { peerCertificate } from "../lib/establish";
+import { load64 } from "../lib/io";
 import * as T from "./transaction";
 import { t } from "./transaction";
 
@@ -42,6 +46,16 @@ export function readMemo(r: Reader): i32 {
   if (r.failed != 0) return -REASON_MALFORMED;
   T.setMemo(bytes, length);
   return 0;
+}
+
+/**
+ * Payer, with the peer known: whether a bank receives this for the account on which it owes this module alone. The teller's word
+ * for it is not enough: what it states as the payee of a request is none.
+ */
+export function isRefresh(): bool {
+  const isProposed = t.order == T.ORDER_PAY || t.order == T.ORDER_PAY_NOTES;
+  if (!isProposed || peerCertificate.role != ROLE_TELLER || t.memoLength != 8) return false;
+  return load64(T.memo) == (((<u64>REFRESH_MEMO_HIGH) << 32) | (<u64>REFRESH_MEMO_LOW));
 }
 
 export function setAmount(amount: u64, currency: u32, exponent: u32): void {

@@ -52,6 +52,13 @@ export const COMMAND_SETTLE: i32 = 42; // -: ask the own module for the outcome 
 export const COMMAND_CREATE_OWN: i32 = 43; // authority: make the authority credential from the certificate's name
 export const COMMAND_REPORT: i32 = 44; // approval hash: give the signed outcome again
 
+/**
+ * "@refresh", in two numbers: the memo of what a module pays to a teller to have it back in fresh notes. The bank keeps that for
+ * the module in the session, whoever's host says it: so it is no spending (spending limits), unlike a deposit to an account.
+ */
+export const REFRESH_MEMO_HIGH: i32 = 0x40726566;
+export const REFRESH_MEMO_LOW: i32 = 0x72657368;
+
 // Notices to the host: KIND_HOST from an element.
 export const NOTICE_DONE: i32 = 1; // pay-id or null: committed (fig. 6A, 232; fig. 21, 1712)
 export const NOTICE_ABORTED: i32 = 2; // reason, by peer (bool), session hash or null (fig. 6B, 238; fig. 18, 1744)

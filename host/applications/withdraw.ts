@@ -1,5 +1,6 @@
 /** Withdraws from an account at the bank's teller: a payment that the subscriber asks the teller for. */
 
+import { REFRESH_MEMO_HIGH, REFRESH_MEMO_LOW } from "../../firmware/protocol/messages.js";
 import { REASON_INSUFFICIENT_FUNDS, REASON_PENDING } from "../../firmware/protocol/reasons.js";
 import { command } from "../commands.js";
 import type { PeerLink } from "../communications/link.js";
@@ -21,9 +22,17 @@ export interface BankConnection {
 
 /**
  * As the memo of a deposit or a withdrawal: the account on which the bank owes the module in the session what it is having
- * refreshed. No account number of a customer begins so.
+ * refreshed. No account number of a customer begins so. The module knows it too: only this memo lets money go to a teller
+ * without counting against the owner's spending limits.
  */
-export const REFRESH_MEMO = "@refresh";
+export const REFRESH_MEMO = refreshMemo();
+
+function refreshMemo(): string {
+  const bytes = new DataView(new ArrayBuffer(8));
+  bytes.setUint32(0, REFRESH_MEMO_HIGH);
+  bytes.setUint32(4, REFRESH_MEMO_LOW);
+  return new TextDecoder().decode(bytes);
+}
 
 /** A teller that is short has notes made, and one with something open settles it: then it is asked once more. */
 const TRIES_MAX = 3;

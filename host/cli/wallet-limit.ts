@@ -14,7 +14,9 @@ interface LimitOptions extends OwnerOptions {
 export function addLimit(wallet: Command): void {
   wallet
     .command("limit")
-    .description("show or set the most that is paid at once and in a day; deposits at the bank do not count")
+    .description(
+      "show or set the most that is paid at once and in a day; deposits count, and what is refreshed does not",
+    )
     .argument("<owner>", "for example alice")
     .option("--payment <amount>", 'most for one payment, for example "USD 20.00"; "USD 0" is no limit')
     .option("--day <amount>", "most for one day, from midnight UTC")

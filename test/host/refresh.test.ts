@@ -8,6 +8,7 @@ import { HOPS_MAX, PACKET_NOTES_MAX, WALLET_NOTES_MAX } from "../../firmware/pro
 import {
   REASON_DECLINED,
   REASON_HOP_LIMIT,
+  REASON_LIMIT,
   REASON_ONLY_TO_TELLER,
   REASON_PAST_REDEMPTION,
   REASON_STORE_FULL,
@@ -321,6 +322,28 @@ describe("refresh", () => {
     ]);
     expect(await spendable(alice, USD)).toBe(1_064n);
     await expectAgreement(world, alice);
+  });
+});
+
+describe("under a spending limit", () => {
+  test("everything is refreshed, broken off or not; to no account of a customer goes more than the limit", async () => {
+    const world = await BankWorld.create();
+    const alice = await world.customer("alice", "USD 10.00");
+    const bob = await world.customer("bob", "USD 1.00");
+    await alice.module.setLimit(PIN, { unit: dollar, payment: 1n, day: 1n });
+    await expect(refreshed(world, alice, { all: true }, oneWay(world))).rejects.toThrow(/owes to this module/);
+    expect(await owed(world, alice)).toBe(1_000n);
+    await world.time.run(withdraw(alice, world.bank, REFRESH_MEMO, usd("4.00")));
+    await world.bank.idle();
+    expect(await refreshed(world, alice)).toMatchObject([{ amount: 600n }]);
+    expect(await refreshed(world, alice, { all: true })).toMatchObject([{ amount: 1_000n }]);
+    for (const account of ["alice-840", "bob-840"]) {
+      expect(await reasonOf(world.time.run(deposit(alice, world.bank, account, usd("0.02"))))).toBe(REASON_LIMIT);
+      await world.bank.idle();
+    }
+    expect(await spendable(alice, USD)).toBe(1_000n);
+    expect((await alice.module.limits())[0]?.spentToday).toBe(0n);
+    await expectAgreement(world, alice, bob);
   });
 });
 

@@ -18,7 +18,8 @@ import {
 import { deposit } from "../../host/applications/deposit.js";
 import { pay, payRequested } from "../../host/applications/pay.js";
 import { receive, request } from "../../host/applications/receive.js";
-import type { Transfer } from "../../host/applications/transfer.js";
+import { memoBytes, runTransfer, type Transfer, type TransferHandlers } from "../../host/applications/transfer.js";
+import { REFRESH_MEMO, withdraw } from "../../host/applications/withdraw.js";
 import { concatBytes } from "../../host/codec/bytes.js";
 import { command } from "../../host/commands.js";
 import { inProcessLink } from "../../host/communications/in-process.js";
@@ -164,12 +165,13 @@ describe("a payment", () => {
     expect(await spent()).toBe(900n);
   });
 
-  test("what goes to the bank's teller does not count, nor what comes in", async () => {
+  test("what comes in does not count, though its memo be anything", async () => {
     await alice.element.setLimit(PIN, limit(1n, 1n));
-    const [a, b] = inProcessLink();
-    const serving = serve(teller.device, b);
-    await Promise.all([deposit(alice.device, bank(a), "account", parseMoney("72.00 USD")), serving]);
     await issue(teller, alice, "20.00 USD");
+    for (const memo of ["account", REFRESH_MEMO]) {
+      const [a, b] = inProcessLink();
+      await Promise.all([withdraw(alice.device, bank(a), memo, parseMoney("20.00 USD")), serve(teller.device, b)]);
+    }
     await transfer(alice, bob, "0.01 USD");
     await transfer(bob, alice, "0.01 USD");
     expect(await spent()).toBe(1n);
@@ -186,6 +188,120 @@ describe("a payment", () => {
     expect(await spent()).toBe(0n);
     expect(await paying("20.00 USD")).toBeUndefined();
     expect(await spent()).toBe(2_000n);
+  });
+});
+
+describe("to the bank's teller", () => {
+  const others = ["account", "@refres", "@refresH", "@refresh ", "@refresh/", "refresh", "@", ""];
+
+  /** Alice pays the teller, or somebody else: why it failed, if it did. */
+  async function giving(pays: (link: PeerLink) => Promise<Transfer>, to = teller, handlers?: TransferHandlers) {
+    const [a, b] = inProcessLink();
+    const listen = to.device.converse(b, "module", async (conversation) => {
+      await conversation.prepare(command.listen());
+      return runTransfer(to.device, conversation, handlers ?? { verify: () => true });
+    });
+    const [paid] = await Promise.allSettled([pays(a), listen]);
+    return reasonOf(paid.status === "fulfilled" ? Promise.resolve() : Promise.reject(paid.reason));
+  }
+
+  const depositing = (memo: string, text: string) => (link: PeerLink) =>
+    deposit(alice.device, bank(link), memo, parseMoney(text));
+
+  /** The notes that alice holds first, whole. */
+  const bringing = (memo: string, count: number) => (link: PeerLink) =>
+    alice.device.converse(link, "module", async (conversation) => {
+      const places = (await alice.element.notes()).slice(0, count).map(({ place }) => place);
+      await conversation.command(command.payNotes(places, memoBytes(memo)));
+      return runTransfer(alice.device, conversation, {});
+    });
+
+  const worth = async (count: number) =>
+    (await alice.element.notes()).slice(0, count).reduce((sum, { money }) => sum + money.amount, 0n);
+
+  test("a deposit counts, at once and for the day: the account may be anybody's", async () => {
+    await alice.element.setLimit(PIN, limit(1_000n, 1_500n));
+    const before = await alice.element.digest();
+    for (const memo of others) expect(await giving(depositing(memo, "10.01 USD")), memo).toBe(REASON_LIMIT);
+    expect(await alice.element.digest()).toEqual(before);
+    expect(await giving(depositing("account", "10.00 USD"))).toBeUndefined();
+    expect(await spent()).toBe(1_000n);
+    for (const memo of others) expect(await giving(depositing(memo, "5.01 USD")), memo).toBe(REASON_LIMIT);
+    expect(await paying("5.01 USD")).toBe(REASON_LIMIT);
+    expect(await giving(depositing("account", "5.00 USD"))).toBeUndefined();
+    expect(await spent()).toBe(1_500n);
+  });
+
+  test("named notes count, and nothing of them is proposed above the limit", async () => {
+    const [one, two] = [await worth(1), await worth(2)];
+    await alice.element.setLimit(PIN, limit(two - 1n, one));
+    const before = await alice.element.digest();
+    let prompts = 0;
+    const handlers = {
+      verify: () => {
+        prompts += 1;
+        return true;
+      },
+    };
+    for (const memo of others) expect(await giving(bringing(memo, 2), teller, handlers), memo).toBe(REASON_LIMIT);
+    expect([prompts, await alice.element.digest()]).toEqual([0, before]);
+    expect(await giving(bringing("account", 1), teller, handlers)).toBeUndefined();
+    expect([prompts, await spent()]).toEqual([1, one]);
+    for (const memo of others) expect(await giving(bringing(memo, 1)), memo).toBe(REASON_LIMIT);
+  });
+
+  test("what is refreshed does not count, by either command: the bank owes it to this module alone", async () => {
+    expect(REFRESH_MEMO).toBe("@refresh");
+    await alice.element.setLimit(PIN, limit(1n, 1n));
+    expect(await giving(bringing(REFRESH_MEMO, 2))).toBeUndefined();
+    expect(await giving(depositing(REFRESH_MEMO, "10.00 USD"))).toBeUndefined();
+    expect(await spent()).toBe(0n);
+    expect(await paying("0.01 USD")).toBeUndefined();
+    // With nothing left of the limit too.
+    expect(await giving(bringing(REFRESH_MEMO, 1))).toBeUndefined();
+    expect(await spent()).toBe(1n);
+  });
+
+  test("to anybody else that memo is a memo", async () => {
+    await alice.element.setLimit(PIN, limit(1_000n, 0n));
+    const given = (text: string) => (link: PeerLink) =>
+      pay(alice.device, link, parseMoney(text), { memo: REFRESH_MEMO });
+    expect(await giving(given("10.01 USD"), bob)).toBe(REASON_LIMIT);
+    expect(await giving(given("10.00 USD"), bob)).toBeUndefined();
+    expect(await spent()).toBe(1_000n);
+  });
+
+  test("what a teller states as the payee counts, whatever it says of it and whatever was said before", async () => {
+    await alice.element.setLimit(PIN, limit(1_000n, 2_000n));
+    const sell = async (text: string, buy: (link: PeerLink) => Promise<Transfer>) => {
+      const [a, b] = inProcessLink();
+      const asking = request(teller.device, b, parseMoney(text), REFRESH_MEMO);
+      const [paid] = await Promise.allSettled([buy(a), asking]);
+      return paid.status === "fulfilled" ? undefined : (paid.reason as ReasonError).reason;
+    };
+    const agreed = (link: PeerLink) => payRequested(alice.device, link, () => true);
+    for (const buy of [agreed, depositing(REFRESH_MEMO, "10.01 USD")])
+      expect(await sell("10.01 USD", buy)).toBe(REASON_LIMIT);
+    expect(await sell("10.00 USD", agreed)).toBeUndefined();
+    expect(await sell("10.00 USD", depositing(REFRESH_MEMO, "10.00 USD"))).toBeUndefined();
+    expect(await spent()).toBe(2_000n);
+  });
+
+  test("a limit that the owner sets while the teller is asked holds for the offer", async () => {
+    const handlers = {
+      verify: async () => {
+        await alice.element.setLimit(PIN, limit(1n, 1n));
+        return true;
+      },
+    };
+    for (const pays of [depositing("account", "10.00 USD"), bringing("account", 1)]) {
+      await alice.element.setLimit(PIN, limit(0n, 0n));
+      expect(await giving(pays, teller, handlers)).toBe(REASON_LIMIT);
+    }
+    for (const pays of [depositing(REFRESH_MEMO, "10.00 USD"), bringing(REFRESH_MEMO, 1)]) {
+      expect(await giving(pays, teller, handlers)).toBeUndefined();
+    }
+    expect(await spent()).toBe(0n);
   });
 });
 
@@ -453,14 +569,16 @@ describe("bad input", () => {
 });
 
 describe("through faults", () => {
-  /** One run under a limit that the payment just fits in: it counts if it stands, and not if it does not. */
+  /** One run under a limit that the payment just fits in: it counts if it stands, and not if it does not. A refresh never does. */
   async function run(
     name: ScenarioName,
     strike: Parameters<FaultStage["link"]>[0],
     hook?: OperationHook,
   ): Promise<boolean> {
     await begin(name);
-    await alice.element.setLimit(PIN, limit(AMOUNT, AMOUNT));
+    const isCounted = name !== "refresh";
+    const most = isCounted ? AMOUNT : 1n;
+    await alice.element.setLimit(PIN, limit(most, most));
     const before = await stage.before(ends);
     if (hook !== undefined) alice.simulated.chip.onOperation = hook;
     const results = await stage.run(name, ends, stage.link(strike));
@@ -468,13 +586,13 @@ describe("through faults", () => {
     await stage.meet(ends);
     const isCommitted = await stage.judge(ends, before);
     judgeWords(results, isCommitted);
-    expect(await spent()).toBe(isCommitted && name !== "deposit" ? AMOUNT : 0n);
+    expect(await spent()).toBe(isCommitted && isCounted ? AMOUNT : 0n);
     // What is left of the day is what the count says.
-    expect(await paying("0.01 USD")).toBe(isCommitted && name !== "deposit" ? REASON_LIMIT : undefined);
+    expect(await paying("0.01 USD")).toBe(isCommitted && isCounted ? REASON_LIMIT : undefined);
     return isCommitted;
   }
 
-  test.each(["payment", "point of sale", "deposit"] as const)(
+  test.each(["payment", "point of sale", "deposit", "refresh"] as const)(
     "power is cut at each operation of the payer: %s",
     async (name) => {
       const seen = new Set<boolean>();

@@ -11,7 +11,7 @@ import { pay, payRequested } from "../../host/applications/pay.js";
 import { receive, request } from "../../host/applications/receive.js";
 import { answerResume, resume } from "../../host/applications/resume.js";
 import { runTransfer, type Transfer, type TransferHandlers } from "../../host/applications/transfer.js";
-import { withdraw } from "../../host/applications/withdraw.js";
+import { REFRESH_MEMO, withdraw } from "../../host/applications/withdraw.js";
 import { toHex } from "../../host/codec/bytes.js";
 import { command } from "../../host/commands.js";
 import type { PeerLink } from "../../host/communications/link.js";
@@ -24,7 +24,8 @@ import { QUERY_AFTER_MS, type Strike, type StruckLink, struckLink } from "./faul
 import { issue, type ModuleDevice, ModuleWorld, PIN, transfer } from "./modules.js";
 
 export const SCENARIOS = ["payment", "point of sale", "withdrawal", "deposit", "issue"] as const;
-export type ScenarioName = (typeof SCENARIOS)[number];
+/** "refresh": a deposit to the account that is the module's own. To the modules it is no other payment, so it is no scenario of all. */
+export type ScenarioName = (typeof SCENARIOS)[number] | "refresh";
 
 /** 50, 20 and a part of another note. */
 const AMOUNT = parseMoney("72.00 USD");
@@ -103,6 +104,15 @@ const SCENARIO: Record<ScenarioName, Scenario> = {
     start: ({ initiator, responder }, [a, b]) => {
       const serving = serve(responder.device, b);
       return [deposit(initiator.device, bank(a), "account", AMOUNT), serving];
+    },
+  },
+  refresh: {
+    initiator: "alice",
+    responder: "teller",
+    payer: "alice",
+    start: ({ initiator, responder }, [a, b]) => {
+      const serving = serve(responder.device, b);
+      return [deposit(initiator.device, bank(a), REFRESH_MEMO, AMOUNT), serving];
     },
   },
   issue: {
