@@ -70,10 +70,10 @@ export interface LineServerOptions {
   /** The only path that lines are opened at; without it any. */
   readonly path?: string;
   readonly purposes: readonly string[];
-  /** Takes a new line. What it throws ends that line. */
-  readonly onLine: (line: Line, purpose: string, query: URLSearchParams) => void | Promise<void>;
+  /** Takes a new line. What it throws ends that line. `address` is where it comes from: of IPv6 the network. */
+  readonly onLine: (line: Line, purpose: string, query: URLSearchParams, address: string) => void | Promise<void>;
   /** Whether there is a device for one more line; without it there always is. A client is told to try again. */
-  readonly hasRoom?: (purpose: string, query: URLSearchParams) => boolean;
+  readonly hasRoom?: (purpose: string, query: URLSearchParams, address: string) => boolean;
   /** Answers HTTP requests that open no line; without it they are told what this port is for. */
   readonly onRequest?: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
   readonly timers: Timers;
@@ -342,7 +342,7 @@ export class LineServer {
   #newLine({ purpose, expected }: HelloFrame, { address }: Connection, query: URLSearchParams): OpenLine | Refusal {
     if (!this.#options.purposes.includes(purpose)) return "purpose";
     if (expected !== 0) return "malformed";
-    if (this.#isClosing || !this.#hasRoom(purpose, query)) return "busy";
+    if (this.#isClosing || !this.#hasRoom(purpose, query, address)) return "busy";
     const line = new Line({
       timers: this.#options.timers,
       limits: this.#limits,
@@ -357,11 +357,11 @@ export class LineServer {
     return open;
   }
 
-  #hasRoom(purpose: string, query: URLSearchParams): boolean {
+  #hasRoom(purpose: string, query: URLSearchParams, address: string): boolean {
     let hasRoom = false;
     this.#guard(
       () => {
-        hasRoom = this.#options.hasRoom?.(purpose, query) ?? true;
+        hasRoom = this.#options.hasRoom?.(purpose, query, address) ?? true;
       },
       (error) => this.#tell("failed", error),
     );
@@ -378,7 +378,7 @@ export class LineServer {
 
   #announce(open: OpenLine, query: URLSearchParams): void {
     this.#guard(
-      () => this.#options.onLine(open.line, open.purpose, query),
+      () => this.#options.onLine(open.line, open.purpose, query, open.address),
       (error) => {
         // A line that was closed already goes on to its end: what was said last is often why.
         if (open.line.isOpen) open.line.abandon(error);

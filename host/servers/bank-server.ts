@@ -2,7 +2,7 @@
 
 import { EventEmitter } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { called } from "../communications/caller.js";
+import { Callers } from "../communications/callers.js";
 import type { PeerLink } from "../communications/link.js";
 import { LineServer } from "../communications/server.js";
 import type { TellerService } from "../services/teller.js";
@@ -35,15 +35,13 @@ export class BankServer extends EventEmitter<BankServerEvents> {
 
   static async open(teller: TellerService, parts: LineParts, place: ServerPlace = {}): Promise<BankServer> {
     let bank: BankServer | undefined;
+    const callers = new Callers(parts.timers);
     const server = await LineServer.open({
       ...place,
       ...parts,
       purposes: [LINE.teller, LINE.resume],
-      onLine: async (line, purpose) => {
-        // One that says nothing is nobody's fault here.
-        const link = await called(line, parts.timers).catch(() => undefined);
-        if (link !== undefined) await bank?.take(link, purpose);
-      },
+      hasRoom: (_purpose, _query, address) => callers.hasRoom(address),
+      onLine: (line, purpose, _query, address) => callers.serve(line, address, (link) => bank?.take(link, purpose)),
       onRequest: (request, response) => answerOwed(teller, request, response),
     });
     bank = new BankServer(server, teller);

@@ -3,7 +3,7 @@
 import { EventEmitter } from "node:events";
 import type { Between, Merchant, ServeResult } from "../applications/merchant.js";
 import type { Settlement } from "../applications/resume.js";
-import { called } from "../communications/caller.js";
+import { Callers } from "../communications/callers.js";
 import type { PeerLink } from "../communications/link.js";
 import { LineServer } from "../communications/server.js";
 import type { ServerPlace } from "./bank-server.js";
@@ -31,15 +31,15 @@ export class MerchantServer extends EventEmitter<MerchantServerEvents> {
 
   static async open(merchant: Merchant, parts: LineParts, place: ServerPlace = {}): Promise<MerchantServer> {
     let open: MerchantServer | undefined;
+    const callers = new Callers(parts.timers);
     const server = await LineServer.open({
       ...place,
       ...parts,
       purposes: [LINE.trade, LINE.resume],
-      onLine: async (line, purpose, query) => {
-        // One that says nothing is nobody's fault here.
-        const link = await called(line, parts.timers).catch(() => undefined);
-        if (link !== undefined) open?.take(link, purpose, betweenOf(query));
-      },
+      hasRoom: (_purpose, _query, address) => callers.hasRoom(address),
+      // Who resumes may have to wait for one device, and keeps nobody from the others.
+      onLine: (line, purpose, query, address) =>
+        callers.serve(line, address, (link) => open?.take(link, purpose, betweenOf(query)), purpose),
     });
     open = new MerchantServer(server, merchant);
     return open;
@@ -50,18 +50,15 @@ export class MerchantServer extends EventEmitter<MerchantServerEvents> {
   }
 
   /** Serves one customer to the end. */
-  take(link: PeerLink, purpose: string, between: Between = {}): void {
-    if (this.#isClosing) {
-      link.close();
-      return;
-    }
+  async take(link: PeerLink, purpose: string, between: Between = {}): Promise<void> {
+    if (this.#isClosing) return link.close();
     const work = (purpose === LINE.resume ? this.#resume(link, between) : this.#serve(link)).catch((error) => {
       // Whoever could not be served need not wait to be.
       link.close();
       this.emit("failed", error instanceof Error ? error : new Error(String(error)));
     });
     this.#under.add(work);
-    void work.finally(() => this.#under.delete(work));
+    await work.finally(() => this.#under.delete(work));
   }
 
   async #serve(line: PeerLink): Promise<void> {

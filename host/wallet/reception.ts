@@ -10,7 +10,7 @@ import { answerResume, type Settlement } from "../applications/resume.js";
 import { memoBytes, type Transfer, TransferInDoubtError } from "../applications/transfer.js";
 import { toHex } from "../codec/bytes.js";
 import { checkPublic, publicAddress } from "../communications/address.js";
-import { called } from "../communications/caller.js";
+import { Callers } from "../communications/callers.js";
 import type { PeerLink } from "../communications/link.js";
 import { LineServer } from "../communications/server.js";
 import type { Device } from "../device.js";
@@ -99,17 +99,18 @@ export class Reception extends EventEmitter<ReceptionEvents> {
     checkPublic(parts);
     let reception: Reception | undefined;
     const { timers } = parts.device.parts;
+    const callers = new Callers(timers);
     const server = await LineServer.open({
       host: parts.host ?? "127.0.0.1",
       port: parts.port ?? 0,
       purposes: [PAY, RESUME],
       timers,
       random: parts.random,
-      onLine: async (line, purpose) => {
-        // One that says nothing is nobody's fault here.
-        const link = await called(line, timers).catch(() => undefined);
-        if (link !== undefined && reception !== undefined) reception.#take(link, purpose);
-      },
+      hasRoom: (_purpose, _query, address) => callers.hasRoom(address),
+      onLine: (line, purpose, _query, address) =>
+        callers.serve(line, address, (link) =>
+          reception === undefined ? link.close() : reception.#take(link, purpose),
+        ),
     });
     reception = new Reception(parts, server);
     parts.announce?.(server.url);
@@ -132,7 +133,8 @@ export class Reception extends EventEmitter<ReceptionEvents> {
   }
 
   /** One payer after the other: a module is in one transaction at a time. */
-  #take(link: PeerLink, purpose: string): void {
+  async #take(link: PeerLink, purpose: string): Promise<void> {
+    if (this.#isClosing) return link.close();
     const { turns } = this.#parts;
     const work = turns
       .take(() => (purpose === RESUME ? this.#settle(link) : this.#receive(link)))
@@ -141,7 +143,7 @@ export class Reception extends EventEmitter<ReceptionEvents> {
         this.emit("fault", errorOf(error));
       });
     this.#under.add(work);
-    void work.finally(() => this.#under.delete(work));
+    await work.finally(() => this.#under.delete(work));
   }
 
   async #receive(link: PeerLink): Promise<void> {
