@@ -1,5 +1,6 @@
 /** Simulated chips for whoever has no real ones: the shipping firmware on the software platform, in memory or in a folder. */
 
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { AID_MONEY_MODULE, AID_TRUSTED_AGENT } from "../firmware/protocol/apdu.js";
 import type { Applet } from "../simulator/applet.js";
@@ -46,7 +47,7 @@ export interface SimulatedChip {
 /** Makes chips, or finds those of earlier times in their folder. */
 export class ChipFactory {
   readonly #parts: ChipParts;
-  readonly #folders: ElementFolder[] = [];
+  readonly #folders = new Map<string, ElementFolder>();
   readonly #chips = new Map<string, SimulatedChip>();
 
   constructor(parts: ChipParts = {}) {
@@ -65,7 +66,7 @@ export class ChipFactory {
     const { folder, debugFirmware } = this.#parts;
     const given = this.#parts.cryptography ?? sodiumCryptography;
     const cryptography = typeof given === "function" ? given(name) : given;
-    const storage = folder === undefined ? {} : this.#storage(join(folder, name));
+    const storage = folder === undefined ? {} : this.#storage(name, join(folder, name));
     const chip = new Chip({
       cryptography,
       randomness: this.#parts.randomness?.(name) ?? new MachineRandomness(cryptography),
@@ -79,14 +80,24 @@ export class ChipFactory {
     return made;
   }
 
-  #storage(path: string) {
+  #storage(name: string, path: string) {
     const folder = new ElementFolder(path, DEFAULT_GEOMETRY);
-    this.#folders.push(folder);
+    this.#folders.set(name, folder);
     return { flashStorage: folder.flashStorage, registerStorage: folder.registerStorage };
+  }
+
+  /** Destroys a chip with all that is in it: the next of this name is a blank one. */
+  discard(name: string): void {
+    this.#folders.get(name)?.close();
+    this.#folders.delete(name);
+    this.#chips.delete(name);
+    const { folder } = this.#parts;
+    if (folder !== undefined) rmSync(join(folder, name), { recursive: true, force: true });
   }
 
   close(): void {
     this.#chips.clear();
-    for (const folder of this.#folders.splice(0)) folder.close();
+    for (const folder of this.#folders.values()) folder.close();
+    this.#folders.clear();
   }
 }

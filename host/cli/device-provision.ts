@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
-import { FolderHome, type Home } from "../world/home.js";
+import { FolderHome, type Home, REMOTE_WALLET_FILE } from "../world/home.js";
 import { checkOrder, type Joined, joinSite } from "../world/join.js";
 import { HomeTakenError } from "../world/remote.js";
 import { type GlobalOptions, outputFor, withSite } from "./context.js";
@@ -28,39 +28,61 @@ export function addProvision(device: Command): void {
     .option("--directory <url>", "where the wallet in a home of its own finds merchants and the bank")
     .action(async (name: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<ProvisionOptions>();
-      const joined = await provision(name, options);
-      const { pin, puk, module } = joined;
-      const secrets = options.into === undefined ? {} : { pin, puk };
-      const letter = [`PIN ${pin}, PUK ${puk}: write them down, they are kept nowhere else.`];
-      outputFor(options).result({ name, module, ...secrets }, [
-        `${name} has joined: money module ${module}.`,
-        ...(options.into === undefined ? [] : letter),
-      ]);
+      await provision(name, options, ({ pin, puk, module }, isElsewhere) => {
+        const secrets = isElsewhere ? { pin, puk } : {};
+        const letter = [`PIN ${pin}, PUK ${puk}: write them down, they are kept nowhere else.`];
+        outputFor(options).result({ name, module, ...secrets }, [
+          `${name} has joined: money module ${module}.`,
+          ...(isElsewhere ? letter : []),
+        ]);
+      });
     });
 }
 
-function provision(name: string, options: ProvisionOptions): Promise<Joined> {
-  const { holder = name, card, deposit = [], into, directory } = options;
-  const order = { name, holder, deposits: deposit, ...(card === undefined ? {} : { card }) };
+type Print = (joined: Joined, isElsewhere: boolean) => void;
+
+/** Prints before the home forgets PIN and PUK. What was broken off needs no options again. */
+function provision(name: string, options: ProvisionOptions, print: Print): Promise<Joined> {
   return withSite(options, async (site) => {
-    checkOrder(site, order);
-    if (into === undefined) return joinSite(site, order);
-    return inNewFolder(into, (home) => {
-      return joinSite(site, { ...order, into: { home, ...(directory === undefined ? {} : { directory }) } });
+    const begun = site.unfinished(name);
+    const card = options.card ?? begun?.card;
+    const directory = options.directory ?? begun?.unfinished.directory;
+    const into = options.into === undefined ? begun?.unfinished.into : resolve(options.into);
+    const order = {
+      name,
+      holder: options.holder ?? begun?.holder ?? name,
+      deposits: options.deposit ?? begun?.deposits ?? [],
+      ...(card === undefined ? {} : { card }),
+    };
+    if (into === undefined) return joinSite(site, order, (joined) => print(joined, false));
+    const finding = directory === undefined ? {} : { directory };
+    checkOrder(site, { ...order, into: { home: { place: into }, ...finding } });
+    return inFolder(into, begun?.unfinished.into === into, (home) => {
+      return joinSite(site, { ...order, into: { home, ...finding } }, (joined) => print(joined, true));
     });
   });
 }
 
-/** A folder that is not there yet, or is empty; it is gone again if nothing was made in it. */
-async function inNewFolder<Result>(path: string, work: (home: Home) => Promise<Result>): Promise<Result> {
+/**
+ * A folder that is not there yet, or is empty, or in which somebody was begun; of a new one nothing is left if nobody was
+ * begun in it.
+ */
+async function inFolder<Result>(
+  path: string,
+  isBegun: boolean,
+  work: (home: Home) => Promise<Result>,
+): Promise<Result> {
   const isThere = existsSync(path);
-  if (isThere && (!statSync(path).isDirectory() || readdirSync(path).length > 0))
-    throw new HomeTakenError(resolve(path));
+  const isOurs = isBegun && existsSync(join(path, REMOTE_WALLET_FILE));
+  if (isThere && !isOurs && !isUnused(path)) throw new HomeTakenError(path);
   const home = new FolderHome(path);
+  let isClaimed = false;
   try {
+    home.claim("settings");
+    isClaimed = true;
     return await work(home);
   } catch (error) {
-    if (!home.holds("chips")) {
+    if (isClaimed && !home.holds("chips") && !home.holds(REMOTE_WALLET_FILE)) {
       await home.close();
       for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true });
       if (!isThere) rmSync(path, { recursive: true });
@@ -69,4 +91,12 @@ async function inNewFolder<Result>(path: string, work: (home: Home) => Promise<R
   } finally {
     await home.close();
   }
+}
+
+/** Empty, but for what is left where a process was killed before it made anything. */
+function isUnused(path: string): boolean {
+  if (!statSync(path).isDirectory()) return false;
+  const left =
+    /^(books|parts|parts\/(settings|wallet-[a-z0-9-]+)\.(lock|lock-journal|json|json\.new)|wallet\.json\.new)$/;
+  return readdirSync(path, { recursive: true }).every((name) => left.test(String(name).replaceAll("\\", "/")));
 }

@@ -76,10 +76,13 @@ async function auditWith(world: World, wallets: readonly WalletElsewhere[]) {
       const isOurs = world.site.plan.customers.some((each) => each.name === name && each.elsewhere === true);
       if (!isOurs || world.site.moduleOf(name) !== module.idHex) throw new StrangerError(name);
     }
-    const away = world.site.plan.customers.filter(({ elsewhere }) => elsewhere === true).map(({ name }) => name);
+    // Of one that is unfinished the owner may know the PIN already.
+    const away = world.state.customers.filter((each) => {
+      return each.elsewhere !== undefined || (each.unfinished?.complete === true && each.unfinished.into !== undefined);
+    });
     return {
       audit: await world.audit(devices),
-      missing: away.filter((name) => !devices.some((device) => device.name === name)),
+      missing: away.map(({ name }) => name).filter((name) => !devices.some((device) => device.name === name)),
     };
   } finally {
     for (const { close } of opened) await close();

@@ -2,16 +2,19 @@
 
 import { ROLE_CUSTOMER, ROLE_TRANSACTION } from "../../firmware/protocol/kinds.js";
 import { TEXT_BYTES_MAX } from "../../firmware/protocol/limits.js";
+import { TICKET_DEBIT_CARD } from "../../firmware/protocol/messages.js";
+import { toHex } from "../codec/bytes.js";
+import { randomBytes } from "../randomness.js";
 import { BankBooks } from "../services/bank-books.js";
 import { type Money, parseMoney, sameUnit, unitKey, unitOf } from "../units.js";
 import { openAccounts } from "./bank.js";
 import { giveCard, makeDevice } from "./devices.js";
 import { type Home, isRemoteHome } from "./home.js";
 import { openNetworkBooks } from "./network.js";
-import type { JoinedCustomer } from "./plan.js";
-import { HomeTakenError, writeRemoteWallet } from "./remote.js";
-import { Site } from "./site.js";
-import { type DeviceRecord, readState, writeState } from "./state.js";
+import type { DeviceRecord, JoinedCustomer, UnfinishedJoin } from "./plan.js";
+import { HomeTakenError, readAnyRemoteWallet, writeRemoteWallet } from "./remote.js";
+import { deviceOf, Site, type UnfinishedCustomer } from "./site.js";
+import { readState, type WorldState, writeState } from "./state.js";
 
 /** A hundred million: ISO 8583 has twelve digits for an amount. */
 const OPENING_MAX = 10_000_000_000n;
@@ -24,8 +27,20 @@ export interface JoinOrder {
   /** What is on accounts at the bank, for example ["USD 100.00"]. */
   readonly deposits: readonly string[];
   /** A home of its own, and where the wallet in it finds the directory. */
-  readonly into?: { readonly home: Home; readonly directory?: string };
+  readonly into?: Into;
 }
+
+export interface Into {
+  readonly home: Home;
+  readonly directory?: string;
+}
+
+/** An order whose home may not be there yet. */
+type CheckedOrder = Omit<JoinOrder, "into"> & {
+  readonly into?: Omit<Into, "home"> & { readonly home: Pick<Home, "place"> };
+};
+
+const ORDER_ID_BYTES = 16;
 
 export interface Joined {
   readonly pin: string;
@@ -50,28 +65,83 @@ export class OrderError extends Error {
   }
 }
 
-export async function joinSite(before: Site, order: JoinOrder): Promise<Joined> {
+/** What was broken off was ordered otherwise. */
+export class OtherOrderError extends Error {
+  constructor(name: string, options: readonly string[]) {
+    super(
+      `"${name}" was ordered before, was never finished, and is finished as it was ordered: ${options.join(", ")} ` +
+        `${options.length === 1 ? "was" : "were"} not the same. Nothing was done and no money moved. ` +
+        `Run "tally device provision ${name}" without options.`,
+    );
+    this.name = "OtherOrderError";
+  }
+}
+
+/** Chips that were made and may be paid for soon are not where they were made. */
+export class ChipsMissingError extends Error {
+  constructor(name: string, place: string) {
+    super(
+      `The chips of ${name} were made in ${place} and are not there any more. Nothing was done and no money moved. ` +
+        "Put the folder back where it was, and run the command again.",
+    );
+    this.name = "ChipsMissingError";
+  }
+}
+
+/** Something went wrong on the way. */
+export class JoinBrokenOffError extends Error {
+  constructor(name: string, cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    super(
+      `Making the device ${name} was broken off: ${why.replace(/\.$/, "")}. What was made is kept, and no electronic money ` +
+        `moved. Run "tally device provision ${name}" again: it finishes what was begun.`,
+      { cause },
+    );
+    this.name = "JoinBrokenOffError";
+  }
+}
+
+/**
+ * Joins, or finishes what was broken off when the same was ordered before. In this order, so that it can be broken off at any
+ * moment: all parts that will be needed are taken, the order is written down, chips are made and written down, the owner gets
+ * the card, the accounts are opened. `deliver` is told PIN and PUK before the home forgets those of a home of its own.
+ */
+export async function joinSite(
+  before: Site,
+  order: JoinOrder,
+  deliver: (joined: Joined) => void | Promise<void> = () => undefined,
+): Promise<Joined> {
   const { home } = before.parts;
+  const { name, card, into } = order;
   checkOrder(before, order);
   home.claim("settings");
   // Somebody else may have joined, or changed a PIN, since the home was read; from here on nobody does.
   const site = Site.read(before.parts);
   checkOrder(site, order);
-  const target = order.into?.home ?? home;
-  const record = await makeDevice({ ...site.parts, home: target }, site.agencies, {
-    name: order.name,
-    kind: "customer",
-    agentRole: ROLE_CUSTOMER,
-    moduleRole: ROLE_TRANSACTION,
-  });
-  const joined = await enter(site, order, record);
-  await furnish(joined, order, record, target);
-  return { pin: record.pin, puk: record.puk, module: joined.moduleOf(order.name) };
+  const begun = site.unfinished(name);
+  const target = into?.home ?? home;
+  // One that is at work elsewhere, or cannot be used, refuses before anything is made. It is opened again when it is needed.
+  if (card !== undefined && begun?.unfinished.complete !== true) await site.openDevice("authority");
+  target.claim("settings");
+  target.claim(`wallet-${name}`);
+  checkTarget(target, order, begun);
+  const entered = begun === undefined ? enter(site, order) : site;
+  try {
+    return await finish(entered, order, { target, deliver });
+  } catch (error) {
+    throw new JoinBrokenOffError(name, error);
+  }
 }
 
 /** Whatever could fail later, when there are chips already and the home knows of them, is refused now. */
-export function checkOrder(site: Site, { name, holder, card, deposits, into }: JoinOrder): void {
+export function checkOrder(site: Site, order: CheckedOrder): void {
+  const { name, holder, card, deposits, into } = order;
   if (!/^[a-z][a-z0-9-]{0,31}$/.test(name)) throw new NameError(name, "is not a name of small letters and digits");
+  const begun = site.unfinished(name);
+  if (begun !== undefined) {
+    checkSame(begun, order);
+    return;
+  }
   const taken = [
     ...site.names,
     ...site.plan.customers.map((each) => each.name),
@@ -99,9 +169,46 @@ export function checkOrder(site: Site, { name, holder, card, deposits, into }: J
       "Use one like http://127.0.0.1:8080/directory.",
     );
   }
-  if (into !== undefined && (isRemoteHome(into.home) || readState(into.home) !== undefined)) {
-    throw new HomeTakenError(into.home.place);
+}
+
+/** What was broken off is finished as it was ordered, and not otherwise. */
+function checkSame({ unfinished, ...begun }: UnfinishedCustomer, { into, ...order }: CheckedOrder): void {
+  const differences: [string, unknown, unknown][] = [
+    ["--holder", begun.holder, order.holder],
+    ["--card", begun.card, order.card],
+    ["--deposit", begun.deposits.join(" "), order.deposits.join(" ")],
+    ["--into", unfinished.into, into?.home.place],
+    ["--directory", unfinished.directory, into?.directory],
+  ];
+  const different = differences.filter(([, then, now]) => then !== now).map(([option]) => option);
+  if (different.length > 0) throw new OtherOrderError(begun.name, different);
+}
+
+/** The home that the chips will be in: nothing in it is in the way, and what was begun there is still there. */
+function checkTarget(target: Home, { name, into }: JoinOrder, begun: UnfinishedCustomer | undefined): void {
+  const isComplete = begun?.unfinished.complete === true;
+  if (isComplete && !hasChips(target, name)) throw new ChipsMissingError(name, target.place);
+  if (into === undefined) {
+    const hasStrange = ["agent", "module"].some((sort) => target.holds(`chips/${name}.${sort}`));
+    if (begun === undefined && hasStrange) throw new NameError(name, "has chips that the home knows nothing of");
+    return;
   }
+  const wallet = isRemoteHome(target) ? readAnyRemoteWallet(target) : undefined;
+  if (wallet === undefined) {
+    if (isComplete) throw new ChipsMissingError(name, target.place);
+    if (target.holds("chips") || readState(target) !== undefined) throw new HomeTakenError(target.place);
+    return;
+  }
+  const isOurs = wallet.unfinished !== undefined && wallet.unfinished === begun?.unfinished.id;
+  // It was finished, and only the economy's home does not know yet.
+  const isDone = isComplete && wallet.unfinished === undefined && wallet.name === name;
+  if (!isOurs && !isDone) throw new HomeTakenError(target.place);
+}
+
+function hasChips(home: Home, name: string): boolean {
+  if (home.databaseFile("") === undefined) return true;
+  const folders = [`chips/${name}.agent`, `chips/${name}.module`];
+  return folders.every((folder) => ["flash.bin", "keys.bin"].every((file) => home.holds(`${folder}/${file}`)));
 }
 
 function amountIn(text: string): Money {
@@ -114,47 +221,111 @@ function urlOf(text: string): URL | undefined {
   return URL.canParse(text) ? new URL(text) : undefined;
 }
 
-/** Writes down who joined: from here on the home knows it, whatever is still missing is added by whoever opens its part. */
-async function enter(site: Site, order: JoinOrder, record: DeviceRecord): Promise<Site> {
-  const { name, holder, card, deposits, into } = order;
+/** Writes down what was ordered: from here on the name is taken, and whatever is made is known to belong to it. */
+function enter(site: Site, { name, holder, card, deposits, into }: JoinOrder): Site {
+  const directory = into?.directory;
+  const unfinished: UnfinishedJoin = {
+    id: toHex(randomBytes(site.parts.random, ORDER_ID_BYTES)),
+    ...(into === undefined ? {} : { into: into.home.place }),
+    ...(directory === undefined ? {} : { directory }),
+  };
+  const customer: JoinedCustomer = { name, holder, deposits, ...(card === undefined ? {} : { card }), unfinished };
+  return written(site, { ...site.state, customers: [...site.state.customers, customer] });
+}
+
+function written({ parts }: Site, state: WorldState): Site {
+  writeState(parts.home, state);
+  return new Site(parts, state);
+}
+
+interface Means {
+  readonly target: Home;
+  readonly deliver: (joined: Joined) => void | Promise<void>;
+}
+
+/** Everything that is not done yet of what was ordered. Each step can be done again. */
+async function finish(site: Site, order: JoinOrder, { target, deliver }: Means): Promise<Joined> {
+  const { home, clock } = site.parts;
+  const { name, into } = order;
+  const begun = unfinishedOf(site, name);
+  const isComplete = begun.complete === true;
+  if (into !== undefined && !isComplete) writeWallet(site, order, into, begun.id);
+  const [made, record] = await withChips(site, name, target);
+  const joined = new Site(site.parts, joinedState(made.state, name, record));
+  if (!isComplete) {
+    await giveMissingCard(joined, record, target);
+    changed(made, name, { complete: true });
+  }
+  await openAccounts(joined, await BankBooks.open(home.database("bank"), clock));
+  await openNetworkBooks(joined);
+  if (into !== undefined) writeWallet(joined, order, into);
+  const result = { pin: record.pin, puk: record.puk, module: joined.moduleOf(name) };
+  await deliver(result);
+  writeState(home, joined.state);
+  return result;
+}
+
+function unfinishedOf(site: Site, name: string): UnfinishedJoin {
+  const begun = site.unfinished(name);
+  if (begun === undefined) throw new RangeError(`join: ${name} is not unfinished`);
+  return begun.unfinished;
+}
+
+function changed(site: Site, name: string, change: Partial<UnfinishedJoin>): Site {
+  const customers = site.state.customers.map((each) => {
+    return each.name === name ? { ...each, unfinished: { ...unfinishedOf(site, name), ...change } } : each;
+  });
+  return written(site, { ...site.state, customers });
+}
+
+/** Chips in the home of the order. Those that nobody has written down never were personalised to their end, and hold nothing. */
+async function withChips(site: Site, name: string, target: Home): Promise<[Site, DeviceRecord]> {
+  const { device } = unfinishedOf(site, name);
+  if (device !== undefined && hasChips(target, name)) return [site, device];
+  for (const sort of ["agent", "module"]) target.chips.discard(`${name}.${sort}`);
+  const record = await makeDevice({ ...site.parts, home: target }, site.agencies, {
+    name,
+    kind: "customer",
+    agentRole: ROLE_CUSTOMER,
+    moduleRole: ROLE_TRANSACTION,
+  });
+  return [changed(site, name, { device: record }), record];
+}
+
+/** The state in which nothing is missing any more. */
+function joinedState(state: WorldState, name: string, record: DeviceRecord): WorldState {
   const { agent, module } = record;
   if (agent === undefined || module === undefined) throw new RangeError("record: a wallet has an agent and a module");
-  const customer: JoinedCustomer = {
+  const isElsewhere = state.customers.some((each) => each.name === name && each.unfinished?.into !== undefined);
+  const customers = state.customers.map((each) => {
+    if (each.name !== name) return each;
+    const { unfinished: _, ...customer } = each;
+    return isElsewhere ? { ...customer, elsewhere: { agent, module } } : customer;
+  });
+  return { ...state, devices: isElsewhere ? state.devices : [...state.devices, record], customers };
+}
+
+function writeWallet(site: Site, { name, holder, card }: JoinOrder, into: Into, unfinished?: string): void {
+  const { directory, home } = into;
+  const [issuer] = site.plan.issuers;
+  writeRemoteWallet(home, {
     name,
     holder,
-    deposits,
-    ...(card === undefined ? {} : { card }),
-    ...(into === undefined ? {} : { elsewhere: { agent, module } }),
-  };
-  const { state } = site;
-  const devices = into === undefined ? [...state.devices, record] : state.devices;
-  const next = { ...state, devices, customers: [...state.customers, customer] };
-  writeState(site.parts.home, next);
-  return new Site(site.parts, next);
+    ...(directory === undefined ? {} : { directory }),
+    ...(card === undefined || issuer === undefined ? {} : { cardIssuer: issuer.bank }),
+    ...(unfinished === undefined ? {} : { unfinished }),
+  });
 }
 
-/** Accounts at the bank and at the card's issuer, and the card. */
-async function furnish(site: Site, order: JoinOrder, record: DeviceRecord, target: Home): Promise<void> {
-  const { home, clock } = site.parts;
-  await openAccounts(site, await BankBooks.open(home.database("bank"), clock));
-  await openNetworkBooks(site);
-  const [card] = site.customerPlan(order.name).cards;
-  if (order.into !== undefined) {
-    const { directory } = order.into;
-    writeRemoteWallet(target, {
-      name: order.name,
-      holder: order.holder,
-      ...(directory === undefined ? {} : { directory }),
-      ...(card === undefined ? {} : { cardIssuer: card.bank }),
-    });
-  }
+/** The card of the plan, unless the agent has got it already. */
+async function giveMissingCard(site: Site, { name, pin }: DeviceRecord, target: Home): Promise<void> {
+  const { cards, holder } = site.customerPlan(name);
+  const [card] = cards;
   if (card === undefined) return;
-  const device = await new Site({ ...site.parts, home: target }, withDevice(site, record)).openDevice(order.name);
-  await giveCard(site, await site.openDevice("authority"), device, { holder: order.holder, card });
-}
-
-/** The site's state with the device in it, though its chips are in another home. */
-function withDevice(site: Site, record: DeviceRecord) {
-  const { devices, ...state } = site.state;
-  return { ...state, devices: [...devices.filter(({ name }) => name !== record.name), record] };
+  const device = await deviceOf({ ...site.parts, home: target }, name, { agent: true, module: true });
+  await device.unlock(pin);
+  const tickets = await device.agent.tickets();
+  if (tickets.some(({ type }) => type === TICKET_DEBIT_CARD)) return;
+  // Only now: a clock that was set before these chips were certified may be a second behind, and find them too young.
+  await giveCard(site, await site.openDevice("authority"), device, { holder, card });
 }

@@ -150,6 +150,16 @@ export function depositAccount(owner: string, unit: Unit): string {
   return `${owner}-${unit.currency}`;
 }
 
+export interface DeviceRecord {
+  readonly name: string;
+  /** "bank", "authority", "merchant" or "customer". */
+  readonly kind: string;
+  readonly pin: string;
+  readonly puk: string;
+  readonly agent?: PersonalisationRecord;
+  readonly module?: PersonalisationRecord;
+}
+
 /** A customer who joined after the economy was made, as the home remembers it. */
 export interface JoinedCustomer {
   readonly name: string;
@@ -160,15 +170,35 @@ export interface JoinedCustomer {
   readonly deposits: readonly string[];
   /** What the agencies keep of the chips, where these are in a home of their own. */
   readonly elsewhere?: { readonly agent: PersonalisationRecord; readonly module: PersonalisationRecord };
+  /** Of one who has not joined yet: for every command but the one that finishes it, it is not there. */
+  readonly unfinished?: UnfinishedJoin;
 }
 
-/** The plan with these customers too: their cards are of the first issuer, numbered after those that are there. */
+/** How far somebody is who joins, so that nothing is lost whenever that is broken off (join.ts). */
+export interface UnfinishedJoin {
+  /** Tells the folder that belongs to it from others, 32 hex digits. */
+  readonly id: string;
+  /** The home of its own that was ordered. */
+  readonly into?: string;
+  /** Where the wallet in it finds the directory. */
+  readonly directory?: string;
+  /** Its chips, once they are personalised. PIN and PUK of a home of its own are kept until its owner has seen them. */
+  readonly device?: DeviceRecord;
+  /** Chips and card are there; accounts may be. */
+  readonly complete?: boolean;
+}
+
+/**
+ * The plan with these customers too, but for those that are unfinished. Their cards are of the first issuer, numbered after
+ * those that are there.
+ */
 export function withCustomers(plan: WorldPlan, joined: readonly JoinedCustomer[]): WorldPlan {
   const [issuer] = plan.issuers;
   if (joined.length === 0 || issuer === undefined) return plan;
   const accounts = [...plan.accounts];
   const customers = [...plan.customers];
-  for (const [index, { name, holder, card: opening, deposits, elsewhere }] of joined.entries()) {
+  for (const [index, { name, holder, card: opening, deposits, elsewhere, unfinished }] of joined.entries()) {
+    if (unfinished !== undefined) continue;
     const { bank, bin } = issuer;
     const number = cardNumber(bin, JOINED_CARD_FIRST + index);
     const account = `current-${name}`;

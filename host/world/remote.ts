@@ -9,7 +9,7 @@
 import type { Device } from "../device.js";
 import type { RemoteParts } from "../wallet/remote-counterparties.js";
 import { REMOTE_WALLET_FILE as FILE, type Home } from "./home.js";
-import { deviceOf, UnknownNameError, type WorldParts } from "./site.js";
+import { deviceOf, UnfinishedJoinError, UnknownNameError, type WorldParts } from "./site.js";
 
 const VERSION = 1;
 
@@ -21,6 +21,8 @@ export interface RemoteWallet {
   readonly directory?: string;
   /** Issuer of the card that it has. */
   readonly cardIssuer?: string;
+  /** While it is being made: which order of the economy's home it belongs to. */
+  readonly unfinished?: string;
 }
 
 /** The file of a wallet's home is not what this program wrote. */
@@ -46,7 +48,15 @@ export function writeRemoteWallet(home: Home, wallet: Omit<RemoteWallet, "versio
   home.write(FILE, `${JSON.stringify({ version: VERSION, ...wallet }, undefined, 2)}\n`);
 }
 
+/** The wallet of a home of its own; one that was never finished is refused. */
 export function readRemoteWallet(home: Pick<Home, "place" | "read">): RemoteWallet {
+  const wallet = readAnyRemoteWallet(home);
+  if (wallet.unfinished !== undefined) throw new UnfinishedJoinError(wallet.name);
+  return wallet;
+}
+
+/** As `readRemoteWallet`, of one that may be in the making. */
+export function readAnyRemoteWallet(home: Pick<Home, "place" | "read">): RemoteWallet {
   let wallet: Partial<RemoteWallet> | null;
   try {
     wallet = JSON.parse(home.read(FILE) ?? "") as Partial<RemoteWallet> | null;
@@ -55,10 +65,10 @@ export function readRemoteWallet(home: Pick<Home, "place" | "read">): RemoteWall
   }
   if (wallet?.version !== VERSION) throw new RemoteWalletError(home.place, `its version is ${String(wallet?.version)}`);
   const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
-  const { name, holder, directory, cardIssuer } = wallet;
+  const { name, holder, directory, cardIssuer, unfinished } = wallet;
   if (!isText(name) || !isText(holder)) throw new RemoteWalletError(home.place, "it does not say whose it is");
-  if (![directory, cardIssuer].every((value) => value === undefined || isText(value))) {
-    throw new RemoteWalletError(home.place, "its directory or card issuer is no text");
+  if (![directory, cardIssuer, unfinished].every((value) => value === undefined || isText(value))) {
+    throw new RemoteWalletError(home.place, "its directory, card issuer or order is no text");
   }
   return wallet as RemoteWallet;
 }

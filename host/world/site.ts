@@ -16,9 +16,11 @@ import type { Part } from "./claims.js";
 import { type Home, isRemoteHome } from "./home.js";
 import {
   type CustomerPlan,
+  type JoinedCustomer,
   type MerchantPlan,
   merchantOfTill,
   tillName,
+  type UnfinishedJoin,
   type WorldPlan,
   withCustomers,
 } from "./plan.js";
@@ -69,6 +71,17 @@ export class RemoteHomeError extends Error {
   }
 }
 
+/** Somebody who joins has not all that was ordered yet. */
+export class UnfinishedJoinError extends Error {
+  constructor(name: string) {
+    super(
+      `The device ${name} was never finished: making it was broken off. No money moved. Run ` +
+        `"tally device provision ${name}" again in the economy's home: it finishes what was begun.`,
+    );
+    this.name = "UnfinishedJoinError";
+  }
+}
+
 /** A chip's files are not what the chip wrote. */
 export class DamagedChipError extends Error {
   constructor(chip: string, cause: unknown) {
@@ -88,6 +101,8 @@ export class UnknownNameError extends Error {
     this.name = "UnknownNameError";
   }
 }
+
+export type UnfinishedCustomer = JoinedCustomer & { readonly unfinished: UnfinishedJoin };
 
 export class Site {
   readonly parts: WorldParts;
@@ -118,13 +133,25 @@ export class Site {
     return this.state.devices.map(({ name }) => name);
   }
 
+  /** Somebody who was to join, and whose making was broken off. */
+  unfinished(name: string): UnfinishedCustomer | undefined {
+    const joined = this.state.customers.find((each) => each.name === name);
+    return joined?.unfinished === undefined ? undefined : { ...joined, unfinished: joined.unfinished };
+  }
+
   record(name: string): DeviceRecord {
+    this.#requireFinished(name);
     const record = this.state.devices.find((device) => device.name === name);
     if (record === undefined) throw new UnknownNameError("device", name, this.names);
     return record;
   }
 
+  #requireFinished(name: string): void {
+    if (this.unfinished(name) !== undefined) throw new UnfinishedJoinError(name);
+  }
+
   customerPlan(name: string): CustomerPlan {
+    this.#requireFinished(name);
     const { customers } = this.plan;
     const found = customers.find((customer) => customer.name === name);
     if (found === undefined) throw new UnknownNameError("customer", name, customers.map(nameOf));
@@ -140,6 +167,7 @@ export class Site {
 
   /** Subject id of a customer's money module, wherever its chips are. */
   moduleOf(customer: string): string {
+    this.#requireFinished(customer);
     const joined = this.state.customers.find(({ name }) => name === customer);
     const id = joined?.elsewhere?.module.id ?? this.record(customer).module?.id;
     if (id === undefined) throw new UnknownNameError("money module of", customer, this.names);

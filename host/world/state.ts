@@ -1,19 +1,10 @@
 /** What a home remembers of its world beside chips and books: the agencies' keys, who is who, the PINs of the sandbox. */
 
 import type { AgencySecrets } from "../agencies.js";
-import type { PersonalisationRecord } from "../provision.js";
 import type { Home } from "./home.js";
-import type { JoinedCustomer } from "./plan.js";
+import type { DeviceRecord, JoinedCustomer, UnfinishedJoin } from "./plan.js";
 
-export interface DeviceRecord {
-  readonly name: string;
-  /** "bank", "authority", "merchant" or "customer". */
-  readonly kind: string;
-  readonly pin: string;
-  readonly puk: string;
-  readonly agent?: PersonalisationRecord;
-  readonly module?: PersonalisationRecord;
-}
+export type { DeviceRecord } from "./plan.js";
 
 /** Version 1 had no customers that joined later, and its bank no accounts for customers. */
 const VERSION = 2;
@@ -110,13 +101,23 @@ function lackingIn(state: WorldState): string | undefined {
   }
   if (!isHex(network?.keySeed) || !isHex(network?.chain)) return "the card network's key";
   if (!Array.isArray(devices) || devices.length === 0) return "the list of devices";
-  const good = devices.every((device: Partial<DeviceRecord> | null) =>
-    [device?.name, device?.kind, device?.pin, device?.puk].every((word) => typeof word === "string"),
-  );
-  if (!good) return "the list of devices";
+  if (!devices.every(isDevice)) return "the list of devices";
   const joined = (each: Partial<JoinedCustomer> | null) =>
-    typeof each?.name === "string" && typeof each.holder === "string" && Array.isArray(each.deposits);
+    typeof each?.name === "string" &&
+    typeof each.holder === "string" &&
+    Array.isArray(each.deposits) &&
+    (each.unfinished === undefined || isUnfinished(each.unfinished));
   return Array.isArray(customers) && customers.every(joined) ? undefined : "the list of customers";
+}
+
+function isDevice(device: Partial<DeviceRecord> | null): boolean {
+  return [device?.name, device?.kind, device?.pin, device?.puk].every((word) => typeof word === "string");
+}
+
+function isUnfinished(unfinished: Partial<UnfinishedJoin> | null): boolean {
+  const { id, into, directory, device } = unfinished ?? {};
+  const isText = (word: unknown) => word === undefined || typeof word === "string";
+  return isHex(id) && isText(into) && isText(directory) && (device === undefined || isDevice(device));
 }
 
 function isHex(word: unknown): boolean {
