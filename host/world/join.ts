@@ -120,7 +120,7 @@ export async function joinSite(
   checkOrder(site, order);
   const begun = site.unfinished(name);
   const target = into?.home ?? home;
-  // Opened for whoever cannot be: it is opened again when the chips are there.
+  // One that is at work elsewhere, or cannot be used, refuses before anything is made. It is opened again when it is needed.
   if (card !== undefined && begun?.unfinished.complete !== true) await site.openDevice("authority");
   target.claim("settings");
   target.claim(`wallet-${name}`);

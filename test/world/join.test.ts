@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { LOG_ACQUIRED, TICKET_DEBIT_CARD } from "../../firmware/protocol/messages.js";
 import { BankBooks } from "../../host/services/bank-books.js";
 import { Claims } from "../../host/world/claims.js";
+import { FolderHome } from "../../host/world/home.js";
 import { joinSite } from "../../host/world/join.js";
 import { openRemoteDevice } from "../../host/world/remote.js";
 import { Site } from "../../host/world/site.js";
@@ -223,7 +224,8 @@ describe("joining that is broken off", () => {
       for (const words of [ORDER, [...ORDER, "--into", into]]) {
         if (part === "wallet-dave" && words !== ORDER) continue; // That of the new home is meant then.
         const { code, out, err } = await provision(...words);
-        expect([code, out, err], part).toEqual([1, "", expect.stringMatching(/is working in .*Nothing was done/)]);
+        const refusal = expect.stringMatching(/is working in .*Nothing was done/);
+        expect([code, JSON.parse(out).error.message, err], part).toEqual([1, refusal, refusal]);
         expect([existsSync(into), existsSync(join(home, "chips/dave.agent"))]).toEqual([false, false]);
       }
       elsewhere.release();
@@ -340,7 +342,7 @@ describe("joining that is broken off", () => {
   test("by a fault of this process: it says what to do, and PIN and PUK are kept until they were handed over", async () => {
     const into = join(folder, `fault-${made}`);
     const parts = partsIn(homeIn(home));
-    const own = partsIn(homeIn(mkdirSync(into, { recursive: true }) ?? into));
+    const own = partsIn(new FolderHome(into));
     const order = { name: "dave", holder: "Dave Dale", card: "USD 50.00", deposits: ["USD 7.00", "EUR 3.00"] };
     const printed: string[] = [];
     const failing = joinSite(Site.read(parts), { ...order, into: { home: own.home } }, ({ pin }) => {
@@ -380,6 +382,9 @@ describe("joining that is broken off", () => {
     const asked = await again(afterCard);
     expect([asked.code, asked.err]).toEqual([1, expect.stringMatching(/not there any more.*Put the folder back/)]);
     expect(existsSync(into)).toBe(false);
+    cpSync(`${into}-kept`, into, { recursive: true });
+    rmSync(join(into, "chips/dave.module"), { recursive: true });
+    expect((await provision("dave")).err).toMatch(/not there any more/);
     cpSync(`${into}-kept`, into, { recursive: true });
     const { pin } = JSON.parse((await provision("dave")).out);
     await expectJoined({ folder: into, pin });
