@@ -12,6 +12,7 @@
 
 import { channel } from "node:diagnostics_channel";
 import { ENVELOPE_BYTES_MAX } from "../../firmware/protocol/limits.js";
+import { asError } from "../as-error.js";
 import { assertBytes } from "../codec/bytes.js";
 import type { Timers } from "../services/clock.js";
 import { LineBrokenError, LineMisusedError } from "./errors.js";
@@ -406,7 +407,7 @@ export class Line implements PeerLink {
     try {
       handler?.();
     } catch (error) {
-      this.fault ??= error instanceof Error ? error : new Error(String(error));
+      this.fault ??= asError(error);
     }
   }
 }

@@ -3,6 +3,7 @@
 import { EventEmitter } from "node:events";
 import type { Between, Merchant, ServeResult } from "../applications/merchant.js";
 import type { Settlement } from "../applications/resume.js";
+import { asError } from "../as-error.js";
 import { Callers } from "../communications/callers.js";
 import type { PeerLink } from "../communications/link.js";
 import { LineServer } from "../communications/server.js";
@@ -55,7 +56,7 @@ export class MerchantServer extends EventEmitter<MerchantServerEvents> {
     const work = (purpose === LINE.resume ? this.#resume(link, between) : this.#serve(link)).catch((error) => {
       // Whoever could not be served need not wait to be.
       link.close();
-      this.emit("failed", error instanceof Error ? error : new Error(String(error)));
+      this.emit("failed", asError(error));
     });
     this.#under.add(work);
     await work.finally(() => this.#under.delete(work));

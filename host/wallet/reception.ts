@@ -8,6 +8,7 @@ import { OUTCOME_COMMITTED } from "../../firmware/protocol/messages.js";
 import { receive, request } from "../applications/receive.js";
 import { answerResume, type Settlement } from "../applications/resume.js";
 import { memoBytes, type Transfer, TransferInDoubtError } from "../applications/transfer.js";
+import { asError } from "../as-error.js";
 import { toHex } from "../codec/bytes.js";
 import { checkPublic, publicAddress } from "../communications/address.js";
 import { Callers } from "../communications/callers.js";
@@ -140,7 +141,7 @@ export class Reception extends EventEmitter<ReceptionEvents> {
       .take(() => (purpose === RESUME ? this.#settle(link) : this.#receive(link)))
       .catch((error) => {
         link.close();
-        this.emit("fault", errorOf(error));
+        this.emit("fault", asError(error));
       });
     this.#under.add(work);
     await work.finally(() => this.#under.delete(work));
@@ -150,7 +151,7 @@ export class Reception extends EventEmitter<ReceptionEvents> {
     if (this.#over) return link.close();
     const { contacts, device } = this.#parts;
     contacts.begin(undefined, await device.module.pending());
-    const result = await this.#transfer(link).catch(errorOf);
+    const result = await this.#transfer(link).catch(asError);
     contacts.settle(await device.module.pending());
     if (result instanceof TransferInDoubtError) {
       this.#doubts.set(toHex(result.payId), result);
@@ -174,7 +175,7 @@ export class Reception extends EventEmitter<ReceptionEvents> {
 
   async #settle(link: PeerLink): Promise<void> {
     const { device, contacts } = this.#parts;
-    const result = await answerResume(device, link).catch(errorOf);
+    const result = await answerResume(device, link).catch(asError);
     contacts.settle(await device.module.pending());
     if (result instanceof Error) this.emit("refused", result);
     else this.emit("settled", result);
@@ -195,10 +196,6 @@ export class Reception extends EventEmitter<ReceptionEvents> {
       if (isPaid) this.#received({ payId, peer, money, memo, confirmed: true });
     }
   }
-}
-
-function errorOf(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }
 
 function requestOf({ money, memo, device, random }: ReceptionParts, address: string): PaymentRequest | undefined {

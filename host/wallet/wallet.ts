@@ -21,6 +21,7 @@ import { sell } from "../applications/sell.js";
 import { NoMerchantError } from "../applications/shop.js";
 import type { Prompt, Transfer } from "../applications/transfer.js";
 import { withdraw } from "../applications/withdraw.js";
+import { asError } from "../as-error.js";
 import { equalBytes, toHex } from "../codec/bytes.js";
 import type { Device } from "../device.js";
 import type { Balance, LogEntry, Pending, SpendingState } from "../element-data.js";
@@ -475,10 +476,6 @@ const TRADES: Readonly<Record<number, "bought" | "sold">> = {
 function actionOf({ kind, payId }: LogEntry, receipts: readonly LogEntry[]): HistoryEntry["action"] {
   const receipt = receipts.find((each) => payId.length > 0 && equalBytes(each.payId, payId));
   return TRADES[receipt?.kind ?? 0] ?? (kind === LOG_RECEIVED ? "received" : "paid");
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }
 
 function isSameContact(one: Contact, other: Contact): boolean {

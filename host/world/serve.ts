@@ -1,5 +1,6 @@
 /** Parts of a home as servers: a bank, a merchant, the card network with the merchants' directory. One process each. */
 
+import { asError } from "../as-error.js";
 import { checkPublic, publicAddress } from "../communications/address.js";
 import { LinePortError } from "../communications/server.js";
 import { BankServer, type ServerPlace } from "../servers/bank-server.js";
@@ -83,7 +84,7 @@ export async function serveMerchant(site: Site, name: string, place: ServerPlace
   const bankIsServed = home.holder("bank")?.url !== undefined;
   const greeted = bankIsServed ? trader.merchant.greetBank().catch(() => undefined) : undefined;
   const recovered = trader.merchant.recover().catch((error: unknown) => {
-    server.emit("failed", error instanceof Error ? error : new Error(String(error)));
+    server.emit("failed", asError(error));
   });
   const close = async () => {
     // Nobody else is sent here; within the home it is found by its name again.
