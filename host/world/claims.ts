@@ -78,10 +78,11 @@ export class Claims {
   }
 
   /** Tells other processes where this one serves the part; undefined: nowhere any more. */
-  announce(part: Part, url: string | undefined, publicUrl = url): void {
+  announce(part: Part, url: string | undefined, publicUrl?: string): void {
     if (!this.#held.has(part)) throw new RangeError(`part: ${part} is not claimed`);
     const announcement = { process: process.pid, ...(url === undefined ? {} : { url }) };
-    this.#write(part, publicUrl === undefined ? announcement : { ...announcement, publicUrl });
+    // Only where it is another one.
+    this.#write(part, publicUrl === undefined || publicUrl === url ? announcement : { ...announcement, publicUrl });
   }
 
   /** Who else works with the part; undefined when nobody does, or this process itself. */

@@ -99,6 +99,8 @@ describe("a part of a home", () => {
     claims.take("bank");
     claims.announce("bank", "ws://x/");
     expect(new Claims(folder).holder("bank")).toEqual({ process: process.pid, url: "ws://x/" });
+    claims.announce("bank", "ws://x/", "wss://bank.example/");
+    expect(new Claims(folder).holder("bank")?.publicUrl).toBe("wss://bank.example/");
     claims.release();
     expect(new Claims(folder).holder("bank")).toBeUndefined();
   });
