@@ -3,7 +3,7 @@
  * of the real ones is opened, settled or changed by it.
  */
 
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { settleAgent } from "../../host/applications/resume.js";
 import { toHex } from "../../host/codec/bytes.js";
@@ -28,11 +28,42 @@ export interface Observation {
   readonly complaints: readonly string[];
 }
 
+/** What belongs to the processes that have the home open. */
+function isOfProcess(path: string): boolean {
+  return /\/(parts(\/.*)?|lock|[^/]*-shm|[^/]*\.new)$/.test(path);
+}
+
+/** A home whose servers are still at work is copied again, so often. */
+const COPIES_MAX = 20;
+const COPY_AGAIN_MS = 100;
+
+/** A copy that nobody wrote to meanwhile: a chip's flash without the counter that goes with it would be an old image. */
+async function copyAtRest(home: string, copy: string): Promise<void> {
+  for (let copies = 1; ; copies += 1) {
+    const before = fingerprintOf(home);
+    cpSync(home, copy, { recursive: true, filter: (path) => !isOfProcess(path) });
+    if (fingerprintOf(home) === before || copies === COPIES_MAX) return;
+    await new Promise((resolve) => setTimeout(resolve, COPY_AGAIN_MS));
+    for (const name of readdirSync(copy)) rmSync(join(copy, name), { recursive: true });
+  }
+}
+
+/** Of every file that an observation reads: when it was last written, and how long it is. */
+function fingerprintOf(home: string): string {
+  return readdirSync(home, { recursive: true, encoding: "utf8" })
+    .filter((name) => !isOfProcess(join(home, name)))
+    .map((name) => {
+      const { mtimeMs, size } = statSync(join(home, name), { throwIfNoEntry: false }) ?? { mtimeMs: 0, size: 0 };
+      return `${name} ${mtimeMs} ${size}`;
+    })
+    .sort()
+    .join("\n");
+}
+
 export async function observe(home: string): Promise<Observation> {
   const copy = mkdtempSync(join(dirname(home), "look-"));
   try {
-    const isOfProcess = (path: string) => /\/(parts|lock|.*-shm|.*\.new)$/.test(path);
-    cpSync(home, copy, { recursive: true, filter: (path) => !isOfProcess(path) });
+    await copyAtRest(home, copy);
     const opened = new FolderHome(copy);
     try {
       return await new Look(opened).all();
