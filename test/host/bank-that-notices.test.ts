@@ -10,12 +10,12 @@ import { withdraw } from "../../host/applications/withdraw.js";
 import { run } from "../../host/cli/program.js";
 import { inProcessLink } from "../../host/communications/in-process.js";
 import { checkFraudProof } from "../../host/fraud-verifier.js";
-import { ReasonError } from "../../host/reasons.js";
 import { parseMoney } from "../../host/units.js";
 import { FolderHome } from "../../host/world/home.js";
 import { createWorld } from "../../host/world/init.js";
 import { partsIn } from "../../host/world/wallet.js";
 import { World } from "../../host/world/world.js";
+import { reasonOf } from "../support/refusals.js";
 
 const TEN = parseMoney("USD 10.00");
 const { unit } = TEN;
@@ -55,15 +55,6 @@ async function hand(world: World, from: string, to: string): Promise<void> {
   const [paid, received] = await Promise.allSettled([pay(world.device(from), near, TEN), receiving]);
   if (paid.status === "rejected") throw paid.reason;
   if (received.status === "rejected") throw received.reason;
-}
-
-async function reasonOf(work: Promise<unknown>): Promise<number> {
-  const error = await work.then(
-    () => undefined,
-    (refusal: unknown) => refusal,
-  );
-  if (error instanceof ReasonError) return error.reason;
-  throw error ?? new Error("it went through");
 }
 
 /** A world in which bob's and carol's, and alice's, modules may come to the counter. */

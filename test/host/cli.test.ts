@@ -11,10 +11,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { run } from "../../host/cli/program.js";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PartInUseError } from "../../host/world/claims.js";
 import { FolderHome, HomeLockedError } from "../../host/world/home.js";
+import { tally as tallyAnywhere } from "../support/homes.js";
 
 let folder: string;
 const home = () => join(folder, "home");
@@ -24,29 +24,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Runs a command as the shell would, and collects what it prints. */
-async function tally(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = "";
-  let err = "";
-  const write = vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    out += text;
-    return true;
-  });
-  const complain = vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    err += text;
-    return true;
-  });
-  const codeBefore = process.exitCode;
-  process.exitCode = undefined;
-  try {
-    const code = await run(["--home", home(), ...words]);
-    return { code, out, err };
-  } finally {
-    process.exitCode = codeBefore;
-    write.mockRestore();
-    complain.mockRestore();
-  }
-}
+const tally = (...words: string[]) => tallyAnywhere("--home", home(), ...words);
 
 async function json(...words: string[]) {
   const { code, out, err } = await tally("--json", ...words);

@@ -30,6 +30,7 @@ import { TellerService } from "../../host/services/teller.js";
 import { parseMoney, unitOf } from "../../host/units.js";
 import { audit } from "../../host/world/audit.js";
 import { BankWorld, PIN, spendable } from "../support/bank-world.js";
+import { reasonOf } from "../support/refusals.js";
 
 const USD = 840;
 const EUR = 978;
@@ -51,13 +52,14 @@ async function hand(world: BankWorld, payer: Device, payee: Device, text: string
   if (received.status === "rejected") throw received.reason;
 }
 
-async function reasonOf(work: Promise<unknown>): Promise<number> {
-  const error = await work.then(
-    () => undefined,
-    (refusal: unknown) => refusal,
-  );
-  if (error instanceof ReasonError) return error.reason;
-  throw error ?? new Error("it went through");
+/** Alice opens her chip in a laboratory, and spends what is in it twice. */
+async function spendTwice(world: BankWorld, alice: Device, one: Device, other: Device): Promise<void> {
+  const { simulated } = world.simulated.get(alice.name) as SimulatedChip;
+  const copy = simulated.snapshot();
+  await hand(world, alice, one, "10.00");
+  simulated.restore(copy);
+  await alice.restart(PIN);
+  await hand(world, alice, other, "10.00");
 }
 
 /** A bank that is reached to pay in, and not to be paid by. */
@@ -204,13 +206,7 @@ describe("refresh", () => {
     const world = await BankWorld.create();
     const alice = await world.customer("alice", "USD 10.00");
     const [bob, carol, dave] = [await world.module("bob"), await world.module("carol"), await world.module("dave")];
-    // Alice opens her chip in a laboratory, and spends what is in it twice.
-    const { simulated } = world.simulated.get("alice") as SimulatedChip;
-    const copy = simulated.snapshot();
-    await hand(world, alice, bob, "10.00");
-    simulated.restore(copy);
-    await alice.restart(PIN);
-    await hand(world, alice, carol, "10.00");
+    await spendTwice(world, alice, bob, carol);
     await refreshed(world, bob, { all: true });
     await world.books.openDeposit("victim", dollar);
     expect(await world.bank.findings()).toEqual([]);
@@ -243,12 +239,7 @@ describe("refresh", () => {
     world.bank = await TellerService.open({ ...parts, onFinding: (finding) => void told.push(finding) });
     const alice = await world.customer("alice", "USD 10.00");
     const [bob, carol] = [await world.module("bob"), await world.module("carol")];
-    const { simulated } = world.simulated.get("alice") as SimulatedChip;
-    const copy = simulated.snapshot();
-    await hand(world, alice, bob, "10.00");
-    simulated.restore(copy);
-    await alice.restart(PIN);
-    await hand(world, alice, carol, "10.00");
+    await spendTwice(world, alice, bob, carol);
     await refreshed(world, bob, { all: true });
     expect(told).toEqual([]);
     await refreshed(world, carol, { all: true });

@@ -90,3 +90,21 @@ export async function endChildren(): Promise<void> {
   for (const child of running) child.kill("SIGKILL");
   await Promise.all([...running].map(({ ended }) => ended));
 }
+
+export interface Done {
+  readonly code: number | null;
+  readonly err: string;
+  /** The last line that it printed, which is JSON. */
+  readonly value: Record<string, unknown>;
+}
+
+/** Commands with --json on one home: started, or started and waited for. */
+export function commandsOn(home: () => string) {
+  const started = (...words: string[]) => tallyProcess(["--home", home(), "--json", ...words]);
+  const done = async (...words: string[]): Promise<Done> => {
+    const { code, out, err } = await started(...words).ended;
+    const last = out.trim().split("\n").at(-1) ?? "";
+    return { code, err, value: last === "" ? {} : (JSON.parse(last) as Record<string, unknown>) };
+  };
+  return { started, done };
+}

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { unpackHome } from "../support/homes.js";
-import { Child, endChildren, tallyProcess } from "../support/processes.js";
+import { Child, commandsOn, endChildren, tallyProcess } from "../support/processes.js";
 
 let folder: string;
 let home: string;
@@ -17,14 +17,7 @@ beforeAll(() => {
 afterEach(endChildren);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const started = (...words: string[]) => tallyProcess(["--home", home, "--json", ...words]);
-
-/** Ends within the test's time, or the test fails. */
-async function done(...words: string[]): Promise<{ code: number | null; err: string; value: Record<string, unknown> }> {
-  const { code, out, err } = await started(...words).ended;
-  const last = out.trim().split("\n").at(-1) ?? "";
-  return { code, err, value: last === "" ? {} : (JSON.parse(last) as Record<string, unknown>) };
-}
+const { started, done } = commandsOn(() => home);
 
 describe("whoever waits to be paid", () => {
   test("is interrupted with 130, and told that nobody has paid", async () => {
