@@ -24,7 +24,8 @@ export function loadApplet(path: string): Applet {
   return applet;
 }
 
-function packageRoot(): string {
+/** Folder of the package, from its sources as from any of its builds. */
+export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, "package.json"))) {
     const parent = dirname(folder);

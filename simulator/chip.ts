@@ -276,6 +276,11 @@ export class Chip implements Platform {
     destination.set(this.parts.randomness.state(), registersEnd + CLOCK_BYTES);
   }
 
+  /** What is kept without power beside flash: the counter and the persistent slots. */
+  persistentRegisters(): Uint8Array {
+    return this.registers.slice(0, REGISTER_BYTES_PERSISTENT);
+  }
+
   restore(snapshot: Uint8Array): void {
     if (snapshot.length !== this.snapshotBytes) throw new RangeError("snapshot: of another kind of chip");
     const flashEnd = this.flash.snapshotBytes;
@@ -357,7 +362,7 @@ export class Chip implements Platform {
   }
 
   private saveRegisters(): void {
-    this.parts.registerStorage?.save(this.registers.slice(0, REGISTER_BYTES_PERSISTENT));
+    this.parts.registerStorage?.save(this.persistentRegisters());
   }
 }
 

@@ -39,16 +39,21 @@ export class RecordReader {
 
   /** Key to value, both of which a power cut at this moment would leave. */
   read(module: ModuleDevice): Records {
-    this.#twin.restore(module.simulated.chip.snapshot());
+    return this.readChip(module.simulated.chip.snapshot(), module.device.name);
+  }
+
+  /** As `read`, of a chip's snapshot. */
+  readChip(snapshot: Uint8Array, name: string): Records {
+    this.#twin.restore(snapshot);
     new Uint8Array(this.#module.memory.buffer).set(this.#pristine);
     const store = this.#module.exports;
     const mounted = store.storeMount(SLOT_STORE);
-    if (mounted !== 0) throw new Error(`the store of ${module.device.name} cannot be mounted: ${mounted}`);
+    if (mounted !== 0) throw new Error(`the store of ${name} cannot be mounted: ${mounted}`);
     const room = this.#module.allocate(VALUE_BYTES_MAX);
     const records = new Map<number, string>();
     for (let key = store.storeNext(0, -1) >>> 0; key !== 0; key = store.storeNext(key, -1) >>> 0) {
       const length = store.storeRead(key, 0, room, VALUE_BYTES_MAX);
-      if (length < 0) throw new Error(`record ${key.toString(16)} of ${module.device.name} cannot be read: ${length}`);
+      if (length < 0) throw new Error(`record ${key.toString(16)} of ${name} cannot be read: ${length}`);
       records.set(key, toHex(this.#module.read(room, length)));
     }
     this.#module.release();

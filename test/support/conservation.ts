@@ -21,7 +21,8 @@ export class ConservationError extends Error {
   override readonly name = "ConservationError";
 }
 
-interface Holding {
+/** What a module says that it has. */
+export interface Holding {
   readonly spendable: bigint;
   readonly offered: bigint;
   readonly pending: readonly Pending[];
@@ -94,20 +95,19 @@ export class Conservation {
 }
 
 /** GET DATA without a promise, so that nothing else happens between a step and its check. */
-function ask(module: ModuleDevice, tag: number): Uint8Array | undefined {
-  const response = module.simulated.transmit(Uint8Array.of(0, 0xca, tag >> 8, tag & 0xff, 0, 0, 0));
+function ask(transmit: (apdu: Uint8Array) => Uint8Array, tag: number): Uint8Array | undefined {
+  const response = transmit(Uint8Array.of(0, 0xca, tag >> 8, tag & 0xff, 0, 0, 0));
   const end = response.length - 2;
   if (((response[end] ?? 0) << 8) + (response[end + 1] ?? 0) !== SW_OK) return undefined;
   return new TlvReader(response.subarray(0, end)).bytes(tag);
 }
 
-function holdingOf(module: ModuleDevice): Holding | undefined {
-  if (!module.simulated.isOn) return undefined;
-  const balance = ask(module, TAG_BALANCE);
-  const pending = ask(module, TAG_PENDING);
+/** Undefined while the module is locked. */
+export function readHolding(transmit: (apdu: Uint8Array) => Uint8Array, isGenerator: boolean): Holding | undefined {
+  const balance = ask(transmit, TAG_BALANCE);
+  const pending = ask(transmit, TAG_PENDING);
   if (balance === undefined || pending === undefined) return undefined;
-  const isGenerator = module.element.known.role === ROLE_GENERATOR;
-  const issued = isGenerator ? ask(module, TAG_ISSUED) : undefined;
+  const issued = isGenerator ? ask(transmit, TAG_ISSUED) : undefined;
   const lines = readBalances(balance);
   return {
     spendable: lines.reduce((sum, line) => sum + line.spendable, 0n),
@@ -118,8 +118,13 @@ function holdingOf(module: ModuleDevice): Holding | undefined {
   };
 }
 
-/** What is wrong with the sum, if anything. */
-function sumError(holdings: ReadonlyMap<string, Holding>, redeemed: bigint): string | undefined {
+function holdingOf({ simulated, element }: ModuleDevice): Holding | undefined {
+  if (!simulated.isOn) return undefined;
+  return readHolding((apdu) => simulated.transmit(apdu), element.known.role === ROLE_GENERATOR);
+}
+
+/** What is wrong with the sum over all modules, by subject id, if anything. */
+export function sumError(holdings: ReadonlyMap<string, Holding>, redeemed: bigint): string | undefined {
   let issued = 0n;
   let held = 0n;
   for (const [id, holding] of holdings) {

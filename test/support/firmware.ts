@@ -3,12 +3,11 @@
  */
 
 import { readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { appletRequest } from "../../scripts/firmware/applets.js";
 import { compileIfStale, type FirmwareTarget } from "../../scripts/firmware/compile.js";
 import { type Applet, FirmwareAssertion, readText } from "../../simulator/applet.js";
-import { type AppletName, loadApplet } from "../../simulator/applet-files.js";
+import { type AppletName, loadApplet, packageRoot } from "../../simulator/applet-files.js";
 import { Chip, type ChipParts } from "../../simulator/chip.js";
 import { bindPlatform, PLATFORM_MODULE, type Platform } from "../../simulator/platform.generated.js";
 import { SeededRandomness } from "../../simulator/randomness.js";
@@ -17,7 +16,7 @@ import { VirtualClock } from "../../simulator/time.js";
 
 export { FirmwareAssertion };
 
-export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+export const root = packageRoot();
 
 /** A chip that is the same on every run with the same seed, in virtual time. */
 export function testChip(seed = "chip", parts: Partial<ChipParts> = {}): Chip {
