@@ -9,7 +9,7 @@ import { Chip } from "../simulator/chip.js";
 import type { Cryptography } from "../simulator/crypto.js";
 import { Element as SimulatedElement } from "../simulator/element.js";
 import { ElementFolder } from "../simulator/element-folder.js";
-import { DEFAULT_GEOMETRY } from "../simulator/flash.js";
+import { DEFAULT_GEOMETRY, type FlashGeometry } from "../simulator/flash.js";
 import { MachineRandomness, type Randomness } from "../simulator/randomness.js";
 import { sodiumCryptography } from "../simulator/sodium.js";
 import { MachineClock, type Clock as SimulatedClock } from "../simulator/time.js";
@@ -23,6 +23,8 @@ export interface ChipParts {
   readonly clock?: SimulatedClock;
   /** A source of random bytes for the chip of this name; by default the machine's. */
   readonly randomness?: (chipName: string) => Randomness;
+  /** Of chips in memory; by default the usual one. */
+  readonly geometry?: FlashGeometry;
   /** Where chips keep their flash and keys, a folder each; without it they live in memory. */
   readonly folder?: string;
   /** Firmware with names and messages in its assertions, beside the release binary. */
@@ -63,10 +65,11 @@ export class ChipFactory {
   }
 
   async #make(name: string, sort: ElementSort): Promise<SimulatedChip> {
-    const { folder, debugFirmware } = this.#parts;
+    const { folder, debugFirmware, geometry } = this.#parts;
     const given = this.#parts.cryptography ?? sodiumCryptography;
     const cryptography = typeof given === "function" ? given(name) : given;
-    const storage = folder === undefined ? {} : this.#storage(name, join(folder, name));
+    const inMemory = geometry === undefined ? {} : { geometry };
+    const storage = folder === undefined ? inMemory : this.#storage(name, join(folder, name));
     const chip = new Chip({
       cryptography,
       randomness: this.#parts.randomness?.(name) ?? new MachineRandomness(cryptography),

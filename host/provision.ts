@@ -67,8 +67,13 @@ export async function personalise(
 /** Opens personalisation until the next power-off. */
 export async function authenticate(element: Element, personalisationKey: Uint8Array): Promise<void> {
   const challenge = await element.challenge();
+  await element.externalAuthenticate(openingProof(personalisationKey, challenge));
+}
+
+/** Answer to an element's challenge: whoever gives it has the personalisation key. */
+export function openingProof(personalisationKey: Uint8Array, challenge: Uint8Array): Uint8Array {
   const info = concatBytes(OPENING_LABEL, challenge);
-  await element.externalAuthenticate(hkdfSha256(new Uint8Array(0), personalisationKey, info, KEY_BYTES));
+  return hkdfSha256(new Uint8Array(0), personalisationKey, info, KEY_BYTES);
 }
 
 async function storeRoots(element: Element, { agents, modules }: Agencies): Promise<void> {

@@ -90,6 +90,8 @@ export function grant(): i32 {
   if (fits < 0) return fits;
   const made = makeFor(PEER_ID, expiry, length);
   if (made < 0) return made;
+  const logged = logIssued();
+  if (logged < 0) return logged;
   accept();
   compose(AGENT_DELIVER, 2).bytes(TICKET, transaction.ticketLength);
   stateSet(STATE_DELIVERED);
@@ -122,10 +124,12 @@ function make(type: u32, receiver: usize, expiry: u64, componentsLength: u32): i
   return length;
 }
 
-/** AGENT_DELIVERED: logged; the host is told. */
-export function takeReceived(): i32 {
-  let status = incomingEnd(1);
-  if (status == 0) status = ticketRead(TICKET, transaction.ticketLength, ticket);
+/**
+ * Before the ticket leaves: the receiver may have it from then on, whether or not it can say so. So the log names all that an
+ * authority ever signed.
+ */
+function logIssued(): i32 {
+  let status = ticketRead(TICKET, transaction.ticketLength, ticket);
   if (status == 0) status = ticketHash(ticket, hash);
   if (status >= 0) status = storeBegin(LOG_RESERVE_BYTES, LOG_RESERVE_RECORDS);
   if (status < 0) return status;
@@ -137,6 +141,15 @@ export function takeReceived(): i32 {
   if (status >= 0) status = storeCommit();
   if (status < 0) return status;
   logCommitted();
+  return 0;
+}
+
+/** AGENT_DELIVERED: the receiver holds it, and the host is told. */
+export function takeReceived(): i32 {
+  let status = incomingEnd(1);
+  if (status == 0) status = ticketRead(TICKET, transaction.ticketLength, ticket);
+  if (status == 0) status = ticketHash(ticket, hash);
+  if (status < 0) return status;
   const w = noticeBegin(NOTICE_ISSUED, 4);
   w.bytes(PEER_ID, ID_BYTES);
   w.uint(ticket.type);

@@ -5,7 +5,7 @@
  */
 
 import { tearsOf } from "../../simulator/tears.js";
-import { type Fault, faultText, MESSAGE_FAULTS, struck } from "./faults.js";
+import { type Fault, faultsOf, faultText, struck } from "./faults.js";
 import { died, type Event, Machine, nextEvent, touched } from "./machine.js";
 import { ElementFailure, type Traced } from "./stage.js";
 import { hashOf, keyOf, SIDES, type State, type Station, withStation } from "./state.js";
@@ -32,6 +32,21 @@ export interface Counts {
   deaths: number;
 }
 
+export function newCounts(): Counts {
+  return { executions: 0, states: 0, cutPoints: 0, tears: 0, classes: 0, messageFaults: 0, deaths: 0 };
+}
+
+/** What a worker found. */
+export interface Explored {
+  readonly counts: Counts;
+  readonly violations: Violation[];
+  /** Operations of the elements in the way without a fault, and those of them at which this worker cut power. */
+  traceOperations: number;
+  cutInTrace: number;
+  /** Different ends in which the deal happened. */
+  happened: number;
+}
+
 export interface Violation {
   readonly story: string;
   readonly faults: readonly string[];
@@ -53,20 +68,13 @@ export interface ExploreOptions {
 }
 
 export class Explorer {
-  readonly counts: Counts = {
-    executions: 0,
-    states: 0,
-    cutPoints: 0,
-    tears: 0,
-    classes: 0,
-    messageFaults: 0,
-    deaths: 0,
+  readonly explored: Explored = {
+    counts: newCounts(),
+    violations: [],
+    traceOperations: 0,
+    cutInTrace: 0,
+    happened: 0,
   };
-  readonly violations: Violation[] = [];
-  /** Operations of the elements in the way without a fault, and those of them at which power was cut. */
-  traceOperations = 0;
-  cutInTrace = 0;
-  happened = 0;
   readonly #machine: Machine;
   readonly #seen = new Set<string>();
   readonly #judged = new Map<string, string | undefined>();
@@ -90,14 +98,14 @@ export class Explorer {
     for (let event = nextEvent(state); event !== undefined; event = nextEvent(state)) {
       const trace: Traced[] = [];
       state = this.#machine.after(state, event, trace);
-      this.traceOperations += trace.length;
+      this.explored.traceOperations += trace.length;
     }
     const { wrong, happened } = this.story.judge(state);
     if (wrong.length > 0 || !happened) throw new Error(`${this.story.name} without a fault: ${wrong.join("; ")}`);
   }
 
   get #isOver(): boolean {
-    return this.violations.length >= (this.options.violationsMax ?? 1);
+    return this.explored.violations.length >= (this.options.violationsMax ?? 1);
   }
 
   #walk(from: State, budget: Budget, faults: readonly Fault[]): void {
@@ -106,14 +114,14 @@ export class Explorer {
       if (this.#isOver) return;
       const key = `${keyOf(state)} ${budget.cuts} ${budget.messages} ${budget.deaths}`;
       if (this.#seen.has(key)) {
-        this.counts.executions += 1;
+        this.explored.counts.executions += 1;
         return;
       }
       this.#seen.add(key);
-      this.counts.states += 1;
+      this.explored.counts.states += 1;
       const event = nextEvent(state);
       if (event === undefined) {
-        this.counts.executions += 1;
+        this.explored.counts.executions += 1;
         this.#judge(state, faults);
         return;
       }
@@ -125,7 +133,7 @@ export class Explorer {
 
   /** Goes every way that a fault opens here, and answers the state after the step without one. */
   #strike(state: State, event: Event, budget: Budget, faults: readonly Fault[]): State | undefined {
-    if (budget.messages > 0 && event.kind === "arrival") this.#messages(state, event, budget, faults);
+    if (budget.messages > 0) this.#messages(state, event, budget, faults);
     if (budget.deaths > 0) this.#deaths(state, budget, faults);
     const trace: Traced[] | undefined = budget.cuts > 0 ? [] : undefined;
     let next: State | undefined;
@@ -141,11 +149,11 @@ export class Explorer {
     return next;
   }
 
-  #messages(state: State, event: Event & { kind: "arrival" }, budget: Budget, faults: readonly Fault[]): void {
-    for (const fault of MESSAGE_FAULTS) {
+  #messages(state: State, event: Event, budget: Budget, faults: readonly Fault[]): void {
+    for (const fault of faultsOf(event)) {
       if (!this.#isMine(faults)) continue;
-      this.counts.messageFaults += 1;
-      const changed = struck(state, event.direction, event.flight, fault);
+      this.explored.counts.messageFaults += 1;
+      const changed = struck(state, event, fault);
       const named: Fault = { kind: "message", event: state.events, fault };
       this.#walk(changed, { ...budget, messages: budget.messages - 1 }, [...faults, named]);
     }
@@ -155,7 +163,7 @@ export class Explorer {
     for (const side of SIDES) {
       for (const loses of ["host", "power"] as const) {
         if (!this.#isMine(faults)) continue;
-        this.counts.deaths += 1;
+        this.explored.counts.deaths += 1;
         const named: Fault = { kind: "death", event: state.events, side, loses };
         this.#walk(killed(this.story, state, named), { ...budget, deaths: budget.deaths - 1 }, [...faults, named]);
       }
@@ -164,9 +172,9 @@ export class Explorer {
 
   #cuts(state: State, event: Event, trace: readonly Traced[], budget: Budget, faults: readonly Fault[]): void {
     for (const [index, traced] of trace.entries()) {
-      this.counts.cutPoints += 1;
-      if (faults.length === 0) this.cutInTrace += 1;
       if (!this.#isMine(faults)) continue;
+      this.explored.counts.cutPoints += 1;
+      if (faults.length === 0) this.explored.cutInTrace += 1;
       for (const { tear, torn } of this.#classes(state, event, traced, faults, index)) {
         const named: Fault = { kind: "cut", event: state.events, operation: index, tear };
         this.#walk(torn, { ...budget, cuts: budget.cuts - 1 }, [...faults, named]);
@@ -188,7 +196,7 @@ export class Explorer {
       const hash = hashOf(off);
       if (raw.has(hash)) continue;
       raw.add(hash);
-      this.counts.tears += 1;
+      this.explored.counts.tears += 1;
       try {
         const name = place.classOf(off);
         if (!classes.has(name)) classes.set(name, { tear: number, torn: cutState(state, at, off) });
@@ -197,7 +205,7 @@ export class Explorer {
         return [];
       }
     }
-    this.counts.classes += classes.size;
+    this.explored.counts.classes += classes.size;
     return [...classes.values()];
   }
 
@@ -218,24 +226,25 @@ export class Explorer {
     if (!this.#judged.has(key)) {
       try {
         const { wrong, happened } = this.story.judge(state);
-        if (happened) this.happened += 1;
+        if (happened) this.explored.happened += 1;
         said = wrong.length > 0 ? wrong.join("; ") : undefined;
       } catch (error) {
         said = error instanceof Error ? error.message : String(error);
       }
       this.#judged.set(key, said);
     }
-    if (said !== undefined) this.violations.push({ story: this.story.name, faults: faults.map(faultText), wrong: said });
+    if (said !== undefined)
+      this.explored.violations.push({ story: this.story.name, faults: faults.map(faultText), wrong: said });
   }
 
   #violate(faults: readonly Fault[], error: unknown): void {
     const wrong = error instanceof Error ? error.message : String(error);
-    this.violations.push({ story: this.story.name, faults: faults.map(faultText), wrong });
+    this.explored.violations.push({ story: this.story.name, faults: faults.map(faultText), wrong });
   }
 }
 
 /** 32 bits a call, the same for the same seed (xorshift). */
-function draws(seed: number): () => number {
+export function draws(seed: number): () => number {
   let state = Math.imul(seed + 1, 0x9e3779b1) | 1;
   return () => {
     state ^= state << 13;

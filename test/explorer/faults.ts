@@ -1,7 +1,16 @@
 /** The faults of one step, as values with names, and what each makes of a state. */
 
-
-import { cutWire, type Flight, type Hold, type SideNumber, type State, withFlights } from "./state.js";
+import type { Event } from "./machine.js";
+import {
+  cutWire,
+  type Flight,
+  type Hold,
+  type Job,
+  type SideNumber,
+  type State,
+  withFlights,
+  withSide,
+} from "./state.js";
 
 /**
  * `repeat`: it comes twice; `echo`: once more after the next of its direction; `overtaken`: after the next; `late`: when somebody asked
@@ -21,6 +30,15 @@ export const MESSAGE_FAULTS = [
   "cut",
 ] as const;
 export type MessageFault = (typeof MESSAGE_FAULTS)[number];
+
+/** What can happen to an envelope between the elements of one device, of which only their host could be the cause. */
+export const PARTNER_FAULTS: readonly MessageFault[] = [
+  "lose",
+  "repeat",
+  "corrupt-kind",
+  "corrupt-first",
+  "corrupt-last",
+];
 
 /** One fault, at the event of this number since the beginning. */
 export type Fault =
@@ -54,8 +72,29 @@ export function parseFault(text: string): Fault {
   throw new RangeError(`"${text}" is no fault`);
 }
 
-/** What the message that would arrive next does instead. */
-export function struck(state: State, direction: SideNumber, flight: Flight, fault: MessageFault): State {
+/** What the message that would come next does instead. */
+export function struck(state: State, event: Event, fault: MessageFault): State {
+  if (event.kind === "arrival") return struckOnWire(state, event.direction, event.flight, fault);
+  return event.kind === "job" ? struckInside(state, event.side, event.job, fault) : state;
+}
+
+/** Faults that there are for the next message. */
+export function faultsOf(event: Event): readonly MessageFault[] {
+  if (event.kind === "arrival") return MESSAGE_FAULTS;
+  return event.kind === "job" && (event.job.from === "agent" || event.job.from === "module") ? PARTNER_FAULTS : [];
+}
+
+function struckInside(state: State, side: SideNumber, job: Job, fault: MessageFault): State {
+  const { jobs } = state.sides[side];
+  const rest = jobs.slice(1);
+  const at = { "corrupt-kind": 1, "corrupt-first": 2, "corrupt-last": job.envelope.length - 1 }[fault as string];
+  const changed = at === undefined ? job : { ...job, envelope: flipped(job.envelope, at) };
+  return withSide(state, side, {
+    jobs: fault === "lose" ? rest : fault === "repeat" ? [job, ...jobs] : [changed, ...rest],
+  });
+}
+
+function struckOnWire(state: State, direction: SideNumber, flight: Flight, fault: MessageFault): State {
   const flights = state.wire.flights[direction];
   const others = flights.filter((each) => each !== flight);
   const replaced = (...changed: Flight[]) => withFlights(state, direction, [...changed, ...others]);
@@ -73,11 +112,11 @@ export function struck(state: State, direction: SideNumber, flight: Flight, faul
     case "stale":
       return replaced(held(flight, "end"));
     case "corrupt-kind":
-      return replaced(flipped(flight, 1));
+      return replaced(altered(flight, 1));
     case "corrupt-first":
-      return replaced(flipped(flight, 2));
+      return replaced(altered(flight, 2));
     case "corrupt-last":
-      return replaced(flipped(flight, flight.message.length - 1));
+      return replaced(altered(flight, flight.message.length - 1));
     case "truncate":
       return replaced({ ...flight, message: flight.message.slice(0, -1) });
     case "cut":
@@ -89,9 +128,12 @@ function held(flight: Flight, hold: Hold): Flight {
   return { ...flight, hold };
 }
 
-function flipped(flight: Flight, at: number): Flight {
-  const message = flight.message.slice();
-  message[at] = (message[at] ?? 0) ^ 1;
-  return { ...flight, message };
+function altered(flight: Flight, at: number): Flight {
+  return { ...flight, message: flipped(flight.message, at) };
 }
 
+function flipped(bytes: Uint8Array, at: number): Uint8Array {
+  const changed = bytes.slice();
+  changed[at] = (changed[at] ?? 0) ^ 1;
+  return changed;
+}

@@ -7,8 +7,8 @@
  * most MEETINGS_MAX times.
  */
 
-import * as m from "../../firmware/protocol/messages.js";
 import { QUERIES_MAX } from "../../firmware/protocol/limits.js";
+import * as m from "../../firmware/protocol/messages.js";
 import { equalBytes } from "../../host/codec/bytes.js";
 import { command, timeoutEnvelope } from "../../host/commands.js";
 import { sha256 } from "../../host/crypto.js";
@@ -92,7 +92,12 @@ export class Machine {
     const state = { ...before, events: before.events + 1 };
     switch (event.kind) {
       case "job":
-        return this.#carry(withSide(state, event.side, { jobs: state.sides[event.side].jobs.slice(1) }), event.side, event.job, trace);
+        return this.#carry(
+          withSide(state, event.side, { jobs: state.sides[event.side].jobs.slice(1) }),
+          event.side,
+          event.job,
+          trace,
+        );
       case "arrival":
         return this.#arrive(state, event.direction, event.flight, trace);
       case "wake":
@@ -122,7 +127,8 @@ export class Machine {
 
   #carry(state: State, side: SideNumber, job: Job, trace?: Traced[]): State {
     const station = state.sides[side][job.to];
-    if (station === undefined || !station.isOn) return state;
+    if (station === undefined) return state;
+    if (!station.isOn) return refused(state, side, job);
     const place = placeOf(this.story, side, job.to);
     const { result, snapshot } = place.run(station.snapshot, () => place.deliver(job.envelope), trace);
     this.onCarried?.(job.from === "peer" ? "peer" : `${side} ${job.from}`, place.name, job.envelope, result);
@@ -168,7 +174,9 @@ export class Machine {
       case "sent":
       case "received": {
         const now = notice.name === "received" ? withStation(state, side, source, { awaiting: false }) : state;
-        return leads ? withSide(now, side, { forget: notice.payId, word: isDeal ? "done" : state.sides[side].word }) : now;
+        return leads
+          ? withSide(now, side, { forget: notice.payId, word: isDeal ? "done" : state.sides[side].word })
+          : now;
       }
       case "done":
         return leads && isDeal ? withSide(state, side, { word: "done" }) : state;
@@ -221,17 +229,17 @@ export class Machine {
   #next(state: State): State {
     const phase = PHASES[PHASES.indexOf(state.phase) + 1] ?? "over";
     if (phase !== "over") return this.#begin({ ...state, phase });
-    const isOpen = SIDES.some((side) => this.#open(state, side));
-    if (isOpen && state.round < MEETINGS_MAX) return this.#begin({ ...state, phase: "hang up", round: state.round + 1 });
+    const isOpen = this.#isOpen(state);
+    if (isOpen && state.round < MEETINGS_MAX)
+      return this.#begin({ ...state, phase: "hang up", round: state.round + 1 });
     return { ...state, phase };
   }
 
-  /** Whether anything is left at this side. */
-  #open(state: State, number: SideNumber): boolean {
-    const { agent, module, open } = state.sides[number];
-    if (agent?.isOn === false || module?.isOn === false) return true;
-    if (this.story.isUnfinished?.(state) === true || open > 0 || state.network.some((entry) => entry.state === "approved")) return true;
-    return module !== undefined && placeOf(this.story, number, "module").pending(module.snapshot).length > 0;
+  #isOpen(state: State): boolean {
+    const stations = state.sides.flatMap((side) => [side.agent, side.module]);
+    if (stations.some((station) => station?.isOn === false)) return true;
+    if (state.sides.some((side) => side.open > 0)) return true;
+    return state.network.some((entry) => entry.state === "approved") || this.story.isUnfinished(state);
   }
 
   #begin(state: State): State {
@@ -346,9 +354,16 @@ function toPartner(state: State, side: SideNumber, from: Sort, envelope: Uint8Ar
   return withSide(state, side, { jobs: [...state.sides[side].jobs, { to, from, envelope: forwarded }] });
 }
 
-/** A peer's message that is refused is dropped; what an element said to its partner in vain is as if no answer came. */
+/**
+ * A peer's message that is refused is dropped; what an element said to its partner in vain is as if no answer came. An element
+ * that will not meet, or not settle, has something open.
+ */
 function refused(state: State, side: SideNumber, job: Job): State {
-  if (job.from === "peer" || job.from === "host") return state;
+  if (job.from === "peer") return state;
+  if (job.from === "host") {
+    const isOrder = job.envelope[1] === m.KIND_HOST && (state.phase === "meet" || state.phase === "follow");
+    return isOrder ? withSide(state, side, { open: state.sides[side].open + 1 }) : state;
+  }
   const sender = state.sides[side][job.from] as Station;
   if (sender.refusals > QUERIES_MAX) return state;
   const now = withStation(state, side, job.from, { refusals: sender.refusals + 1 });
@@ -377,7 +392,12 @@ function isAgain(job: Job, answer: readonly Uint8Array[], before: readonly Uint8
 }
 
 /** A host dies: what it knew is gone, and its end of the wire; its elements keep power, or lose it. */
-export function died(state: State, side: SideNumber, loses: "host" | "power", offSnapshot: (sort: Sort) => Uint8Array): State {
+export function died(
+  state: State,
+  side: SideNumber,
+  loses: "host" | "power",
+  offSnapshot: (sort: Sort) => Uint8Array,
+): State {
   const { word } = state.sides[side];
   let now = cutWire(withSide(state, side, { jobs: [], word: word === "nothing" ? "gone" : word, forget: undefined }));
   for (const sort of SORTS) {
@@ -392,4 +412,3 @@ export function died(state: State, side: SideNumber, loses: "host" | "power", of
 export function newSide(parts: { agent?: Station | undefined; module?: Station | undefined }): Side {
   return { jobs: [], agent: parts.agent, module: parts.module, word: "nothing", forget: undefined, open: 0 };
 }
-

@@ -1,24 +1,210 @@
-import { shippedApplet } from "../../simulator/applet-files.js";
-import { RecordReader } from "../support/conservation-records.js";
-import { Explorer } from "./explore.js";
-import { MODULE_PLANS, ModuleStory, moduleBeginning } from "./module-stories.js";
+/**
+ * Explores what faults can do to transactions on the release binaries:
+ *
+ *   npm run explore -- [--stories payment,sale] [--bounded] [--pairs purchase] [--workers N] [--no-mutants] [--json]
+ *   npm run explore -- --replay "payment message:12:lose cut:20:0:3" [--used]
+ */
 
-const start = performance.now();
-const beginning = await moduleBeginning("explorer", Number(process.argv[3] ?? 0));
-console.log("beginning", Math.round(performance.now() - start));
-const reader = await RecordReader.create();
-for (const plan of MODULE_PLANS) {
-  if (process.argv[2] !== undefined && !process.argv[2].split(",").includes(plan.name)) continue;
-  const story = new ModuleStory(plan, beginning, shippedApplet("money-module"), reader);
-  for (const budget of [
-    { cuts: 0, messages: 1, deaths: 0 },
-    { cuts: 0, messages: 0, deaths: 1 },
-    { cuts: 1, messages: 0, deaths: 0 },
-    ...(process.argv[4] === 'pairs' ? [{ cuts: 1, messages: 1, deaths: 0 }] : []),
-  ]) {
-    const explorer = new Explorer(story, { violationsMax: 5 });
-    const t = performance.now();
-    explorer.run(budget);
-    console.log(plan.name, JSON.stringify(budget), explorer.counts, explorer.traceOperations, explorer.cutInTrace, explorer.happened, explorer.violations, Math.round(performance.now() - t));
+import { parseArgs } from "node:util";
+import { shippedAppletPath } from "../../simulator/applet-files.js";
+import type { Explored, Violation } from "./explore.js";
+import { type Fault, faultText, parseFault } from "./faults.js";
+import {
+  type AppletPaths,
+  appletsOf,
+  CUT_AND_MESSAGE,
+  type Job,
+  jobText,
+  PERSONALISATIONS,
+  SINGLES,
+  STORIES,
+  storyOf,
+  TWO_CUTS,
+} from "./jobs.js";
+import { catchMutants } from "./mutants.js";
+import { replay } from "./replay.js";
+import { inWorkers } from "./workers.js";
+
+/** In so many parts does a long job come. */
+const SHARES = 8;
+/** Pairs of cuts are too many: every so manieth second cut. */
+const TWO_CUTS_SAMPLE = 40;
+/** Of the pairs of a cut and a message fault, in a bounded run. */
+const BOUNDED_SAMPLE = 16;
+
+const RELEASE: AppletPaths = { agent: shippedAppletPath("trusted-agent"), module: shippedAppletPath("money-module") };
+
+function options() {
+  const { values } = parseArgs({
+    options: {
+      stories: { type: "string" },
+      bounded: { type: "boolean", default: false },
+      pairs: { type: "string" },
+      workers: { type: "string", default: "2" },
+      mutants: { type: "boolean", default: true },
+      replay: { type: "string" },
+      used: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+    },
+    allowNegative: true,
+  });
+  const workers = Number(values.workers);
+  if (!Number.isInteger(workers) || workers < 1) throw new RangeError("--workers: a positive integer");
+  const stories = values.stories?.split(",") ?? [...STORIES, ...PERSONALISATIONS];
+  const pairs = values.pairs?.split(",") ?? [];
+  for (const name of [...stories, ...pairs]) {
+    if (![...STORIES, ...PERSONALISATIONS].includes(name)) {
+      throw new RangeError(`"${name}" is no story: ${[...STORIES, ...PERSONALISATIONS].join(", ")}`);
+    }
   }
+  return { ...values, workers, stories, pairs };
 }
+
+type Options = ReturnType<typeof options>;
+
+function jobsOf({ stories, pairs, bounded }: Options): Job[] {
+  const jobs: Job[] = [];
+  const add = (story: string, used: boolean, budget: Job["budget"], sample: number, shares: number) => {
+    for (let index = 0; index < shares; index += 1) {
+      const share = { index, of: shares };
+      jobs.push({ story, used, ...(budget === undefined ? {} : { budget }), share, sample, applets: RELEASE });
+    }
+  };
+  for (const name of pairs) add(name, false, CUT_AND_MESSAGE, 1, SHARES);
+  if (stories.includes("payment")) {
+    add("payment", false, CUT_AND_MESSAGE, bounded ? BOUNDED_SAMPLE : 1, bounded ? 1 : SHARES);
+    if (!bounded) add("payment", false, TWO_CUTS, TWO_CUTS_SAMPLE, SHARES);
+  }
+  if (stories.includes("purchase") && !bounded) add("purchase", false, TWO_CUTS, TWO_CUTS_SAMPLE, SHARES);
+  for (const story of stories.filter((name) => STORIES.includes(name))) {
+    for (const budget of SINGLES) add(story, false, budget, 1, 1);
+    const usedCuts = SINGLES.filter(({ cuts }) => cuts > 0);
+    if (!bounded) for (const budget of usedCuts) add(story, true, budget, 1, 4);
+  }
+  for (const story of PERSONALISATIONS) if (stories.includes(story)) add(story, false, undefined, 1, 2);
+  return jobs;
+}
+
+interface Totals {
+  executions: number;
+  states: number;
+  cutPoints: number;
+  tears: number;
+  traceOperations: number;
+  readonly violations: (Violation & { readonly used: boolean })[];
+  /** Jobs in which an operation of the way without a fault was left out. */
+  readonly skipped: string[];
+}
+
+async function run(jobs: readonly Job[], { workers, json }: Options): Promise<Totals> {
+  const totals: Totals = {
+    executions: 0,
+    states: 0,
+    cutPoints: 0,
+    tears: 0,
+    traceOperations: 0,
+    violations: [],
+    skipped: [],
+  };
+  const done = new Map<string, Explored[]>();
+  await inWorkers(jobs, workers, (index, answer) => {
+    const job = jobs[index] as Job;
+    if ("error" in answer) throw new Error(`${jobText(job)}: ${answer.error}`);
+    const { explored } = answer;
+    totals.violations.push(...explored.violations.map((violation) => ({ ...violation, used: job.used })));
+    const parts = [...(done.get(jobText(job)) ?? []), explored];
+    done.set(jobText(job), parts);
+    if (parts.length === job.share.of) concluded(totals, job, parts, json);
+    return true;
+  });
+  return totals;
+}
+
+/** All parts of a job are done: together they must have cut every operation of the way without a fault. */
+function concluded(totals: Totals, job: Job, parts: readonly Explored[], json: boolean): void {
+  const sum = (of: (part: Explored) => number) => parts.reduce((total, part) => total + of(part), 0);
+  const executions = sum(({ counts }) => counts.executions);
+  const cutPoints = sum(({ counts }) => counts.cutPoints);
+  const tears = sum(({ counts }) => counts.tears);
+  const operations = parts[0]?.traceOperations ?? 0;
+  totals.executions += executions;
+  totals.states += sum(({ counts }) => counts.states);
+  totals.cutPoints += cutPoints;
+  totals.tears += tears;
+  const cuts = job.budget === undefined || job.budget.cuts > 0;
+  if (cuts) totals.traceOperations += operations;
+  if (cuts && sum(({ cutInTrace }) => cutInTrace) !== operations) totals.skipped.push(jobText(job));
+  if (json) return;
+  const struck = cuts ? `, ${operations} operations, ${cutPoints} cut points, ${tears} tears` : "";
+  console.log(
+    `${jobText(job)}: ${executions} executions${struck}, ${sum(({ violations }) => violations.length)} violations`,
+  );
+}
+
+/** As few faults as give a wrong end, each in its simplest form. */
+async function shrunk(violation: Totals["violations"][number]): Promise<{ faults: Fault[]; lines: readonly string[] }> {
+  const story = await storyOf(violation.story, violation.used, appletsOf(RELEASE));
+  let faults = violation.faults.map(parseFault);
+  for (const fault of [...faults]) {
+    const fewer = faults.filter((each) => each !== fault);
+    if (fewer.length > 0 && replay(story, fewer).wrong !== undefined) faults = fewer;
+  }
+  for (const [i, fault] of faults.entries()) {
+    if (fault.kind !== "cut") continue;
+    const simpler = faults.with(i, { ...fault, tear: 0 });
+    if (replay(story, simpler).wrong !== undefined) faults = simpler;
+  }
+  return { faults, lines: replay(story, faults).lines };
+}
+
+async function report(violation: Totals["violations"][number]): Promise<void> {
+  console.error(`${violation.story}: ${violation.wrong}`);
+  if (!STORIES.includes(violation.story)) {
+    console.error(`  ${violation.faults.join(" ")}`);
+    return;
+  }
+  const { faults, lines } = await shrunk(violation);
+  for (const line of lines) console.error(`  ${line}`);
+  const words = [violation.story, ...faults.map(faultText)].join(" ");
+  console.error(`again: npm run explore -- --replay "${words}"${violation.used ? " --used" : ""}`);
+}
+
+async function showReplay(words: string, used: boolean): Promise<void> {
+  const [name = "", ...faults] = words.split(" ");
+  const { lines, wrong } = replay(await storyOf(name, used, appletsOf(RELEASE)), faults.map(parseFault));
+  for (const line of lines) console.log(line);
+  process.exitCode = wrong === undefined ? 0 : 1;
+}
+
+async function main(): Promise<void> {
+  const chosen = options();
+  if (chosen.replay !== undefined) return showReplay(chosen.replay, chosen.used);
+  const startedAt = performance.now();
+  const totals = await run(jobsOf(chosen), chosen);
+  const mutants = chosen.mutants ? await catchMutants(RELEASE, chosen.workers, chosen.json) : { total: 0, caught: 0 };
+  for (const violation of totals.violations.slice(0, 5)) await report(violation);
+  for (const name of totals.skipped) console.error(`${name}: operations were left out`);
+  const { executions, states, cutPoints, tears, traceOperations } = totals;
+  const seconds = Math.round((performance.now() - startedAt) / 1000);
+  const violations = totals.violations.length + totals.skipped.length;
+  const result = { executions, states, cutPoints, tears, traceOperations, violations, mutants, seconds };
+  console.log(chosen.json ? JSON.stringify(result) : summary(result));
+  const isWhole = mutants.caught === mutants.total;
+  process.exitCode = violations === 0 && isWhole ? 0 : 1;
+}
+
+function summary({
+  executions,
+  violations,
+  mutants,
+  seconds,
+}: {
+  executions: number;
+  violations: number;
+  mutants: { total: number; caught: number };
+  seconds: number;
+}): string {
+  return `${executions} executions, ${violations} violations; ${mutants.caught} of ${mutants.total} defects caught; ${seconds} s`;
+}
+
+await main();

@@ -11,7 +11,9 @@ const ENTRIES_MAX = 100_000;
 function remembering<Result>() {
   const known = new Map<string, Result>();
   return (parts: readonly Uint8Array[], work: () => Result): Result => {
-    const key = parts.map((part) => Buffer.from(part.buffer, part.byteOffset, part.length).toString("latin1")).join("|");
+    const key = parts
+      .map((part) => Buffer.from(part.buffer, part.byteOffset, part.length).toString("latin1"))
+      .join("|");
     const found = known.get(key);
     if (found !== undefined) return found;
     if (known.size >= ENTRIES_MAX) known.clear();

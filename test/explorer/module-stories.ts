@@ -6,21 +6,21 @@ import { memoBytes } from "../../host/applications/transfer.js";
 import { REFRESH_MEMO } from "../../host/applications/withdraw.js";
 import { toHex } from "../../host/codec/bytes.js";
 import { command } from "../../host/commands.js";
+import type { Element } from "../../host/element.js";
 import { readLogEntry, readNote } from "../../host/element-data.js";
 import type { Notice } from "../../host/notices.js";
 import { parseMoney } from "../../host/units.js";
 import type { Applet } from "../../simulator/applet.js";
 import { sumError } from "../support/conservation.js";
 import { changedRecords, type RecordReader, type Records } from "../support/conservation-records.js";
-import { issue, type ModuleDevice, ModuleWorld, transfer } from "../support/modules.js";
+import { issue, type ModuleDevice, ModuleWorld, PIN, transfer } from "../support/modules.js";
 import { newSide, ordered } from "./machine.js";
-import { Place } from "./stage.js";
-import { type Side, type SideNumber, SIDES, type State, type Station } from "./state.js";
-import { type Judgement, placeOf, type SidedOrder, type Story } from "./story.js";
+import { FLASH, Place } from "./stage.js";
+import { SIDES, type Side, type SideNumber, type State, type Station } from "./state.js";
+import { type Judgement, pendingOf, placeOf, type SidedOrder, type Story } from "./story.js";
 
 /** 50, 20, and a part of another note. */
 export const AMOUNT = parseMoney("72.00 USD");
-/** What is divided, so that the refresh moves notes of another history. */
 const NO_CHAIN = new Uint8Array(0);
 
 export interface ModuleStoryPlan {
@@ -87,22 +87,22 @@ export interface ModuleBeginning {
 }
 
 /**
- * `turns`: how often money went to and fro before, so that the store's log has gone around its flash and every transaction
- * comes to pages that were used.
+ * `used`: the log of every store has gone around its flash before, so that every transaction comes to pages that were used:
+ * it moves what is still good, and erases.
  */
-export async function moduleBeginning(seed: string, turns: number): Promise<ModuleBeginning> {
-  const world = new ModuleWorld(seed);
+export async function moduleBeginning(seed: string, used: boolean): Promise<ModuleBeginning> {
+  const world = new ModuleWorld(seed, FLASH);
   const { generator, teller } = await world.bank();
   const [alice, bob] = [await world.module("alice"), await world.module("bob")];
   await issue(generator, teller, "170.00 USD", [5000n, 5000n, 2000n, 2000n, 1000n, 1000n, 500n, 500n]);
   for (const money of ["50.00 USD", "20.00 USD", "10.00 USD", "5.00 USD"]) await issue(teller, alice, money);
   await transfer(alice, bob, "1.00 USD");
   await transfer(bob, alice, "1.00 USD");
-  for (let turn = 0; turn < turns; turn += 1) await turnOver(alice, bob, teller);
   const modules: Record<string, ModuleDevice> = { generator, teller, alice, bob };
   const chips = new Map<string, Uint8Array>();
   const ids = new Map<string, string>();
   for (const [name, { simulated, element }] of Object.entries(modules)) {
+    if (used) await wearOut(element);
     ids.set(name, element.idHex);
     simulated.powerOff();
     chips.set(name, simulated.snapshot());
@@ -110,10 +110,12 @@ export async function moduleBeginning(seed: string, turns: number): Promise<Modu
   return { ids, chips };
 }
 
-/** Writes to every module but the generator, and leaves everybody with what they had; fresh notes take no harm from it. */
-async function turnOver(alice: ModuleDevice, bob: ModuleDevice, teller: ModuleDevice): Promise<void> {
-  for (const { element } of [alice, bob, teller]) {
-    for (let i = 0; i < 50; i += 1) await element.verifyPin("1234");
+/** Writes until every page has been erased again: a wrong PIN and a right one are two small transactions. */
+export async function wearOut(element: Element): Promise<void> {
+  const { erasuresMin } = await element.store();
+  while ((await element.store()).erasuresMin === erasuresMin) {
+    await element.verifyPin("0000").catch(() => undefined);
+    await element.verifyPin(PIN);
   }
 }
 
@@ -141,7 +143,10 @@ export class ModuleStory implements Story {
     private readonly reader: RecordReader,
   ) {
     this.name = plan.name;
-    const places = plan.modules.map((name) => new Place(name, "module", name === "generator", applet)) as [Place, Place];
+    const places = plan.modules.map((name) => new Place(name, "module", name === "generator", applet)) as [
+      Place,
+      Place,
+    ];
     this.places = [{ module: places[0] }, { module: places[1] }];
     this.#ids = plan.modules.map((name) => beginning.ids.get(name) ?? "") as [string, string];
     const sides = places.map((place, i) => {
@@ -179,6 +184,10 @@ export class ModuleStory implements Story {
     ];
   }
 
+  isUnfinished(state: State): boolean {
+    return pendingOf(this, state).length > 0;
+  }
+
   check(state: State): string | undefined {
     const holdings = new Map();
     for (const side of SIDES) {
@@ -193,8 +202,9 @@ export class ModuleStory implements Story {
 
   judge(state: State): Judgement {
     const wrong: string[] = [];
-    const open = SIDES.flatMap((side) => placeOf(this, side, "module").pending(snapshotOf(state, side)));
-    if (open.length > 0) wrong.push(`${open.length} payments are still open: ${open.map((each) => each.state).join(", ")}`);
+    const open = pendingOf(this, state);
+    if (open.length > 0)
+      wrong.push(`${open.length} payments are still open: ${open.map((each) => each.state).join(", ")}`);
     const { payer } = this.plan;
     const payee = payer === 0 ? 1 : 0;
     const gave = this.#before.spendable[payer] - this.#spendable(state, payer);

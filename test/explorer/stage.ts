@@ -8,19 +8,24 @@ import { type Command, encodeCommand } from "../../host/apdu.js";
 import { toHex } from "../../host/codec/bytes.js";
 import { type CborValue, decode } from "../../host/codec/cbor.js";
 import { type Pending, readPending } from "../../host/element-data.js";
+import { openingProof } from "../../host/provision.js";
 import { TlvReader } from "../../host/tlv.js";
 import type { Applet } from "../../simulator/applet.js";
 import { Chip } from "../../simulator/chip.js";
 import { Element } from "../../simulator/element.js";
 import { type Operation, PowerCut } from "../../simulator/faults.js";
+import type { FlashGeometry } from "../../simulator/flash.js";
 import { SeededRandomness } from "../../simulator/randomness.js";
 import type { Tear } from "../../simulator/tears.js";
 import { VirtualClock } from "../../simulator/time.js";
+import { type Holding, readHolding } from "../support/conservation.js";
 import { PIN } from "../support/modules.js";
 import { START_SECONDS } from "../support/virtual-time.js";
-import { type Holding, readHolding } from "../support/conservation.js";
 import { memoised } from "./memory.js";
 import { hashOf, type Sort } from "./state.js";
+
+/** Smaller than a card's, so that less has to be kept and compared, and a used one is soon full and erases. */
+export const FLASH: FlashGeometry = { pageSizeBytes: 4096, pageCount: 20, wordSizeBytes: 4 };
 
 /** More envelopes than this in answer to one is no answer of ours. */
 const ENVELOPES_MAX = 64;
@@ -63,6 +68,7 @@ export class Place {
       cryptography: memoised,
       randomness,
       clock: new VirtualClock(Number(START_SECONDS) * 1000),
+      geometry: FLASH,
     });
     this.element = new Element(applet, this.chip);
   }
@@ -153,11 +159,24 @@ export class Place {
     this.#demand({ cla: p.CLA_OWN, ins: p.INS_OPEN, p1: 0, p2: 0, data: date });
   }
 
-  #demand(command: Command): void {
-    const { status } = this.transmit(command);
+  /** Power, and personalisation is open again: what the agency's host does before an element has an owner. */
+  reopen(personalisationKey: Uint8Array): void {
+    this.element.powerOn();
+    this.open(personalisationKey);
+  }
+
+  open(personalisationKey: Uint8Array): void {
+    const challenge = this.#demand({ cla: p.CLA_ISO, ins: p.INS_GET_CHALLENGE, p1: 0, p2: 0, answerBytesMax: 256 });
+    const data = openingProof(personalisationKey, challenge);
+    this.#demand({ cla: p.CLA_ISO, ins: p.INS_EXTERNAL_AUTHENTICATE, p1: 0, p2: 0, data });
+  }
+
+  #demand(command: Command): Uint8Array {
+    const { data, status } = this.transmit(command);
     if (status !== p.SW_OK) {
       throw new ElementFailure(`${this.name} refused ${command.ins.toString(16)}: ${status.toString(16)}`);
     }
+    return data.slice();
   }
 
   /** What a module says that it has; undefined while it is off or locked. */
@@ -165,7 +184,9 @@ export class Place {
     let known = this.#holdings.get(snapshot);
     if (known === undefined) {
       known = this.look(snapshot, () =>
-        this.element.isOn ? (readHolding((apdu) => this.element.transmit(apdu), this.isGenerator) ?? "locked") : "locked",
+        this.element.isOn
+          ? (readHolding((apdu) => this.element.transmit(apdu), this.isGenerator) ?? "locked")
+          : "locked",
       );
       this.#holdings.set(snapshot, known);
     }
@@ -176,9 +197,9 @@ export class Place {
     return this.look(snapshot, () => readPending(this.#data(p.TAG_PENDING)));
   }
 
-  /** Digest of the store's records. */
-  digest(snapshot: Uint8Array): string {
-    return this.look(snapshot, () => toHex(this.#data(p.TAG_DIGEST)));
+  /** Value of a data object. */
+  data(snapshot: Uint8Array, tag: number): Uint8Array {
+    return this.look(snapshot, () => this.#data(tag));
   }
 
   records(snapshot: Uint8Array, file: number): CborValue[] {
@@ -246,4 +267,3 @@ export class Place {
     });
   }
 }
-

@@ -3,9 +3,10 @@
  * must be so at the end. A host here is as simple as one can be; what the elements guarantee does not depend on it.
  */
 
+import type { Pending } from "../../host/element-data.js";
 import type { Notice } from "../../host/notices.js";
 import type { Place } from "./stage.js";
-import type { SideNumber, Sort, State } from "./state.js";
+import { SIDES, type SideNumber, type Sort, type State } from "./state.js";
 
 /** A command for an element of the side. */
 export interface Order {
@@ -43,8 +44,8 @@ export interface Story {
   meeting(state: State): readonly SidedOrder[];
   /** Agents follow their modules when they have met. */
   readonly settles: boolean;
-  /** What elements do not list as open, and is. */
-  isUnfinished?(state: State): boolean;
+  /** With everybody awake: whether the two have to meet again. */
+  isUnfinished(state: State): boolean;
   /** Gives an element power, and what its host tells it before anything else. */
   wake(place: Place): void;
   /** What is wrong at this moment. */
@@ -56,6 +57,14 @@ export interface Story {
 export interface Judgement {
   readonly happened: boolean;
   readonly wrong: readonly string[];
+}
+
+/** What the modules list as open. */
+export function pendingOf(story: Story, state: State): Pending[] {
+  return SIDES.flatMap((side) => {
+    const station = state.sides[side].module;
+    return station === undefined ? [] : placeOf(story, side, "module").pending(station.snapshot);
+  });
 }
 
 export function placeOf(story: Story, side: SideNumber, sort: Sort): Place {

@@ -17,6 +17,7 @@ import { type Agencies, Agency, newAgencies } from "../../host/agencies.js";
 import { type Acquired, acquire } from "../../host/applications/acquire.js";
 import { createOwnCredential, issueCredential } from "../../host/applications/authority.js";
 import { ChipFactory, type SimulatedChip } from "../../host/chips.js";
+import { fromHex } from "../../host/codec/bytes.js";
 import { type Approval, signApproval } from "../../host/codec/receipt.js";
 import type { Signer } from "../../host/codec/signer.js";
 import { type Card, componentFields } from "../../host/codec/ticket.js";
@@ -27,6 +28,7 @@ import type { CarriedEnvelope } from "../../host/message-manager.js";
 import type { NoticeOf } from "../../host/notices.js";
 import { finishPersonalisation, pair, personalise } from "../../host/provision.js";
 import { parseMoney } from "../../host/units.js";
+import type { FlashGeometry } from "../../simulator/flash.js";
 import { SeededRandomness } from "../../simulator/randomness.js";
 import { sodiumCryptography } from "../../simulator/sodium.js";
 import { issue, type ModuleDevice } from "./modules.js";
@@ -63,16 +65,19 @@ export class AgentWorld {
   readonly envelopes: CarriedEnvelope[] = [];
   /** Told of each as it is carried, before it arrives. */
   onEnvelope: (() => void) | undefined;
+  /** Of each chip, by its name and sort. */
+  readonly personalisationKeys = new Map<string, Uint8Array>();
   readonly #chips: ChipFactory;
   #stan = 0;
 
-  constructor(seed: string) {
+  constructor(seed: string, geometry?: FlashGeometry) {
     const randomness = new SeededRandomness(sodiumCryptography, seed);
     this.random = { fill: (destination) => randomness.fill(destination) };
     const secrets = newAgencies(this.random, NOW);
     this.agencies = { agents: new Agency(secrets.agents), modules: new Agency(secrets.modules) };
     this.#chips = new ChipFactory({
       clock: this.time.clock,
+      ...(geometry === undefined ? {} : { geometry }),
       debugFirmware: process.env.TALLY_DEBUG_FIRMWARE !== undefined,
       randomness: (name) => new SeededRandomness(sodiumCryptography, `${seed} ${name}`),
     });
@@ -90,7 +95,8 @@ export class AgentWorld {
     const chip = await this.#chips.chip(`${name} ${sort}`, sort);
     const parameters = role === ROLE_GENERATOR ? [ISSUER, YEAR_SECONDS, 2 * YEAR_SECONDS] : [];
     const order = { role, pin: PIN, puk: PUK, parameters, ...(title === undefined ? {} : { name: title }) };
-    await personalise(chip.element, this.agencies, order, this.random, START_SECONDS);
+    const record = await personalise(chip.element, this.agencies, order, this.random, START_SECONDS);
+    this.personalisationKeys.set(`${name} ${sort}`, fromHex(record.personalisationKey));
     return chip;
   }
 
@@ -109,11 +115,16 @@ export class AgentWorld {
     });
   }
 
-  /** An agent and a module, paired; both unlocked. */
-  async device(name: string, role: number): Promise<AgentDevice & { module: SimulatedChip }> {
+  /** An agent and a module, personalised and not yet paired. */
+  async unpaired(name: string, role: number): Promise<AgentDevice & { module: SimulatedChip }> {
     const agent = await this.#personalised(name, "agent", role);
     const module = await this.#personalised(name, "module", ROLE_TRANSACTION);
-    const device = this.#device(name, { agent, module });
+    return { device: this.#device(name, { agent, module }), agent, module };
+  }
+
+  /** An agent and a module, paired; both unlocked. */
+  async device(name: string, role: number): Promise<AgentDevice & { module: SimulatedChip }> {
+    const { device, agent, module } = await this.unpaired(name, role);
     await this.time.run(pair(device));
     await finishPersonalisation(agent.element);
     await finishPersonalisation(module.element);

@@ -5,6 +5,7 @@
 
 import { toHex } from "../../host/codec/bytes.js";
 import type { Chip } from "../../simulator/chip.js";
+import type { FlashGeometry } from "../../simulator/flash.js";
 import { type LoadedModule, loadModule, testChip } from "./firmware.js";
 import type { ModuleDevice } from "./modules.js";
 import type { StoreExports } from "./store-driver.js";
@@ -32,8 +33,9 @@ export class RecordReader {
     this.#pristine = new Uint8Array(module.memory.buffer).slice();
   }
 
-  static async create(): Promise<RecordReader> {
-    const twin = testChip("record reader");
+  /** For chips with this flash; by default the usual one. */
+  static async create(geometry?: FlashGeometry): Promise<RecordReader> {
+    const twin = testChip("record reader", geometry === undefined ? {} : { geometry });
     return new RecordReader(twin, await loadModule<StoreExports>("store", twin, "release"));
   }
 

@@ -12,6 +12,7 @@ import { type Disturbance, inProcessLink } from "../../host/communications/in-pr
 import { Device } from "../../host/device.js";
 import { finishPersonalisation, personalise } from "../../host/provision.js";
 import { type Money, parseMoney } from "../../host/units.js";
+import type { FlashGeometry } from "../../simulator/flash.js";
 import { SeededRandomness } from "../../simulator/randomness.js";
 import { sodiumCryptography } from "../../simulator/sodium.js";
 import { START_SECONDS, VirtualTime } from "./virtual-time.js";
@@ -32,7 +33,7 @@ export class ModuleWorld {
   readonly #chips: ChipFactory;
   readonly #seed: string;
 
-  constructor(seed: string) {
+  constructor(seed: string, geometry?: FlashGeometry) {
     this.#seed = seed;
     const randomness = new SeededRandomness(sodiumCryptography, seed);
     this.random = { fill: (destination) => randomness.fill(destination) };
@@ -40,6 +41,7 @@ export class ModuleWorld {
     this.agencies = { agents: new Agency(secrets.agents), modules: new Agency(secrets.modules) };
     this.#chips = new ChipFactory({
       clock: this.time.clock,
+      ...(geometry === undefined ? {} : { geometry }),
       debugFirmware: process.env["TALLY_DEBUG_FIRMWARE"] !== undefined,
       randomness: (name) => new SeededRandomness(sodiumCryptography, `${seed} ${name}`),
     });
