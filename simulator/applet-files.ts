@@ -24,6 +24,11 @@ export function loadApplet(path: string): Applet {
   return applet;
 }
 
+/** From now on, in this process, the file's applet is another one: an instrumented one, for a tool that measures. */
+export function replaceApplet(path: string, applet: Applet): void {
+  loaded.set(path, applet);
+}
+
 /** Folder of the package, from its sources as from any of its builds. */
 export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));

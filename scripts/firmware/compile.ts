@@ -17,6 +17,15 @@ export interface CompileRequest {
   readonly entryPath: string;
   readonly outputPath: string;
   readonly target: FirmwareTarget;
+  /** Something else in the place of what one source says: a defect on purpose, for a test of the tests. Never for what ships. */
+  readonly edit?: SourceEdit;
+}
+
+export interface SourceEdit {
+  readonly path: string;
+  /** It stands there exactly once. */
+  readonly find: string;
+  readonly replace: string;
 }
 
 /** The compiler refused the source; the message is what it said. */
@@ -86,12 +95,28 @@ function compilerVersion(root: string): string {
   return String((manifest as { version: unknown }).version);
 }
 
+function methodOf({ edit }: CompileRequest): string {
+  return edit === undefined ? METHOD : `${METHOD}/${hash(JSON.stringify(edit))}`;
+}
+
+/** The text with what is edited in it. */
+function edited(text: string, path: string, edit: SourceEdit | undefined): string {
+  if (edit === undefined || path !== edit.path) return text;
+  const parts = text.split(edit.find);
+  if (parts.length !== 2) {
+    throw new FirmwareCompileError(
+      `${path}: what is to be replaced stands there ${parts.length - 1} times: ${edit.find}`,
+    );
+  }
+  return parts.join(edit.replace);
+}
+
 /** True when compiling would give what is there. */
 export function isFresh(request: CompileRequest): boolean {
   const text = readIfThere(recordPath(request));
   if (text === null) return false;
   const record = JSON.parse(text) as InputRecord;
-  if (record.method !== METHOD || record.compiler !== compilerVersion(request.root)) return false;
+  if (record.method !== methodOf(request) || record.compiler !== compilerVersion(request.root)) return false;
   if (hashIfThere(join(request.root, request.outputPath)) !== record.outputHash) return false;
   return Object.entries(record.files).every(([path, expected]) => hashIfThere(join(request.root, path)) === expected);
 }
@@ -139,8 +164,9 @@ async function compile(request: CompileRequest): Promise<void> {
     readFile: (name: string, base: string) => {
       const path = resolve(base, name);
       const text = readIfThere(path);
-      files.set(relative(request.root, path), text === null ? null : hash(text));
-      return text;
+      const source = relative(request.root, path);
+      files.set(source, text === null ? null : hash(text));
+      return text === null ? null : edited(text, source, request.edit);
     },
     writeFile: (name: string, content: string | Uint8Array) => void outputs.set(name, content),
     transforms: [{ afterCompile: exportLayout }],
@@ -171,7 +197,7 @@ function writeOutputs(
   rmSync(recordPath(request), { force: true });
   for (const [path, content] of outputs) writeByRename(join(request.root, path), content);
   const record: InputRecord = {
-    method: METHOD,
+    method: methodOf(request),
     compiler: compilerVersion(request.root),
     outputHash: hash(wasm),
     files,

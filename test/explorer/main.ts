@@ -7,6 +7,7 @@
 
 import { parseArgs } from "node:util";
 import { shippedAppletPath } from "../../simulator/applet-files.js";
+import { DEFECTS } from "./defects.js";
 import type { Explored, Violation } from "./explore.js";
 import { type Fault, faultText, parseFault } from "./faults.js";
 import {
@@ -21,7 +22,6 @@ import {
   storyOf,
   TWO_CUTS,
 } from "./jobs.js";
-import { catchMutants } from "./mutants.js";
 import { replay } from "./replay.js";
 import { inWorkers } from "./workers.js";
 
@@ -107,15 +107,15 @@ async function run(jobs: readonly Job[], { workers, json }: Options): Promise<To
     skipped: [],
   };
   const done = new Map<string, Explored[]>();
-  await inWorkers(jobs, workers, (index, answer) => {
+  const pieces = jobs.map((job) => ({ kind: "explore", job }) as const);
+  await inWorkers(pieces, workers, (index, answer) => {
     const job = jobs[index] as Job;
-    if ("error" in answer) throw new Error(`${jobText(job)}: ${answer.error}`);
+    if (answer.kind !== "explored") return;
     const { explored } = answer;
     totals.violations.push(...explored.violations.map((violation) => ({ ...violation, used: job.used })));
     const parts = [...(done.get(jobText(job)) ?? []), explored];
     done.set(jobText(job), parts);
     if (parts.length === job.share.of) concluded(totals, job, parts, json);
-    return true;
   });
   return totals;
 }
@@ -139,6 +139,19 @@ function concluded(totals: Totals, job: Job, parts: readonly Explored[], json: b
   console.log(
     `${jobText(job)}: ${executions} executions${struck}, ${sum(({ violations }) => violations.length)} violations`,
   );
+}
+
+async function catchDefects({ workers, json }: Options): Promise<{ total: number; caught: number }> {
+  let caught = 0;
+  const pieces = DEFECTS.map(({ name }) => ({ kind: "defect", defect: name, release: RELEASE }) as const);
+  await inWorkers(pieces, workers, (index, answer) => {
+    if (answer.kind !== "noticed") return;
+    const name = DEFECTS[index]?.name ?? "";
+    if (answer.by !== undefined) caught += 1;
+    if (answer.by === undefined) console.error(`nobody notices: ${name}`);
+    else if (!json) console.log(`noticed: ${name} (${answer.by.slice(0, 140)})`);
+  });
+  return { total: DEFECTS.length, caught };
 }
 
 /** As few faults as give a wrong end, each in its simplest form. */
@@ -181,7 +194,7 @@ async function main(): Promise<void> {
   if (chosen.replay !== undefined) return showReplay(chosen.replay, chosen.used);
   const startedAt = performance.now();
   const totals = await run(jobsOf(chosen), chosen);
-  const mutants = chosen.mutants ? await catchMutants(RELEASE, chosen.workers, chosen.json) : { total: 0, caught: 0 };
+  const mutants = chosen.mutants ? await catchDefects(chosen) : { total: 0, caught: 0 };
   for (const violation of totals.violations.slice(0, 5)) await report(violation);
   for (const name of totals.skipped) console.error(`${name}: operations were left out`);
   const { executions, states, cutPoints, tears, traceOperations } = totals;

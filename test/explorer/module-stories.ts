@@ -7,12 +7,12 @@ import { REFRESH_MEMO } from "../../host/applications/withdraw.js";
 import { toHex } from "../../host/codec/bytes.js";
 import { command } from "../../host/commands.js";
 import type { Element } from "../../host/element.js";
-import { readLogEntry, readNote } from "../../host/element-data.js";
+import { type LogEntry, readLogEntry, readNote } from "../../host/element-data.js";
 import type { Notice } from "../../host/notices.js";
 import { parseMoney } from "../../host/units.js";
 import type { Applet } from "../../simulator/applet.js";
 import { sumError } from "../support/conservation.js";
-import { changedRecords, type RecordReader, type Records } from "../support/conservation-records.js";
+import { changedRecords, type RecordReader, type Records, transferCounter } from "../support/conservation-records.js";
 import { issue, type ModuleDevice, ModuleWorld, PIN, transfer } from "../support/modules.js";
 import { newSide, ordered } from "./machine.js";
 import { FLASH, Place } from "./stage.js";
@@ -123,6 +123,8 @@ interface Before {
   readonly spendable: readonly [bigint, bigint];
   readonly committed: readonly [readonly string[], readonly string[]];
   readonly records: readonly [Records, Records];
+  /** Entries of the payer's log that an offer made. */
+  readonly offers: number;
 }
 
 export class ModuleStory implements Story {
@@ -159,6 +161,7 @@ export class ModuleStory implements Story {
       spendable: [this.#spendable(state, 0), this.#spendable(state, 1)],
       committed: [this.#committed(state, 0), this.#committed(state, 1)],
       records: [this.#records(state, 0), this.#records(state, 1)],
+      offers: this.#log(state, plan.payer).filter(({ kind }) => kind === LOG_SENT).length,
     };
     const notes = this.#notes(state, plan.payer).slice(0, 2);
     this.#worth = plan.name === "refresh" ? notes.reduce((sum, note) => sum + note.money.amount, 0n) : AMOUNT.amount;
@@ -212,7 +215,7 @@ export class ModuleStory implements Story {
     const happened = got !== 0n;
     if (got !== gave) wrong.push(`the payer gave ${gave}, and the payee got ${got}`);
     if (happened && got !== this.#worth) wrong.push(`${got} moved, and not ${this.#worth}`);
-    wrong.push(...this.#logs(state, happened), ...this.#words(state, happened));
+    wrong.push(...this.#logs(state, happened), ...this.#words(state, happened), ...this.#burnt(state));
     if (!happened) {
       for (const side of SIDES) {
         const changed = changedRecords(this.#before.records[side], this.#records(state, side));
@@ -237,6 +240,19 @@ export class ModuleStory implements Story {
     });
   }
 
+  /** An offer uses up values of the payer's counter, whatever becomes of it, and nothing else does. */
+  #burnt(state: State): string[] {
+    const { payer } = this.plan;
+    const burnt = transferCounter(this.#records(state, payer)) - transferCounter(this.#before.records[payer]);
+    const offers = BigInt(this.#log(state, payer).filter(({ kind }) => kind === LOG_SENT).length - this.#before.offers);
+    const isRight = offers === 0n ? burnt === 0n : burnt >= offers && burnt % offers === 0n;
+    return isRight ? [] : [`${offers} offers used up ${burnt} values of the payer's counter`];
+  }
+
+  #log(state: State, side: SideNumber): LogEntry[] {
+    return placeOf(this, side, "module").records(snapshotOf(state, side), FILE_LOG).map(readLogEntry);
+  }
+
   #spendable(state: State, side: SideNumber): bigint {
     const place = placeOf(this, side, "module");
     const holding = place.holding(snapshotOf(state, side));
@@ -252,9 +268,7 @@ export class ModuleStory implements Story {
   #committed(state: State, side: SideNumber): string[] {
     const kind = side === this.plan.payer ? LOG_SENT : LOG_RECEIVED;
     const peer = this.#ids[side === 0 ? 1 : 0];
-    return placeOf(this, side, "module")
-      .records(snapshotOf(state, side), FILE_LOG)
-      .map(readLogEntry)
+    return this.#log(state, side)
       .filter((entry) => entry.kind === kind && entry.outcome === OUTCOME_COMMITTED && toHex(entry.peer) === peer)
       .map((entry) => toHex(entry.payId));
   }

@@ -1,16 +1,24 @@
-/** Does the jobs that its parent sends, until the parent is gone. */
+/** Does the work that its parent sends, until the parent is gone. */
 
-import { explore, type Job } from "./jobs.js";
-import type { Answer } from "./workers.js";
+import { DEFECTS } from "./defects.js";
+import { explore } from "./jobs.js";
+import { noticed } from "./mutants.js";
+import type { Answer, Work } from "./workers.js";
 
-function answer(it: Answer): void {
-  process.send?.(it);
+async function done(work: Work): Promise<Answer> {
+  if (work.kind === "explore") return { kind: "explored", explored: await explore(work.job) };
+  const defect = DEFECTS.find(({ name }) => name === work.defect);
+  if (defect === undefined) throw new RangeError(`no defect "${work.defect}"`);
+  return { kind: "noticed", by: await noticed(defect, work.release) };
 }
 
-process.on("message", (job: Job) => {
-  explore(job).then(
-    (explored) => answer({ explored }),
-    (error: unknown) => answer({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+process.on("message", (work: Work) => {
+  done(work).then(
+    (answer) => process.send?.(answer),
+    (error: unknown) => {
+      const said = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      process.send?.({ kind: "error", said } satisfies Answer);
+    },
   );
 });
 process.on("disconnect", () => process.exit(0));

@@ -3,9 +3,17 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Explored } from "./explore.js";
-import type { Job } from "./jobs.js";
+import type { AppletPaths, Job } from "./jobs.js";
 
-export type Answer = { readonly explored: Explored } | { readonly error: string };
+/** What a worker is asked to do: a part of the exploration, or to look whether a defect is noticed. */
+export type Work =
+  | { readonly kind: "explore"; readonly job: Job }
+  | { readonly kind: "defect"; readonly defect: string; readonly release: AppletPaths };
+
+export type Answer =
+  | { readonly kind: "explored"; readonly explored: Explored }
+  | { readonly kind: "noticed"; readonly by: string | undefined }
+  | { readonly kind: "error"; readonly said: string };
 
 const WORKER = fileURLToPath(new URL("./worker.js", import.meta.url));
 
@@ -14,29 +22,31 @@ export class WorkerError extends Error {
   override readonly name = "WorkerError";
 }
 
-/** Gives the jobs to so many workers in their order; `done` is told of each as it ends. `done` answers whether to go on. */
+/** Gives the work to so many workers in its order; `done` is told of each piece as it ends. */
 export async function inWorkers(
-  jobs: readonly Job[],
+  pieces: readonly Work[],
   workers: number,
-  done: (index: number, answer: Answer) => boolean,
+  done: (index: number, answer: Answer) => void,
 ): Promise<void> {
   let next = 0;
   const work = async (): Promise<void> => {
     const child = fork(WORKER, [], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
     try {
-      while (next < jobs.length) {
+      while (next < pieces.length) {
         const index = next;
         next += 1;
-        if (!done(index, await ask(child, jobs[index] as Job))) next = jobs.length;
+        const answer = await ask(child, pieces[index] as Work);
+        if (answer.kind === "error") throw new WorkerError(answer.said);
+        done(index, answer);
       }
     } finally {
       if (child.connected) child.disconnect();
     }
   };
-  await Promise.all(Array.from({ length: Math.min(workers, jobs.length) }, work));
+  await Promise.all(Array.from({ length: Math.min(workers, pieces.length) }, work));
 }
 
-function ask(child: ChildProcess, job: Job): Promise<Answer> {
+function ask(child: ChildProcess, work: Work): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const gone = (code: number | null) => reject(new WorkerError(`a worker ended with ${code ?? "a signal"}`));
     child.once("exit", gone);
@@ -44,6 +54,6 @@ function ask(child: ChildProcess, job: Job): Promise<Answer> {
       child.off("exit", gone);
       resolve(answer as Answer);
     });
-    child.send(job);
+    child.send(work);
   });
 }

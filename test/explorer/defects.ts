@@ -1,0 +1,191 @@
+/**
+ * Defects of the firmware, made on purpose: whoever explores must notice each. They are edits of its sources, which only the
+ * compilation of a binary of their own knows of (scripts/firmware/compile.ts): what ships cannot contain one.
+ */
+
+import type { SourceEdit } from "../../scripts/firmware/compile.js";
+import type { Budget } from "./explore.js";
+import type { Sort } from "./state.js";
+
+/** Who has to notice. */
+export type Check =
+  | { readonly story: string; readonly budget: Budget; readonly used?: boolean }
+  /** Tests that must fail. */
+  | { readonly tests: string };
+
+export interface Defect {
+  readonly name: string;
+  readonly edit: SourceEdit;
+  readonly applets: readonly Sort[];
+  readonly check: Check;
+}
+
+const NONE: Budget = { cuts: 0, messages: 0, deaths: 0 };
+const CUT: Budget = { ...NONE, cuts: 1 };
+const MESSAGE: Budget = { ...NONE, messages: 1 };
+const DEATH: Budget = { ...NONE, deaths: 1 };
+
+const MODULE: readonly Sort[] = ["module"];
+const AGENT: readonly Sort[] = ["agent"];
+
+function defect(
+  name: string,
+  path: string,
+  find: string,
+  replace: string,
+  check: Check,
+  applets: readonly Sort[] = MODULE,
+): Defect {
+  return { name, edit: { path: `firmware/${path}`, find, replace }, applets, check };
+}
+
+export const DEFECTS: readonly Defect[] = [
+  // Commit.
+  defect(
+    "payer commits in two writes",
+    "money-module/commit.ts",
+    "  if (status >= 0) status = pendingPut(index);\n  if (status >= 0) status = log(M.LOG_SENT, M.OUTCOME_COMMITTED);",
+    "  if (status >= 0) status = storeCommit();\n  if (status >= 0) status = storeBegin(1024, 8);\n  if (status >= 0) status = pendingPut(index);\n  if (status >= 0) status = log(M.LOG_SENT, M.OUTCOME_COMMITTED);",
+    { story: "payment", budget: CUT },
+  ),
+  defect(
+    "payee settles in two writes",
+    "money-module/commit.ts",
+    "  if (status >= 0) status = forget ? pendingDelete(index) : pendingPut(index);",
+    "  if (status >= 0) status = storeCommit();\n  if (status >= 0) status = storeBegin(1024, 8);\n  if (status >= 0) status = forget ? pendingDelete(index) : pendingPut(index);",
+    { story: "payment", budget: CUT },
+  ),
+  defect(
+    "payer shows its key before anything is stored",
+    "money-module/module.ts",
+    "  const status = commitPayer(t.pending);\n  if (status < 0) return status;\n  t.state = T.COMMITTED;",
+    "  t.state = T.COMMITTED;",
+    { story: "payment", budget: NONE },
+  ),
+  defect(
+    "payer keeps a note that it paid with",
+    "money-module/commit.ts",
+    "    if (at != PLACE_FRESH) status = noteTake(at, pendingItemPart(i));",
+    "    if (at != PLACE_FRESH && i > 0) status = noteTake(at, pendingItemPart(i));",
+    { story: "payment", budget: NONE },
+  ),
+  defect(
+    "payee says that it has settled, and has not",
+    "money-module/module.ts",
+    "  const status = settlePayee(t.pending, shown);",
+    "  const status: i32 = 0;",
+    { story: "payment", budget: NONE },
+  ),
+  defect(
+    "generator does not count what it issues",
+    "money-module/commit.ts",
+    "  if (status >= 0 && elementRole() == ROLE_GENERATOR) {",
+    "  if (status > 0 && elementRole() == ROLE_GENERATOR) {",
+    { story: "issue", budget: NONE },
+  ),
+  defect(
+    "sequence number of an offer is not burnt",
+    "money-module/pending.ts",
+    "  store<u64>(counterRecord, nextCounter + count, 1);",
+    "  store<u64>(counterRecord, nextCounter + count - count, 1);",
+    { story: "payment", budget: NONE },
+  ),
+  // What is kept until when.
+  defect(
+    "payer forgets a payment before the payee has confirmed",
+    "money-module/commit.ts",
+    "flags == (FLAG_CONFIRMED | FLAG_ACKNOWLEDGED));",
+    "(flags & FLAG_ACKNOWLEDGED) != 0);",
+    { story: "payment", budget: MESSAGE },
+  ),
+  defect(
+    "payee tells its owner that a payment in doubt was aborted",
+    "money-module/abort.ts",
+    "  if (state == T.DOUBT || state == T.COMMITTED) return leave();",
+    "  if (state == T.COMMITTED) return leave();",
+    { story: "payment", budget: MESSAGE },
+  ),
+  defect(
+    "payee gives up notes in doubt when it starts",
+    "money-module/abort.ts",
+    "    if (!pendingLoad(i) || pendingState() != PENDING_DOUBT) continue;",
+    "    if (!pendingLoad(i) || pendingState() != 99) continue;",
+    { story: "payment", budget: CUT },
+  ),
+  defect(
+    "offers outlive a loss of power",
+    "money-module/abort.ts",
+    "    const status = abortOffer(i);\n    if (status < 0) return status;\n  }\n  return dropProvisional();",
+    "  }\n  return dropProvisional();",
+    { story: "payment", budget: CUT },
+  ),
+  defect(
+    "notes of a packet that was never complete stay",
+    "money-module/abort.ts",
+    "    if (status < 0) return status;\n  }\n  return dropProvisional();\n}\n\n/** Steps 1746-1748",
+    "    if (status < 0) return status;\n  }\n  return 0;\n}\n\n/** Steps 1746-1748",
+    { story: "payment", budget: CUT },
+  ),
+  defect(
+    "payer says aborted of what it has committed",
+    "money-module/outcome.ts",
+    "  if (mine && pendingState() == PENDING_COMMITTED) {\n    const status = pendingKey(key);\n    if (status < 0) return status;\n    w.bytes(key, HASH_BYTES);\n    wipe(key, HASH_BYTES);\n    w.nil();\n    return 0;\n  }",
+    "  if (mine && pendingState() == PENDING_COMMITTED) return writeAborted(w, id, askedLock);",
+    { story: "withdrawal", budget: MESSAGE },
+  ),
+  // Store.
+  defect(
+    "store takes a commit entry whose MAC does not fit",
+    "lib/store/mount.ts",
+    "  const status = commitVerify(sequence, offset);\n  if (status <= 0) return status;",
+    "  const status = commitVerify(sequence, offset);\n  if (status < 0) return status;",
+    { story: "payment", budget: CUT },
+  ),
+  defect(
+    "store programs torn words again",
+    "lib/store/mount.ts",
+    "    abandonRest();\n  }\n  return searchPagesAhead();",
+    "  }\n  return searchPagesAhead();",
+    { story: "payment", budget: CUT },
+  ),
+  defect(
+    "the chip's counter does not follow the store",
+    "lib/store/log.ts",
+    "  if (!state.counterIsBehind) return 0;\n  const value = counterIncrement();",
+    "  if (state.counterIsBehind < 2) return 0;\n  const value = counterIncrement();",
+    { story: "payment", budget: CUT },
+  ),
+  // Agents.
+  defect(
+    "agent takes doubt for an abort",
+    "trusted-agent/settle.ts",
+    "  if (outcome == OUTCOME_ABORTED) {",
+    "  if (outcome != OUTCOME_COMMITTED) {",
+    { story: "purchase", budget: DEATH },
+    AGENT,
+  ),
+  defect(
+    "agent keeps the receipt of a purchase that was aborted",
+    "trusted-agent/commit.ts",
+    "  if (!committed) return holderDelete(index);",
+    "  if (!committed) return 0;",
+    { story: "purchase", budget: CUT },
+    AGENT,
+  ),
+  defect(
+    "agent reports a purchase as aborted when power comes back while its module is paying",
+    "trusted-agent/settle.ts",
+    "  let slot = pendingNext(0, PENDING_OPEN);\n  while (slot != SLOT_NONE) {\n    const status = recoverOne(slot);",
+    "  let slot = pendingNext(0, PENDING_PAYING);\n  while (slot != SLOT_NONE) {\n    const status = recoverOne(slot);",
+    { story: "purchase", budget: CUT },
+    AGENT,
+  ),
+  defect(
+    "authority logs a credential only when its receiver has it",
+    "trusted-agent/create-credential.ts",
+    "  const logged = logIssued();\n  if (logged < 0) return logged;\n",
+    "",
+    { story: "acquisition", budget: CUT },
+    AGENT,
+  ),
+];
