@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { STORE_VALUE_BYTES_MAX } from "../../firmware/protocol/limits.js";
 import { REASON_NOT_FOUND } from "../../firmware/protocol/reasons.js";
+import type { FirmwareTarget } from "../../scripts/firmware/compile.js";
 import type { Chip, ChipParts } from "../../simulator/chip.js";
 import { type Fate, type Operation, PowerCut } from "../../simulator/faults.js";
 import { KeyKind, type Platform } from "../../simulator/platform.generated.js";
@@ -32,6 +33,9 @@ export interface StoreExports {
   storeHousekeeping(): number;
   storeWear(destination: number): number;
   storeDigest(destination: number): number;
+  /** Where the store keeps what it holds in RAM (store/state.ts), and its bytes. */
+  stateAddress(): number;
+  stateBytes(): number;
 }
 
 /** One change: a value of `length` bytes that begins with and is made from `fill`, or a deletion. */
@@ -83,6 +87,12 @@ export function digestOf(contents: Contents): string {
   return Buffer.from(digest).toString("hex");
 }
 
+export interface StoreImage {
+  readonly chip: Uint8Array;
+  readonly ram: Uint8Array;
+  readonly contents: Contents;
+}
+
 export class StoreError extends Error {
   override readonly name = "StoreError";
 
@@ -98,7 +108,7 @@ export class StoreDriver {
   /** What the store contains for certain, unless a step is under way. */
   contents: Contents = new Map();
   /** True while storeCommit runs: a cut may then fall on either side. */
-  private isCommitting = false;
+  isCommitting = false;
   private readonly pristine: Uint8Array;
   private readonly room: number;
   readonly store: StoreExports;
@@ -112,10 +122,32 @@ export class StoreDriver {
     this.room = module.allocate(STORE_VALUE_BYTES_MAX + 8);
   }
 
-  static async create(seed: string, parts: Partial<ChipParts> = {}, wrap?: (chip: Chip) => Platform) {
+  static async create(
+    seed: string,
+    parts: Partial<ChipParts> = {},
+    wrap?: (chip: Chip) => Platform,
+    target?: FirmwareTarget,
+  ) {
     const chip = testChip(seed, parts);
     chip.slotGenerate(KEY_SLOT, KeyKind.Secret);
-    return new StoreDriver(chip, await loadModule<StoreExports>("store", wrap?.(chip) ?? chip));
+    return new StoreDriver(chip, await loadModule<StoreExports>("store", wrap?.(chip) ?? chip, target));
+  }
+
+  /** Chip, RAM and contents, to come back to. */
+  image(): StoreImage {
+    const ram = new Uint8Array(this.module.memory.buffer).slice();
+    return { chip: this.chip.snapshot(), ram, contents: this.contents };
+  }
+
+  restore(image: StoreImage): void {
+    this.chip.restore(image.chip);
+    new Uint8Array(this.module.memory.buffer).set(image.ram);
+    this.contents = image.contents;
+  }
+
+  /** The store's state in RAM, without the index and what passes through. */
+  state(): Uint8Array {
+    return this.module.read(this.store.stateAddress(), this.store.stateBytes());
   }
 
   /** Power comes: RAM is as at the start of the module. */
