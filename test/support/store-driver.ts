@@ -16,6 +16,8 @@ import { type LoadedModule, loadModule, testChip } from "./firmware.js";
 export const STORE_MOUNTED = 0;
 export const STORE_BLANK = 1;
 export const KEY_SLOT = 3;
+/** Of `head` in firmware/lib/store/state.ts. */
+const HEAD_OFFSET = 24;
 
 export interface StoreExports {
   storeMount(keySlot: number): number;
@@ -143,6 +145,12 @@ export class StoreDriver {
     this.chip.restore(image.chip);
     new Uint8Array(this.module.memory.buffer).set(image.ram);
     this.contents = image.contents;
+  }
+
+  /** Sequence of the page that the log ends in. */
+  head(): number {
+    const state = this.state();
+    return new DataView(state.buffer, state.byteOffset).getUint32(HEAD_OFFSET, true);
   }
 
   /** The store's state in RAM, without the index and what passes through. */
@@ -275,7 +283,25 @@ export class StoreDriver {
   }
 }
 
-/** Ways to tear an operation. */
+/** A transaction that storeBegin accepts for sure; deletions only, where the store is full. */
+export function affordable(driver: StoreDriver, next: () => number, keys: number): Change[] {
+  const records = driver.store.storeFreeRecords();
+  let bytes = driver.store.storeFreeBytes();
+  const changes: Change[] = [];
+  const most = Math.min(records || 8, 11);
+  for (let i = next() % (most + 1); i > 0; i--) {
+    const key = 1 + (next() % keys);
+    const length = Math.min(bytes, STORE_VALUE_BYTES_MAX, [0, 1, 12, 90, 400, 1024][next() % 6] ?? 0);
+    bytes -= length;
+    changes.push(records === 0 || next() % 5 === 0 ? { key } : { key, length, fill: next() });
+  }
+  return changes;
+}
+
+/**
+ * Kinds of tears, for runs that are too long to go through all that simulator/tears.ts knows of each operation: `tornFate` draws
+ * one tear of a kind. Other than there, words at the end may have changed and those before them not.
+ */
 export const TEARS = ["before", "after", "prefix", "suffix", "sparse", "dense", "random"] as const;
 export type Tear = (typeof TEARS)[number];
 
