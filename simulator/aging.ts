@@ -44,6 +44,7 @@ export type PageEnd = (typeof PAGE_ENDS)[number];
 /** Endurance of each page, and what happens to it afterwards. Give `hook` to the chip. */
 export class Endurance {
   private readonly pages: readonly { readonly erasures: number; readonly end: PageEnd }[];
+  private readonly goodCells = new Map<number, Uint8Array>();
 
   /** Every page bears `erasures` to `erasures + spread` of them. */
   constructor(
@@ -66,22 +67,26 @@ export class Endurance {
     if (operation.lengthBytes === 0) return undefined;
     const page = Math.floor(operation.address / this.flash.geometry.pageSizeBytes);
     if (!this.isWornOut(page)) return undefined;
-    return this.fate(operation, this.pages[page]?.end ?? "fails");
+    return this.fate(operation, page, this.pages[page]?.end ?? "fails");
   };
 
-  private fate({ kind, lengthBytes }: Operation, end: PageEnd): Fate {
+  private fate({ kind, lengthBytes }: Operation, page: number, end: PageEnd): Fate {
     if (end === "programs-fail") return kind === "flash-program" ? { fails: this.half(lengthBytes) } : undefined;
     if (kind !== "flash-erase") return undefined;
     if (end === "fails") return { fails: true };
-    return end === "fails-partly" ? { fails: this.half(lengthBytes) } : { leaves: this.nearlyAll(lengthBytes) };
+    return end === "fails-partly" ? { fails: this.half(lengthBytes) } : { leaves: this.good(page, lengthBytes) };
   }
 
   private half(lengthBytes: number): Uint8Array {
     return new Uint8Array(lengthBytes).map(() => this.random());
   }
 
-  /** All bits but one in about a hundred. */
-  private nearlyAll(lengthBytes: number): Uint8Array {
-    return new Uint8Array(lengthBytes).map(() => (this.random() % 12 === 0 ? ~(1 << (this.random() & 7)) : 0xff));
+  /** All cells of a page but those that stick, one in about a hundred: always the same ones. */
+  private good(page: number, lengthBytes: number): Uint8Array {
+    const known = this.goodCells.get(page);
+    if (known !== undefined) return known;
+    const good = new Uint8Array(lengthBytes).map(() => (this.random() % 12 === 0 ? ~(1 << (this.random() & 7)) : 0xff));
+    this.goodCells.set(page, good);
+    return good;
   }
 }
