@@ -205,15 +205,25 @@ class Explorer {
     const ram = this.view();
     driver.reboot();
     const mounted = this.view();
+    if (ram === undefined || mounted === undefined) {
+      this.check(false, () => `${where}: the store does not work, or cannot be mounted`);
+      return;
+    }
     // Pages that were erased for what was never committed are counted in RAM only.
     const isWearKnown = mounted.wear.minimum === ram.wear.minimum && mounted.wear.total <= ram.wear.total;
     const isSameRoom = mounted.bytes === ram.bytes && mounted.records === ram.records;
     this.check(isWearKnown && isSameRoom, () => `${where}: RAM and a mount disagree`);
   }
 
+  /** Room and wear, as the store says; undefined if it is closed. */
   private view() {
     const { store } = this.driver;
-    return { bytes: store.storeFreeBytes(), records: store.storeFreeRecords(), wear: this.driver.wear() };
+    try {
+      return { bytes: store.storeFreeBytes(), records: store.storeFreeRecords(), wear: this.driver.wear() };
+    } catch (error) {
+      if (error instanceof StoreError) return undefined;
+      throw error;
+    }
   }
 
   /** Every tear of every operation of a step. Some images of each kind that a mount tells apart. */
