@@ -68,7 +68,7 @@
  *
  * WHAT IS NOTICED WHEN. At mount: any change of any committed byte of the log, by MAC; a missing, old, moved or
  * foreign page; and, by the counter, an older image (REASON_ROLLED_BACK). At each read and each copy: bit rot of that
- * record, by its check. Not claimed: without a counter, older images or what can be put together from several;
+ * record, also if only the read was wrong, by its check. Not claimed: without a counter, older images or what can be put together from several;
  * also there, corruption of the last transaction is taken for a torn one. With it, who writes flash and cuts power
  * between a commit and its count can choose between these two states. Flash that is changed on purpose between mount
  * and read (flash is inside the tamper boundary). Secrecy: values lie there in clear.
@@ -79,8 +79,9 @@
  * TESTED in test/store*.test.ts against a map:
  * - store-explore: every sequence of up to two of eleven steps (puts, deletions, aborts, several records, housekeeping,
  *   reboots) in stores of two and three pages that are fresh, about to turn a page, about to collect, or full; power cut
- *   at every operation in every way of simulator/tears.ts, and for sequences of one step again in the recovery. NUMBERS
- *   `npm run explore:store` goes to sequences of three.
+ *   at every operation in every way of simulator/tears.ts, and for sequences of one step again in the recovery, with
+ *   failing operations besides: 1,001 sequences, 665 states, 2,960 points, 121,000 tears. `npm run explore:store` goes to
+ *   three steps: 11,165 sequences, 6,254 states, 18,600 points, 848,000 tears.
  * - store-power-cut, store-property: cuts, pairs of cuts, and failures of flash in long and random runs; pages from 4096
  *   to 131,072 bytes, words from 1 to 32.
  * - store-space: capacity to the byte, wear over 30 turns, lifetime. store-aging: each bit of a small image turned over,

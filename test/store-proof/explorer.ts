@@ -30,7 +30,10 @@ export interface Bound {
   readonly starts: readonly Start[];
   /** Longest sequence. */
   readonly steps: number;
-  /** Sequences up to this length are also cut a second time, in the recovery from each kind of first cut. */
+  /**
+   * Sequences up to this length are also cut a second time, in the recovery from each kind of first cut; and flash fails, with
+   * power on, at each of their operations.
+   */
   readonly stepsCutTwice: number;
 }
 
@@ -46,6 +49,8 @@ export interface Tally {
   tears: number;
   /** Torn images that were mounted: tears that leave the same bytes count once. */
   mounts: number;
+  /** Operations that failed, in one way each, with power on. */
+  failures: number;
   /** Operations by kind. */
   readonly operations: Record<Operation["kind"], number>;
   violations: number;
@@ -54,12 +59,14 @@ export interface Tally {
 }
 
 const EXAMPLES_MAX = 20;
+/** A failed operation has changed prefixes of at most so many lengths, besides subsets. */
+const FAILURES_PREFIXES = 4;
 /** Torn images of one kind in which a second cut is made. */
 const IMAGES_OF_A_KIND = 2;
 
 export function emptyTally(): Tally {
   const operations = { "flash-program": 0, "flash-erase": 0, "slot-write": 0, "counter-increment": 0 };
-  const counts = { sequences: 0, states: 0, cutPoints: 0, secondCutPoints: 0, tears: 0, mounts: 0 };
+  const counts = { sequences: 0, states: 0, cutPoints: 0, secondCutPoints: 0, tears: 0, mounts: 0, failures: 0 };
   return { ...counts, operations, violations: 0, examples: [] };
 }
 
@@ -155,7 +162,10 @@ class Explorer {
     this.checkRun(run, where);
     const kinds = this.cutEverywhere(run, where);
     this.sampleRealCuts(image, step, run, where);
-    if (isCutTwice) for (const torn of kinds) this.cutAgain(torn, step);
+    if (isCutTwice) {
+      for (const torn of kinds) this.cutAgain(torn, step);
+      this.failEverywhere(image, step, run, where);
+    }
     this.driver.restore(after);
   }
 
@@ -318,6 +328,33 @@ class Explorer {
       this.cutEverywhere(run, where, true);
       driver.restore(after);
     }
+  }
+
+  /** Flash says that an operation failed, with power on: the store knows what has become of it, and goes on. */
+  private failEverywhere(image: StoreImage, step: Step, run: Run, where: string): void {
+    for (const [index, { operation }] of run.moments.entries()) {
+      if (operation.lengthBytes === 0) continue;
+      const words = Math.max(operation.lengthBytes / FAILURES_PREFIXES, this.bound.geometry.wordSizeBytes);
+      for (const tear of tearsOf(operation, words, this.random, 3)) {
+        const fails = tear === "before" || tear === "after" ? true : tear;
+        this.failOnce(image, step, index, fails, () => `${where}, failed at ${index} ${describe(operation, tear)}`);
+      }
+    }
+  }
+
+  private failOnce(image: StoreImage, step: Step, at: number, fails: true | Uint8Array, text: () => string): void {
+    const { driver } = this;
+    this.tally.failures++;
+    driver.restore(image);
+    let left = at;
+    driver.chip.onOperation = (): Fate => (left-- === 0 ? { fails } : undefined);
+    this.quietly(step);
+    driver.chip.onOperation = undefined;
+    this.check(this.answers() === this.digest(driver.contents), () => `${text()}: wrong contents`);
+    this.record(step, text());
+    this.check(this.answers() === this.digest(driver.contents), () => `${text()}, again: wrong contents`);
+    this.check(driver.reboot() === 0, () => `${text()}, again: cannot be mounted`);
+    this.check(this.answers() === this.digest(driver.contents), () => `${text()}, mounted: wrong contents`);
   }
 
   /** What the store contains; or what it answers instead. */
