@@ -68,10 +68,10 @@
  *
  * WHAT IS NOTICED WHEN. At mount: any change of any committed byte of the log, by MAC; a missing, old, moved or
  * foreign page; and, by the counter, an older image (REASON_ROLLED_BACK). At each read and each copy: bit rot of that
- * record, also if only the read was wrong, by its check. Not claimed: without a counter, older images or what can be put together from several;
- * also there, corruption of the last transaction is taken for a torn one. With it, who writes flash and cuts power
- * between a commit and its count can choose between these two states. Flash that is changed on purpose between mount
- * and read (flash is inside the tamper boundary). Secrecy: values lie there in clear.
+ * record, also where only the read was wrong, by its check. Not claimed: without a counter, older images or what can be
+ * put together from several; also there, corruption of the last transaction is taken for a torn one. With it, who writes
+ * flash and cuts power between a commit and its count can choose between these two states. Flash that is changed on
+ * purpose between mount and read (flash is inside the tamper boundary). Secrecy: values lie there in clear.
  *
  * COST. A commit is one program and one SHA-256 for each record, one program and one HMAC for the commit entry. RAM:
  * 8.3 KB, all in linear memory, none in globals.
