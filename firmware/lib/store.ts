@@ -53,10 +53,10 @@
  *
  * CAPACITY. N pages of P bytes, U = P - header, c = 32, E = the largest entry, e(n) = 12 + n rounded up to units: the
  * sum of e over all records is at most (N - 1)(U - c) - (N - 2)(E + c), less the reserve: what 16 records without
- * values may take. A transaction of n bytes in r records may take n + r (11 + unit) + c, and is refused exactly if that
- * is more than what is left. Proof: after one turn of collecting the log holds the live entries and at most N - 1 commit
- * entries, packed; each page that was left for the next wastes less than E + c at its end. 64 pages of 4096 and words of
- * 4: 186 KB of entries. Index: STORE_RECORDS_MAX.
+ * values may take. A transaction of n bytes in r records may take n + r (11 + unit) + c, and is refused exactly if
+ * that is more than what is left. Proof: after one turn of collecting the log holds the live entries and at most N - 1
+ * commit entries, packed; each page that was left for the next wastes less than E + c at its end. 64 pages of 4096 and
+ * words of 4: 186 KB of entries. Index: STORE_RECORDS_MAX.
  *
  * LIFETIME. Pages are erased in turn, cold data moves along, so that erase counts never differ by more than one (but
  * for erasures repeated after a cut): wear is levelled by construction, needs no table, and is known from `tail` after
@@ -68,25 +68,25 @@
  *
  * WHAT IS NOTICED WHEN. At mount: any change of any committed byte of the log, by MAC; a missing, old, moved or
  * foreign page; and, by the counter, an older image (REASON_ROLLED_BACK). At each read and each copy: bit rot of that
- * record, also where only the read was wrong, by its check. Not claimed: without a counter, older images or what can be
- * put together from several; also there, corruption of the last transaction is taken for a torn one. With it, who writes
- * flash and cuts power between a commit and its count can choose between these two states. Flash that is changed on
- * purpose between mount and read (flash is inside the tamper boundary). Secrecy: values lie there in clear.
+ * record, also where only the read was wrong, by its check. Not claimed: without a counter, older images or what can
+ * be put together from several; also there, corruption of the last transaction is taken for a torn one. With it, who
+ * writes flash and cuts power between a commit and its count can choose between these two states. Flash that is
+ * changed on purpose between mount and read (flash is inside the tamper boundary). Secrecy: values lie there in clear.
  *
  * COST. A commit is one program and one SHA-256 for each record, one program and one HMAC for the commit entry. RAM:
  * 8.3 KB, all in linear memory, none in globals.
  *
  * TESTED in test/store*.test.ts against a map:
- * - store-explore: every sequence of up to two of eleven steps (puts, deletions, aborts, several records, housekeeping,
- *   reboots) in stores of two and three pages that are fresh, about to turn a page, about to collect, or full; power cut
- *   at every operation in every way of simulator/tears.ts, and for sequences of one step again in the recovery, with
- *   failing operations besides: 1,001 sequences, 665 states, 2,960 points, 121,000 tears. `npm run explore:store` goes to
- *   three steps: 11,165 sequences, 6,254 states, 18,600 points, 848,000 tears.
- * - store-power-cut, store-property: cuts, pairs of cuts, and failures of flash in long and random runs; pages from 4096
- *   to 131,072 bytes, words from 1 to 32.
- * - store-space: capacity to the byte, wear over 30 turns, lifetime. store-aging: each bit of a small image turned over,
- *   at rest and in reading; pages that wear out. store-authenticity: every byte of an image changed, pages exchanged and
- *   rolled back.
+ * - store-explore: every sequence of up to two (with words of 1 and 4: one) of eleven steps (puts, deletions, aborts,
+ *   several records, housekeeping, reboots) in stores of two and three pages that are fresh, about to turn a page,
+ *   about to collect, or full; power cut at every operation in every way of simulator/tears.ts, and with words of 32
+ *   for sequences of one step again in the recovery, and failing operations: 1,001 sequences, 665 states, 2,960
+ *   points, 121,000 tears. `npm run explore:store` takes one step more: 11,165 sequences, 848,000 tears.
+ * - store-power-cut, store-property: cuts, pairs of cuts, and failures of flash in long and random runs; pages from
+ *   4096 to 131,072 bytes, words from 1 to 32.
+ * - store-space: capacity to the byte, wear over 30 turns, lifetime. store-aging: each bit of a small image turned
+ *   over, at rest and in reading; pages that wear out. store-authenticity: every byte of an image changed, pages
+ *   exchanged and rolled back.
  *
  * Files: store/layout.ts (format), state.ts (RAM), table.ts (index), entries.ts (reading and hashing), log.ts
  * (writing), collect.ts (space), mount.ts (recovery).
