@@ -38,6 +38,7 @@ export { type Decision, type Prompt, type Transfer, TransferInDoubtError } from 
 export { type BankConnection, REFRESH_MEMO, withdraw } from "./applications/withdraw.js";
 export { ChipFactory, type ChipParts, type SimulatedChip } from "./chips.js";
 export { type LineOptions, openLine } from "./communications/client.js";
+export { type Direction, type Lossiness, lossy, Partition } from "./communications/disturbances.js";
 export { LineAddressError, LineLostError, LineOpenError } from "./communications/errors.js";
 export { type Disturbance, inProcessLink, type MessageFate } from "./communications/in-process.js";
 export { Line, type LineLimits } from "./communications/line.js";

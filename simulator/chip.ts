@@ -353,7 +353,7 @@ export class Chip implements Platform {
       this.saveRegisters();
       return;
     }
-    if ("fails" in fate) throw new RangeError("fails: only flash operations can fail");
+    if (!("cut" in fate)) throw new RangeError("fate: only flash operations can fail");
     if (fate.cut === "after") {
       apply();
       this.saveRegisters();

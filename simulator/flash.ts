@@ -3,7 +3,7 @@
  * What breaks these rules is refused with FlashFailure and counted, so that a test can demand that it never happens.
  */
 
-import type { Fate, Operation, OperationHook } from "./faults.js";
+import type { Fate, Operation, OperationHook, ReadHook } from "./faults.js";
 import { PowerCut } from "./faults.js";
 import { PlatformError } from "./platform.generated.js";
 
@@ -56,6 +56,8 @@ export class Flash {
   readonly regionBytes: number;
   /** Called before each program and erase operation. */
   onOperation: OperationHook | undefined;
+  /** Called with what each read is about to answer. */
+  onRead: ReadHook | undefined;
   /** Operations refused because they break a rule of NOR flash. */
   violations = 0;
   private readonly region: Uint8Array;
@@ -79,6 +81,7 @@ export class Flash {
   read(address: number, destination: Uint8Array): number {
     if (address + destination.length > this.regionBytes) return PlatformError.InvalidArgument;
     destination.set(this.region.subarray(address, address + destination.length));
+    this.onRead?.(address, destination);
     return 0;
   }
 
@@ -115,7 +118,15 @@ export class Flash {
     });
   }
 
-  /** How often a page was erased, attempts that power cut short included. */
+  /** Turns a bit over, whatever the rules say: bit `position % 8` of byte `position / 8` of the region. */
+  flipBit(position: number): void {
+    const at = position >> 3;
+    if (!(at >= 0 && at < this.regionBytes)) throw new RangeError("position: not a bit of this flash");
+    this.region[at] = (this.region[at] ?? 0) ^ (1 << (position & 7));
+    this.storage.written(at, at + 1);
+  }
+
+  /** How often a page was erased, attempts that changed only a part of it included. */
   erasures(page: number): number {
     if (!(page >= 0 && page < this.geometry.pageCount)) throw new RangeError("page: not a page of this flash");
     return this.wear.getUint32(page * 4, true);
@@ -146,13 +157,14 @@ export class Flash {
       apply(undefined);
       return 0;
     }
-    if ("fails" in fate) return PlatformError.FlashFailure;
-    if (fate.cut === "after") apply(undefined);
-    else if (fate.cut !== "before") {
-      if (fate.cut.length !== operation.lengthBytes) throw new RangeError("cut: a mask of the operation's length");
-      apply(fate.cut);
+    const how = "cut" in fate ? fate.cut : "fails" in fate ? fate.fails : fate.leaves;
+    if (how === "after") apply(undefined);
+    else if (how instanceof Uint8Array) {
+      if (how.length !== operation.lengthBytes) throw new RangeError("fate: a mask of the operation's length");
+      apply(how);
     }
-    throw new PowerCut(operation);
+    if ("cut" in fate) throw new PowerCut(operation);
+    return "fails" in fate ? PlatformError.FlashFailure : 0;
   }
 }
 

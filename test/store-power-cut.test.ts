@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { Fate, Operation } from "../simulator/faults.js";
 import type { FlashGeometry } from "../simulator/flash.js";
 import {
+  affordable,
   type Change,
   type Contents,
   changed,
@@ -173,20 +174,6 @@ describe.each(GEOMETRIES)(
     });
   },
 );
-
-function affordable(driver: StoreDriver, next: () => number, keys: number): Change[] {
-  const records = driver.store.storeFreeRecords();
-  let bytes = driver.store.storeFreeBytes();
-  const changes: Change[] = [];
-  const most = Math.min(records || 8, 10);
-  for (let i = next() % (most + 1); i > 0; i--) {
-    const key = 1 + (next() % keys);
-    const length = Math.min(bytes, [0, 12, 90, 400, 1024][next() % 5] ?? 0);
-    bytes -= length;
-    changes.push(records === 0 || next() % 6 === 0 ? { key } : { key, length, fill: next() });
-  }
-  return changes;
-}
 
 describe("formatting", () => {
   it.each([true, false])(

@@ -14,10 +14,11 @@ import {
   REASON_STORE_FULL,
   REASON_TOO_LONG,
 } from "../firmware/protocol/reasons.js";
-import { PowerCut } from "../simulator/faults.js";
+import type { Fate, Operation } from "../simulator/faults.js";
 import type { FlashGeometry } from "../simulator/flash.js";
 import { PlatformError } from "../simulator/platform.generated.js";
 import {
+  affordable,
   type Change,
   digestOf,
   generator,
@@ -43,20 +44,6 @@ async function formatted(geometry: FlashGeometry, hasCounter = true): Promise<St
   const driver = await StoreDriver.create("store", { geometry, hasCounter });
   driver.format();
   return driver;
-}
-
-/** A transaction that storeBegin accepts for sure. */
-function affordable(driver: StoreDriver, next: () => number, keys: number): Change[] {
-  const records = driver.store.storeFreeRecords();
-  let bytes = driver.store.storeFreeBytes();
-  const changes: Change[] = [];
-  for (let i = next() % Math.min(records + 1, 12); i > 0; i--) {
-    const key = 1 + (next() % keys);
-    const length = Math.min(bytes, STORE_VALUE_BYTES_MAX, [0, 1, 7, 78, 300, 1024][next() % 6] ?? 0);
-    bytes -= length;
-    changes.push(next() % 5 === 0 ? { key } : { key, length, fill: next() });
-  }
-  return changes;
 }
 
 describe.each(GEOMETRIES)("with $pageCount pages of $pageSizeBytes, words of $wordSizeBytes", (geometry) => {
@@ -167,31 +154,24 @@ describe.each(GEOMETRIES)("with $pageCount pages of $pageSizeBytes, words of $wo
   });
 });
 
+function maskOf(fate: Fate, { lengthBytes }: Operation): Uint8Array {
+  if (fate === undefined || !("cut" in fate)) throw new TypeError("fate: a cut");
+  if (fate.cut === "before" || fate.cut === "after")
+    return new Uint8Array(lengthBytes).fill(fate.cut === "after" ? 255 : 0);
+  return fate.cut;
+}
+
 describe("flash that fails half-way", () => {
   it("leaves the state before or after, and the store knows which", async () => {
     const next = generator(21);
-    let failsIn = Number.POSITIVE_INFINITY;
-    // What failed has changed some of the bits, all of them, or none.
-    const halfway = (run: () => number): number => {
-      try {
-        return run();
-      } catch (error) {
-        if (!(error instanceof PowerCut)) throw error;
-        return PlatformError.FlashFailure;
-      }
-    };
-    const driver = await StoreDriver.create("halfway", { geometry: GEOMETRIES[1] as FlashGeometry }, (chip) => {
-      chip.flashProgram = (address, source) => halfway(() => chip.flash.program(address, source));
-      chip.flashErase = (page) => halfway(() => chip.flash.erase(page));
-      return chip;
-    });
-    driver.format();
+    const driver = await formatted(GEOMETRIES[1] as FlashGeometry);
     let failures = 0;
     for (let i = 0; i < 1500; i++) {
-      failsIn = next() % 10;
+      let failsIn = next() % 10;
       driver.chip.onOperation = (operation) => {
         if (operation.kind === "counter-increment" || failsIn-- !== 0) return undefined;
-        return tornFate(TEARS[next() % TEARS.length] ?? "after", operation, next, 4);
+        // What failed has changed some of the bits, all of them, or none.
+        return { fails: maskOf(tornFate(TEARS[next() % TEARS.length] ?? "after", operation, next, 4), operation) };
       };
       try {
         driver.transaction(affordable(driver, next, 30));

@@ -1,43 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { AID_MONEY_MODULE } from "../../firmware/protocol/apdu.js";
 import * as m from "../../firmware/protocol/messages.js";
 import { type Disturbance, inProcessLink, type MessageFate } from "../../host/communications/in-process.js";
-import { Device, DeviceBusyError, LinkClosedError } from "../../host/device.js";
-import { Element } from "../../host/element.js";
+import { DeviceBusyError, LinkClosedError } from "../../host/device.js";
 import type { CarriedEnvelope } from "../../host/message-manager.js";
 import { ReasonError } from "../../host/reasons.js";
 import { TransportError } from "../../host/transport.js";
+import { count, pingPongDevice } from "../support/ping-pong.js";
 import { PingPongCard, START } from "../support/ping-pong-card.js";
 import { VirtualTime } from "../support/virtual-time.js";
-
-async function pingPongDevice(time: VirtualTime, card = new PingPongCard(), recorder?: (e: CarriedEnvelope) => void) {
-  const module = await Element.select(card, AID_MONEY_MODULE);
-  const parts = { name: "device", module, clock: time, timers: time };
-  return new Device(recorder === undefined ? parts : { ...parts, recorder });
-}
-
-/** Two devices count to the end over a link; their notices by name. */
-async function count(disturbance: Disturbance | undefined, cards = [new PingPongCard(), new PingPongCard()] as const) {
-  const time = new VirtualTime();
-  const [near, far] = inProcessLink(disturbance, time);
-  const a = await pingPongDevice(time, cards[0]);
-  const b = await pingPongDevice(time, cards[1]);
-  const first = a.converse(near, "module", async (conversation) => {
-    await conversation.command(START);
-    await conversation.expect("done");
-    await conversation.quiet();
-    return conversation.drain();
-  });
-  const second = b.converse(far, "module", async (conversation) => {
-    await conversation.prepare(Uint8Array.of(m.ADDRESS_HOST, m.KIND_TIMEOUT));
-    await conversation.expect("done");
-    await first.catch(() => undefined);
-    return conversation.drain();
-  });
-  const [one, two] = await time.run(Promise.allSettled([first, second]));
-  return { one, two, cards, dropped: a.manager.dropped + b.manager.dropped };
-}
 
 const fates: fc.Arbitrary<MessageFate> = fc.oneof(
   { weight: 3, arbitrary: fc.constant<MessageFate>({ kind: "deliver" }) },

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { root } from "../support/firmware.js";
 
 /** What a browser build takes; it brings its own cryptography. */
-const CORE = ["chip", "element", "applet", "flash", "faults", "time", "randomness", "crypto"];
+const CORE = ["chip", "element", "applet", "flash", "faults", "tears", "aging", "time", "randomness", "crypto"];
 
 /** Everything that a file imports, types aside, and what that imports in turn. */
 function importsOf(path: string, seen = new Set<string>()): Set<string> {

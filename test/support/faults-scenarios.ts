@@ -209,9 +209,12 @@ export class FaultStage {
     this.conservation.verify();
   }
 
-  /** One outcome session, possibly struck; what it says of itself is not relied upon. */
-  async meet(ends: Pick<Ends, "initiator" | "responder">, strike?: Strike): Promise<StruckLink> {
-    const link = struckLink(this.world.time, strike);
+  /** One outcome session, possibly struck, or over a link of its own; what it says of itself is not relied upon. */
+  async meet(
+    ends: Pick<Ends, "initiator" | "responder">,
+    strike?: Strike,
+    link: StruckLink = this.link(strike),
+  ): Promise<StruckLink> {
     const answering = answerResume(ends.responder.device, link.ends[1]);
     await this.together(link, [resume(ends.initiator.device, link.ends[0]), answering]);
     this.conservation.verify();

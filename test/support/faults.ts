@@ -71,6 +71,11 @@ export function struckLink(timers: Timers, strike?: Strike): StruckLink {
   };
 }
 
+/** A link that is bad all the time, in the same form; it does not count. */
+export function disturbedLink(timers: Timers, disturbance: Disturbance): StruckLink {
+  return { ends: inProcessLink(disturbance, timers), sent: [0, 0], hasStruck: false };
+}
+
 function fateOf(fault: MessageFault, message: Uint8Array): MessageFate {
   switch (fault) {
     case "lose":

@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { STORE_VALUE_BYTES_MAX } from "../../firmware/protocol/limits.js";
 import { REASON_NOT_FOUND } from "../../firmware/protocol/reasons.js";
+import type { FirmwareTarget } from "../../scripts/firmware/compile.js";
 import type { Chip, ChipParts } from "../../simulator/chip.js";
 import { type Fate, type Operation, PowerCut } from "../../simulator/faults.js";
 import { KeyKind, type Platform } from "../../simulator/platform.generated.js";
@@ -15,6 +16,8 @@ import { type LoadedModule, loadModule, testChip } from "./firmware.js";
 export const STORE_MOUNTED = 0;
 export const STORE_BLANK = 1;
 export const KEY_SLOT = 3;
+/** Of `head` in firmware/lib/store/state.ts. */
+const HEAD_OFFSET = 24;
 
 export interface StoreExports {
   storeMount(keySlot: number): number;
@@ -32,6 +35,9 @@ export interface StoreExports {
   storeHousekeeping(): number;
   storeWear(destination: number): number;
   storeDigest(destination: number): number;
+  /** Where the store keeps what it holds in RAM (store/state.ts), and its bytes. */
+  stateAddress(): number;
+  stateBytes(): number;
 }
 
 /** One change: a value of `length` bytes that begins with and is made from `fill`, or a deletion. */
@@ -83,6 +89,12 @@ export function digestOf(contents: Contents): string {
   return Buffer.from(digest).toString("hex");
 }
 
+export interface StoreImage {
+  readonly chip: Uint8Array;
+  readonly ram: Uint8Array;
+  readonly contents: Contents;
+}
+
 export class StoreError extends Error {
   override readonly name = "StoreError";
 
@@ -98,7 +110,7 @@ export class StoreDriver {
   /** What the store contains for certain, unless a step is under way. */
   contents: Contents = new Map();
   /** True while storeCommit runs: a cut may then fall on either side. */
-  private isCommitting = false;
+  isCommitting = false;
   private readonly pristine: Uint8Array;
   private readonly room: number;
   readonly store: StoreExports;
@@ -112,10 +124,38 @@ export class StoreDriver {
     this.room = module.allocate(STORE_VALUE_BYTES_MAX + 8);
   }
 
-  static async create(seed: string, parts: Partial<ChipParts> = {}, wrap?: (chip: Chip) => Platform) {
+  static async create(
+    seed: string,
+    parts: Partial<ChipParts> = {},
+    wrap?: (chip: Chip) => Platform,
+    target?: FirmwareTarget,
+  ) {
     const chip = testChip(seed, parts);
     chip.slotGenerate(KEY_SLOT, KeyKind.Secret);
-    return new StoreDriver(chip, await loadModule<StoreExports>("store", wrap?.(chip) ?? chip));
+    return new StoreDriver(chip, await loadModule<StoreExports>("store", wrap?.(chip) ?? chip, target));
+  }
+
+  /** Chip, RAM and contents, to come back to. */
+  image(): StoreImage {
+    const ram = new Uint8Array(this.module.memory.buffer).slice();
+    return { chip: this.chip.snapshot(), ram, contents: this.contents };
+  }
+
+  restore(image: StoreImage): void {
+    this.chip.restore(image.chip);
+    new Uint8Array(this.module.memory.buffer).set(image.ram);
+    this.contents = image.contents;
+  }
+
+  /** Sequence of the page that the log ends in. */
+  head(): number {
+    const state = this.state();
+    return new DataView(state.buffer, state.byteOffset).getUint32(HEAD_OFFSET, true);
+  }
+
+  /** The store's state in RAM, without the index and what passes through. */
+  state(): Uint8Array {
+    return this.module.read(this.store.stateAddress(), this.store.stateBytes());
   }
 
   /** Power comes: RAM is as at the start of the module. */
@@ -243,7 +283,25 @@ export class StoreDriver {
   }
 }
 
-/** Ways to tear an operation. */
+/** A transaction that storeBegin accepts for sure; deletions only, where the store is full. */
+export function affordable(driver: StoreDriver, next: () => number, keys: number): Change[] {
+  const records = driver.store.storeFreeRecords();
+  let bytes = driver.store.storeFreeBytes();
+  const changes: Change[] = [];
+  const most = Math.min(records || 8, 11);
+  for (let i = next() % (most + 1); i > 0; i--) {
+    const key = 1 + (next() % keys);
+    const length = Math.min(bytes, STORE_VALUE_BYTES_MAX, [0, 1, 12, 90, 400, 1024][next() % 6] ?? 0);
+    bytes -= length;
+    changes.push(records === 0 || next() % 5 === 0 ? { key } : { key, length, fill: next() });
+  }
+  return changes;
+}
+
+/**
+ * Kinds of tears, for runs that are too long to go through all that simulator/tears.ts knows of each operation: `tornFate` draws
+ * one tear of a kind. Other than there, words at the end may have changed and those before them not.
+ */
 export const TEARS = ["before", "after", "prefix", "suffix", "sparse", "dense", "random"] as const;
 export type Tear = (typeof TEARS)[number];
 
