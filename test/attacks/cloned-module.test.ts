@@ -94,7 +94,7 @@ describe("original and copy of a module", () => {
       expect(verdict).toMatchObject({ proved: true, culprit });
     }
     const list = Buffer.from((await world.badIds.newest())?.list ?? []);
-    const listed = [...world.simulated.values()].filter(({ element }) => list.includes(element.id));
+    const listed = [...world.simulated.values()].filter(({ element }) => list.includes(Buffer.from(element.id)));
     expect(listed.map(({ element }) => element.idHex)).toEqual([culprit]);
   });
 
