@@ -151,8 +151,8 @@ export class CheatingMerchant {
     }
   }
 
-  /** The receipt that was agreed on, but for what the test changes. */
-  receipt(): Uint8Array {
+  /** The receipt that was agreed on, but for what the test changes, or this. */
+  receipt(change: Partial<Receipt> = {}): Uint8Array {
     const terms = this.#terms;
     const components = this.#card?.components;
     if (terms === undefined || components?.kind !== "card") throw new Error("nothing is agreed on yet");
@@ -170,6 +170,7 @@ export class CheatingMerchant {
       date: NOW,
       session: this.session?.hash ?? new Uint8Array(32),
       ...this.#lies.receipt,
+      ...change,
     };
     const draft: TicketDraft = {
       type: m.TICKET_RECEIPT,
