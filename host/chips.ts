@@ -27,6 +27,8 @@ export interface ChipParts {
   readonly geometry?: FlashGeometry;
   /** Where chips keep their flash and keys, a folder each; without it they live in memory. */
   readonly folder?: string;
+  /** Whether the chip of this name has a monotonic counter; by default all have one. */
+  readonly hasCounter?: (chipName: string) => boolean;
   /** Firmware with names and messages in its assertions, beside the release binary. */
   readonly debugFirmware?: boolean;
 }
@@ -74,6 +76,7 @@ export class ChipFactory {
       cryptography,
       randomness: this.#parts.randomness?.(name) ?? new MachineRandomness(cryptography),
       clock: this.#parts.clock ?? new MachineClock(),
+      hasCounter: this.#parts.hasCounter?.(name) ?? true,
       ...storage,
     });
     const simulated = new SimulatedElement(appletOf(sort, debugFirmware === true), chip);

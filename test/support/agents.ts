@@ -35,7 +35,7 @@ import { issue, type ModuleDevice } from "./modules.js";
 import { START_SECONDS, VirtualTime } from "./virtual-time.js";
 
 export const PIN = "1234";
-const PUK = "12345678";
+export const PUK = "12345678";
 const ISSUER = new Uint8Array(16).fill(0xbb);
 const DAY_SECONDS = 86_400;
 const YEAR_SECONDS = 365 * DAY_SECONDS;

@@ -3,7 +3,7 @@
 import { ROLE_GENERATOR, ROLE_TELLER, ROLE_TRANSACTION } from "../../firmware/protocol/kinds.js";
 import { Agency, newAgencies } from "../../host/agencies.js";
 import { withdraw } from "../../host/applications/withdraw.js";
-import { ChipFactory, type SimulatedChip } from "../../host/chips.js";
+import { ChipFactory, type ChipParts, type SimulatedChip } from "../../host/chips.js";
 import { Device } from "../../host/device.js";
 import type { CarriedEnvelope } from "../../host/message-manager.js";
 import { finishPersonalisation, personalise } from "../../host/provision.js";
@@ -35,19 +35,20 @@ export class BankWorld {
   bank!: TellerService;
   generator!: Device;
 
-  private constructor(seed: string) {
+  private constructor(seed: string, chips: ChipParts) {
     this.random = new SeededRandomness(sodiumCryptography, seed);
     const secrets = newAgencies(this.random, Number(this.time.now_seconds()));
     this.agencies = { agents: new Agency(secrets.agents), modules: new Agency(secrets.modules) };
     this.chips = new ChipFactory({
       clock: this.time.clock,
       randomness: (name) => this.random.fork(name),
-      debugFirmware: true,
+      debugFirmware: process.env["TALLY_DEBUG_FIRMWARE"] !== undefined,
+      ...chips,
     });
   }
 
-  static async create(seed = "bank world"): Promise<BankWorld> {
-    const world = new BankWorld(seed);
+  static async create(seed = "bank world", chips: ChipParts = {}): Promise<BankWorld> {
+    const world = new BankWorld(seed, chips);
     world.books = await BankBooks.open(world.database, world.time);
     const { modules } = world.agencies;
     world.reconciliation = await Reconciliation.open({

@@ -22,6 +22,8 @@ const PROLOGUE = concatBytes(
 
 /** What it does otherwise than an honest merchant. */
 export interface Lies {
+  /** Instead of its genuine chain, in the handshake. */
+  readonly chain?: (cheat: CheatingMerchant) => Uint8Array;
   readonly credential?: (honest: Uint8Array, cheat: CheatingMerchant) => Uint8Array;
   readonly receipt?: Partial<Receipt>;
   readonly draft?: Partial<TicketDraft>;
@@ -52,12 +54,16 @@ export class CheatingMerchant {
     link.onMessage((message) => this.#take(message));
   }
 
+  /** Its X25519 key, which its certificate has to name. */
+  get agreementKey(): Uint8Array {
+    return x25519KeyPair(this.#agreement).publicKey;
+  }
+
   /** An agent with a certificate of this world. */
   agent(world: AgentWorld, fill: number, role: number, name?: string): TicketSender {
     const signer = ed25519Signer(new Uint8Array(32).fill(fill));
     const id = new Uint8Array(16).fill(fill);
-    const agreementKey = x25519KeyPair(this.#agreement).publicKey;
-    const subject = { id, role, signatureKey: signer.publicKey, agreementKey };
+    const subject = { id, role, signatureKey: signer.publicKey, agreementKey: this.agreementKey };
     return { id, signer, chain: world.agencies.agents.issue(subject, NOW, name) };
   }
 
@@ -99,7 +105,8 @@ export class CheatingMerchant {
       this.send([m.AGENT_ACKNOWLEDGE, NOW]);
       return;
     }
-    const hello = this.session.write(encode([1, this.self.chain, NOW, 0]));
+    const chain = this.#lies.chain?.(this) ?? this.self.chain;
+    const hello = this.session.write(encode([1, chain, NOW, 0]));
     const head = Uint8Array.of(m.ADDRESS_AGENT, m.KIND_HANDSHAKE, PURPOSE_TRANSACTION, 2);
     this.#link.send(concatBytes(head, hello));
   }
@@ -144,8 +151,8 @@ export class CheatingMerchant {
     }
   }
 
-  /** The receipt that was agreed on, but for what the test changes. */
-  receipt(): Uint8Array {
+  /** The receipt that was agreed on, but for what the test changes, or this. */
+  receipt(change: Partial<Receipt> = {}): Uint8Array {
     const terms = this.#terms;
     const components = this.#card?.components;
     if (terms === undefined || components?.kind !== "card") throw new Error("nothing is agreed on yet");
@@ -163,6 +170,7 @@ export class CheatingMerchant {
       date: NOW,
       session: this.session?.hash ?? new Uint8Array(32),
       ...this.#lies.receipt,
+      ...change,
     };
     const draft: TicketDraft = {
       type: m.TICKET_RECEIPT,
