@@ -17,8 +17,8 @@ export interface CompileRequest {
   readonly entryPath: string;
   readonly outputPath: string;
   readonly target: FirmwareTarget;
-  /** Something else in the place of what one source says: a defect on purpose, for a test of the tests. Never for what ships. */
-  readonly edit?: SourceEdit;
+  /** Something else in the place of what sources say: a defect on purpose, for a test of the tests. Never for what ships. */
+  readonly edits?: readonly SourceEdit[];
 }
 
 export interface SourceEdit {
@@ -95,20 +95,24 @@ function compilerVersion(root: string): string {
   return String((manifest as { version: unknown }).version);
 }
 
-function methodOf({ edit }: CompileRequest): string {
-  return edit === undefined ? METHOD : `${METHOD}/${hash(JSON.stringify(edit))}`;
+function methodOf({ edits }: CompileRequest): string {
+  return edits === undefined ? METHOD : `${METHOD}/${hash(JSON.stringify(edits))}`;
 }
 
 /** The text with what is edited in it. */
-function edited(text: string, path: string, edit: SourceEdit | undefined): string {
-  if (edit === undefined || path !== edit.path) return text;
-  const parts = text.split(edit.find);
-  if (parts.length !== 2) {
-    throw new FirmwareCompileError(
-      `${path}: what is to be replaced stands there ${parts.length - 1} times: ${edit.find}`,
-    );
+function edited(text: string, path: string, edits: readonly SourceEdit[]): string {
+  let now = text;
+  for (const edit of edits) {
+    if (path !== edit.path) continue;
+    const parts = now.split(edit.find);
+    if (parts.length !== 2) {
+      throw new FirmwareCompileError(
+        `${path}: what is to be replaced stands there ${parts.length - 1} times: ${edit.find}`,
+      );
+    }
+    now = parts.join(edit.replace);
   }
-  return parts.join(edit.replace);
+  return now;
 }
 
 /** True when compiling would give what is there. */
@@ -166,7 +170,7 @@ async function compile(request: CompileRequest): Promise<void> {
       const text = readIfThere(path);
       const source = relative(request.root, path);
       files.set(source, text === null ? null : hash(text));
-      return text === null ? null : edited(text, source, request.edit);
+      return text === null ? null : edited(text, source, request.edits ?? []);
     },
     writeFile: (name: string, content: string | Uint8Array) => void outputs.set(name, content),
     transforms: [{ afterCompile: exportLayout }],

@@ -15,7 +15,7 @@ export type Check =
 
 export interface Defect {
   readonly name: string;
-  readonly edit: SourceEdit;
+  readonly edits: readonly SourceEdit[];
   readonly applets: readonly Sort[];
   readonly check: Check;
 }
@@ -36,7 +36,19 @@ function defect(
   check: Check,
   applets: readonly Sort[] = MODULE,
 ): Defect {
-  return { name, edit: { path: `firmware/${path}`, find, replace }, applets, check };
+  return { name, edits: [{ path: `firmware/${path}`, find, replace }], applets, check };
+}
+
+/** One that an attack finds. */
+function attack(
+  name: string,
+  path: string,
+  find: string,
+  replace: string,
+  file: string,
+  applets: readonly Sort[] = MODULE,
+): Defect {
+  return defect(name, path, find, replace, { tests: `test/${file}.test.ts` }, applets);
 }
 
 export const DEFECTS: readonly Defect[] = [
@@ -186,6 +198,162 @@ export const DEFECTS: readonly Defect[] = [
     "  const logged = logIssued();\n  if (logged < 0) return logged;\n",
     "",
     { story: "acquisition", budget: CUT },
+    AGENT,
+  ),
+  // What only an attacker notices.
+  attack(
+    "signatures of transfers are not looked at",
+    "money-module/note-verify.ts",
+    "  return coseVerify(SIGNED_TRANSFER, t.record, t.recordLength, certificate.signatureKey);",
+    "  return 0;",
+    "attacks/altered-notes",
+  ),
+  attack(
+    "records of a note need not follow each other",
+    "money-module/note-verify.ts",
+    "    if (!equal(hash, t.before, HASH_BYTES)) return -REASON_NOTE_INVALID;\n",
+    "",
+    "attacks/altered-notes",
+  ),
+  attack(
+    "a transfer that was never opened counts",
+    "money-module/note-verify.ts",
+    "  if (t.key == 0) return -REASON_NOTE_INVALID;\n",
+    "  if (t.key == 0) return 0;\n",
+    "attacks/aborted-transfer-presented",
+  ),
+  attack(
+    "a key need not open its lock",
+    "money-module/note-verify.ts",
+    "  return equal(hash, t.lock, HASH_BYTES) ? 0 : -REASON_NOTE_INVALID;",
+    "  return 0;",
+    "attacks/aborted-transfer-presented",
+  ),
+  attack(
+    "a note may be for somebody else",
+    "money-module/note-verify.ts",
+    "  return equal(lastTransfer(view).transferee, elementId(), ID_BYTES) ? 0 : -REASON_NOTE_INVALID;",
+    "  return 0;",
+    "money-module/notes",
+  ),
+  attack(
+    "parts of a note may be worth more than the whole",
+    "money-module/note-tree.ts",
+    "    if (sum > whole) return -REASON_DUPLICATE;\n",
+    "",
+    "money-module/note-tree",
+  ),
+  attack(
+    "final redemption is not looked at",
+    "money-module/note-verify.ts",
+    "clockNow() >= view.finalRedemption",
+    "clockNow() == 0",
+    "attacks/final-redemption",
+  ),
+  attack(
+    "a note is taken that cannot be passed on",
+    "money-module/receive-notes.ts",
+    "  if (status == 0 && elementRole() != ROLE_TELLER && !canGrow(view)) status = -REASON_HOP_LIMIT;\n",
+    "",
+    "attacks/note-that-cannot-grow",
+  ),
+  attack(
+    "whoever is listed is dealt with",
+    "lib/establish.ts",
+    "  const listed = peerListed();",
+    "  const listed: i32 = 0;",
+    "money-module/bad-id-list",
+  ),
+  attack(
+    "any role may meet any other",
+    "lib/establish.ts",
+    "  if (!mayMeet(a, b, purpose)) return -REASON_WRONG_ROLE;\n",
+    "",
+    "money-module/inputs",
+  ),
+  attack(
+    "the session's key need not be the certificate's",
+    "lib/establish.ts",
+    "  if (!equal(sessionRemoteStatic(peer), peerCertificate.agreementKey, KEY_BYTES)) return -REASON_KEY_MISMATCH;\n",
+    "",
+    "money-module/inputs",
+  ),
+  attack(
+    "a PIN is compared before the try is counted",
+    "lib/pin.ts",
+    "  if (writeRecord(reference, record, RECORD_BYTES) < 0) return SW_MEMORY_FAILURE;\n  if (!derive",
+    "  if (!derive",
+    "attacks/pin-guessing",
+  ),
+  attack(
+    "an older image of the flash starts",
+    "lib/store/mount.ts",
+    "  if (<u32>counter + 1 != state.number) return -REASON_ROLLED_BACK;",
+    "  if (<u32>counter + 1 != state.number) return 0;",
+    "attacks/rolled-back-flash",
+  ),
+  attack(
+    "a host may have a module forget what its agent has not stored",
+    "money-module/commit.ts",
+    "  if (((pendingFlags() & FLAG_AGENT) != 0) != byAgent) return -REASON_UNEXPECTED;\n",
+    "",
+    "attacks/forget-behind-agent",
+  ),
+  attack(
+    "a payer says aborted of what it paid long ago",
+    "money-module/outcome.ts",
+    "  if (sent == 0) return writeAborted(w, id, askedLock);",
+    "  if (sent >= 0) return writeAborted(w, id, askedLock);",
+    "attacks/aborted-after-confirmed",
+  ),
+  attack(
+    "an approval may be of another amount",
+    "trusted-agent/approval.ts",
+    "    approval.authorization == receipt.authorization &&\n",
+    "",
+    "attacks/lying-receipt",
+    AGENT,
+  ),
+  {
+    name: "an older bad-id list is taken",
+    edits: [
+      { path: "firmware/lib/bad-ids.ts", find: "  if (newVersion <= version) return 0;\n", replace: "" },
+      {
+        path: "firmware/lib/bad-ids.ts",
+        find: "  return reader.uint() > version && reader.failed == 0;",
+        replace: "  return reader.uint() != version && reader.failed == 0;",
+      },
+    ],
+    applets: MODULE,
+    check: { tests: "test/money-module/bad-id-list.test.ts" },
+  },
+  attack(
+    "expiry is not looked at",
+    "money-module/note-verify.ts",
+    "  if (now >= view.expiry) return -REASON_NOTE_EXPIRED;\n",
+    "",
+    "money-module/notes",
+  ),
+  attack(
+    "a key need not be the one that the payee has in doubt",
+    "money-module/commit.ts",
+    "  return equalConstantTime(hash, pendingLock(), HASH_BYTES);",
+    "  return true;",
+    "money-module/messages",
+  ),
+  attack(
+    "whatever a payer sends proves that it aborted",
+    "money-module/outcome.ts",
+    "  if (aborted == 0 || !isProof(aborted, length, id)) return 0;",
+    "  if (aborted == 0) return 0;",
+    "attacks/false-abort",
+  ),
+  attack(
+    "an agent agrees to whatever its module is paid",
+    "trusted-agent/payment.ts",
+    "  const correct = amount == t.amount && currency == t.currency && exponent == t.exponent;",
+    "  const correct = currency == t.currency && exponent == t.exponent;",
+    "attacks/two-amounts",
     AGENT,
   ),
 ];

@@ -22,7 +22,7 @@ async function compiled(defect: Defect, release: AppletPaths): Promise<AppletPat
   const paths = { ...release };
   for (const sort of defect.applets) {
     const outputPath = join(folderOf(defect), `${APPLETS[sort]}.wasm`);
-    await compileIfStale({ ...appletRequest(root, APPLETS[sort], "release"), outputPath, edit: defect.edit });
+    await compileIfStale({ ...appletRequest(root, APPLETS[sort], "release"), outputPath, edits: defect.edits });
     paths[sort] = join(root, outputPath);
   }
   return paths;

@@ -12,5 +12,8 @@ const wanted = process.env["TALLY_SEED"] ?? "1996";
 if (wanted !== "random") fc.configureGlobal({ ...fc.readConfigureGlobal(), seed: Number(wanted) });
 
 const { TALLY_TEST_AGENT: agent, TALLY_TEST_MODULE: module } = process.env;
-if (agent !== undefined) replaceApplet(shippedAppletPath("trusted-agent"), loadApplet(agent));
-if (module !== undefined) replaceApplet(shippedAppletPath("money-module"), loadApplet(module));
+for (const [name, path] of [["trusted-agent", agent] as const, ["money-module", module] as const]) {
+  if (path === undefined) continue;
+  const shipped = shippedAppletPath(name);
+  for (const each of [shipped, shipped.replace(/\.wasm$/, ".debug.wasm")]) replaceApplet(each, loadApplet(path));
+}
