@@ -185,6 +185,38 @@ describe.each(SMALL)("wear of $pageCount pages, words of $wordSizeBytes", (geome
   });
 });
 
+describe("what the store says of its wear", () => {
+  it.each(SMALL)("counts a page of $pageCount that was opened in vain, also after a mount", async (geometry) => {
+    const driver = await formatted(geometry);
+    const erasures = () => {
+      let sum = 0;
+      for (let page = 0; page < geometry.pageCount; page++) sum += driver.chip.flash.erasures(page);
+      return sum;
+    };
+    const opens = ({ kind, address }: Operation) =>
+      kind === "flash-program" && address % geometry.pageSizeBytes === 0 && driver.wear().minimum > 1;
+    let image = driver.image();
+    const isCut = (turn: number): boolean => {
+      image = driver.image();
+      const changes = [{ key: 1, length: 900, fill: turn }];
+      const fates = (operation: Operation): Fate => (opens(operation) ? { cut: "after" } : undefined);
+      return driver.stepUnderFaults({ kind: "transaction", changes }, fates) !== undefined;
+    };
+    let turn = 0;
+    while (!isCut(turn)) turn++;
+    driver.transaction([{ key: 1, length: 900, fill: turn }]);
+    const [told, happened] = [driver.wear(), erasures()];
+    driver.step({ kind: "reboot" });
+    expect(driver.wear()).toEqual(told);
+    // The same without the cut.
+    driver.restore(image);
+    driver.transaction([{ key: 1, length: 900, fill: turn }]);
+    expect(happened).toBe(erasures() + 1);
+    expect(told.total).toBe(driver.wear().total + 1);
+    expect(told.maximum).toBe(driver.wear().maximum + 1);
+  });
+});
+
 describe("lifetime", () => {
   /** Bytes of entries and commits that are written in one turn of the ring, of several. */
   async function turn(geometry: FlashGeometry, fullness: number, lengths: readonly number[]) {
