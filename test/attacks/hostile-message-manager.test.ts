@@ -18,7 +18,7 @@ import { PIN } from "../support/agents.js";
 import { Conservation } from "../support/conservation.js";
 import { committed } from "../support/faults-scenarios.js";
 import { FigureStage } from "../support/figures-stage.js";
-import { HOSTILE, HostileHosts } from "../support/hostile-hosts.js";
+import { HOSTILE, HostileHosts, type HostileParts } from "../support/hostile-hosts.js";
 import { outcomes } from "../support/purchase.js";
 import { generator } from "../support/store-driver.js";
 
@@ -115,17 +115,29 @@ async function agree(hosts: HostileHosts): Promise<void> {
 async function run(hostile: readonly (0 | 1)[], seed: number): Promise<void> {
   restart();
   const random = generator(seed);
-  const percent = [2, 8, 25][random() % 3] as number;
-  const hosts = new HostileHosts({ world: stage.world, devices: [stage.A, stage.B], hostile, percent, random });
+  const manner = [
+    { percent: 2, isPatient: false },
+    { percent: 15, isPatient: false },
+    { percent: 15, isPatient: true },
+    { percent: 30, isPatient: true },
+  ][random() % 4] as Pick<HostileParts, "percent" | "isPatient">;
+  const hosts = new HostileHosts({ world: stage.world, devices: [stage.A, stage.B], hostile, ...manner, random });
   for (let step = 0; step < STEPS; step += 1) {
     await hosts.step();
     conservation.verify();
   }
   expect(conservation.checks).toBeGreaterThan(STEPS);
+  for (const { device } of [stage.A, stage.B]) {
+    for (const { state } of await device.module.pending()) count(`left ${state}`);
+  }
   await agree(hosts);
-  for (const [what, count] of hosts.counts) seen.set(what, (seen.get(what) ?? 0) + count);
+  for (const [what, times] of hosts.counts) count(what, times);
   const receipts = (await stage.A.device.agent.tickets()).filter(({ type }) => type === TICKET_RECEIPT);
-  seen.set("receipts", (seen.get("receipts") ?? 0) + receipts.length);
+  count("receipts", receipts.length);
+}
+
+function count(what: string, times = 1): void {
+  seen.set(what, (seen.get(what) ?? 0) + times);
 }
 
 describe.each<[string, readonly (0 | 1)[]]>([
@@ -142,7 +154,8 @@ describe.each<[string, readonly (0 | 1)[]]>([
 afterAll(() => {
   for (const act of HOSTILE) expect(seen.get(act), act).toBeGreaterThan(RUNS);
   // The schedules must have been where they are meant to go.
-  for (const notice of ["done", "sent", "received", "aborted", "provisional", "receipts", "outcome"]) {
-    expect(seen.get(notice), notice).toBeGreaterThan(RUNS / 2);
+  for (const what of ["done", "sent", "received", "aborted", "receipts", "outcome"]) {
+    expect(seen.get(what), what).toBeGreaterThan(RUNS / 2);
   }
+  for (const rare of ["left in doubt", "left committed", "provisional"]) expect(seen.get(rare), rare).toBeDefined();
 });

@@ -32,6 +32,12 @@ interface Addressed {
   readonly envelope: Uint8Array;
 }
 
+/** Between agent and module under TA/MM, or between two modules without agents. */
+function isOfMoney({ sort, envelope }: Addressed): boolean {
+  const [from, kind, epoch] = envelope;
+  return (kind === m.KIND_LINK && epoch === 1) || (sort === "module" && from === m.ADDRESS_PEER);
+}
+
 export interface HostileParts {
   readonly world: AgentWorld;
   /** A customer, who begins, and a merchant. */
@@ -40,6 +46,8 @@ export interface HostileParts {
   readonly hostile: readonly (0 | 1)[];
   /** How often in a hundred they do. */
   readonly percent: number;
+  /** They wait for the moment when money moves, which kinds and epochs of envelopes tell. */
+  readonly isPatient: boolean;
   readonly random: () => number;
 }
 
@@ -61,9 +69,10 @@ export class HostileHosts {
 
   /** One act: of a hostile host, or the next thing that is due. */
   async step(): Promise<void> {
-    const { hostile, percent, random } = this.#parts;
+    const { hostile, percent, isPatient, random } = this.#parts;
+    const isRipe = !isPatient || this.#pile.some(isOfMoney);
     const mine = hostile[random() % Math.max(1, hostile.length)];
-    if (mine !== undefined && random() % 100 < percent)
+    if (mine !== undefined && isRipe && random() % 100 < percent)
       await this.#hostile(mine, HOSTILE[random() % HOSTILE.length] ?? "drop");
     else if (this.#pile.length > 0) this.#deliver(this.#pile.shift() as Addressed);
     else await this.#nothingDue();
