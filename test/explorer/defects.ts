@@ -167,6 +167,13 @@ export const DEFECTS: readonly Defect[] = [
     "  if (state.counterIsBehind < 2) return 0;\n  const value = counterIncrement();",
     { story: "payment", budget: CUT },
   ),
+  defect(
+    "what still counts is not moved before its page is given away",
+    "lib/store/collect.ts",
+    "  status = copyLive(state.tail % state.pages);",
+    "  status = 0;",
+    { story: "payment", budget: NONE, used: true },
+  ),
   // Agents.
   defect(
     "agent takes doubt for an abort",
