@@ -44,6 +44,7 @@ import {
   pendingLock,
   pendingMemo,
   pendingMemoLength,
+  pendingNoteKey,
   pendingPayId,
   pendingPeer,
   pendingPut,
@@ -117,25 +118,27 @@ export function confirm(index: u32): i32 {
 
 // The payee.
 
-/** Whether this is the key that opens the lock of the loaded record. */
+/** Whether this is what opens the lock of the loaded record, in the payment that it is of; the notes' key is then in `key`. */
 export function keyFits(shown: usize): bool {
-  if (sha256(shown, HASH_BYTES, hash, HASH_BYTES) < 0) return false;
+  if (pendingNoteKey(shown, key) < 0 || sha256(key, HASH_BYTES, hash, HASH_BYTES) < 0) return false;
   return equalConstantTime(hash, pendingLock(), HASH_BYTES);
 }
 
-/** Steps 1718-1724: the loaded record, in doubt, and the key that fits. The notes are spendable, in one write. */
+/** Steps 1718-1724: the loaded record, in doubt, and what fits it. The notes are spendable, in one write. */
 export function settlePayee(index: u32, shown: usize): i32 {
-  assert(pendingState() == PENDING_DOUBT && keyFits(shown));
+  const fits = keyFits(shown);
+  assert(pendingState() == PENDING_DOUBT && fits);
   const forget = (pendingFlags() & FLAG_ACKNOWLEDGED) != 0;
   pendingSetState(PENDING_SETTLED);
   let issued: u64 = 0;
   let status = reserveEnd(0);
   for (let i: u32 = 0; i < pendingItems() && status >= 0; i++) {
     const at = pendingItemPlace(i);
-    status = noteSettle(at, shown);
+    status = noteSettle(at, key);
     if (status >= 0) status = remember(at);
     if (status >= 0 && view.issued > issued) issued = view.issued;
   }
+  wipe(key, HASH_BYTES);
   if (status >= 0) status = forget ? pendingDelete(index) : pendingPut(index);
   if (status >= 0) status = log(M.LOG_RECEIVED, M.OUTCOME_COMMITTED);
   if (status >= 0) status = storeCommit();

@@ -13,7 +13,7 @@
 import { HASH_BYTES } from "../platform/constants";
 import { ID_BYTES, MEMO_BYTES_MAX, PACKET_NOTES_MAX, PENDING_MAX } from "../protocol/limits";
 import { REASON_NOT_FOUND, REASON_STORE_FAILURE, REASON_STORE_FULL } from "../protocol/reasons";
-import { slotDerive } from "../platform/imports";
+import { sha256, slotDerive } from "../platform/imports";
 import { equal, wipe } from "../lib/memory";
 import { RECORD_VERSION } from "../lib/records";
 import { SLOT_LOCK } from "../lib/slots";
@@ -41,7 +41,7 @@ const COUNTER_BYTES: u32 = 9;
 const record = memory.data(224, 8);
 const counterRecord = memory.data(16, 8);
 /** "lock", pay-id, first counter. */
-const info = memory.data(48, 8);
+const info = memory.data(64, 8);
 const LABEL = memory.data<u8>([0x6c, 0x6f, 0x63, 0x6b]);
 const LABEL_BYTES: u32 = 4;
 
@@ -215,7 +215,7 @@ export function pendingDelete(index: u32): i32 {
   return storeDelete(RECORD_PENDING | index);
 }
 
-/** The key of the record in memory, made anew: HKDF(lock secret, pay-id, first counter). The caller wipes it. */
+/** What the payer of the record in memory shows, made anew: HKDF(lock secret, pay-id, first counter). The caller wipes it. */
 export function pendingKey(to: usize): i32 {
   memory.copy(info, LABEL, LABEL_BYTES);
   memory.copy(info + LABEL_BYTES, pendingPayId(), HASH_BYTES);
@@ -223,4 +223,16 @@ export function pendingKey(to: usize): i32 {
   const status = slotDerive(SLOT_LOCK, info, LABEL_BYTES + HASH_BYTES + 8, to, HASH_BYTES);
   wipe(info, 48);
   return status < 0 ? -REASON_STORE_FAILURE : 0;
+}
+
+/**
+ * The key of the notes of the record in memory, from what its payer shows: SHA-256(pay-id || shown). So a lock belongs to one
+ * payment: whoever takes a record in another one is never shown what opens it there. The caller wipes it.
+ */
+export function pendingNoteKey(shown: usize, to: usize): i32 {
+  memory.copy(info, pendingPayId(), HASH_BYTES);
+  memory.copy(info + HASH_BYTES, shown, HASH_BYTES);
+  const status = sha256(info, 2 * HASH_BYTES, to, HASH_BYTES);
+  wipe(info, 2 * HASH_BYTES);
+  return status;
 }

@@ -34,6 +34,7 @@ import {
   pendingPut,
   pendingSetLock,
   pendingLock,
+  pendingNoteKey,
 } from "./pending";
 import { peerMessageLarge, sendPeer } from "./routing";
 import { reserve } from "./space";
@@ -86,6 +87,7 @@ export function offerFresh(r: Reader): i32 {
 
 function storeOffer(index: u32): i32 {
   let status = pendingKey(key);
+  if (status >= 0) status = pendingNoteKey(key, key);
   if (status >= 0) status = sha256(key, HASH_BYTES, T.lock, HASH_BYTES);
   wipe(key, HASH_BYTES);
   if (status < 0) return status;

@@ -104,7 +104,7 @@ export const MODULE_AMOUNT_INCORRECT: i32 = 5; // - (fig. 12, 618)
 export const MODULE_NOTE: i32 = 6; // index, count, note (fig. 20, 1572-1574)
 export const MODULE_NEXT: i32 = 7; // index: that note verified, send the next
 export const MODULE_READY: i32 = 8; // - Ready-to-Commit (fig. 21, 1702)
-export const MODULE_KEY: i32 = 9; // key: the acknowledgement (fig. 21, 1706)
+export const MODULE_KEY: i32 = 9; // what the notes' key is made of with the pay-id: the acknowledgement (fig. 21, 1706)
 export const MODULE_CONFIRM: i32 = 10; // -
 export const MODULE_ABORT: i32 = 11; // reason (fig. 18, 1746)
 // Outcome session: see docs/PROTOCOLS.md, Resume.

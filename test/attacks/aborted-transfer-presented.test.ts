@@ -17,6 +17,7 @@ import { encodeNote, type NoteParts, readNote, readRecord, showKey, verifyNote }
 import { command, timeoutEnvelope } from "../../host/commands.js";
 import { checkFraudProof } from "../../host/fraud-verifier.js";
 import { randomBytes } from "../../host/randomness.js";
+import { noteKey } from "../support/bound-locks.js";
 import {
   abortReason,
   type CheatingModule,
@@ -35,6 +36,8 @@ let aborted: NoteParts;
 let abortedPayId: Uint8Array;
 /** What she paid with the same note afterwards, to somebody else. */
 let paid: { parts: NoteParts; key: Uint8Array };
+/** By what she showed. */
+let shown: Uint8Array;
 let after: Uint8Array;
 let bankBefore: Uint8Array;
 
@@ -63,9 +66,10 @@ beforeAll(async () => {
   expect((await alice.element.balances())[0]?.spendable).toBe(VALUE);
 
   const later = await offered(cheats.friend);
-  const [key] = later.session.heard(await later.session.ready());
+  const [said] = later.session.heard(await later.session.ready());
   await later.session.confirm();
-  paid = { parts: later.note, key: key?.[1] as Uint8Array };
+  shown = said?.[1] as Uint8Array;
+  paid = { parts: later.note, key: noteKey(later.session.hash, shown) };
   after = alice.simulated.snapshot();
 });
 
@@ -81,11 +85,19 @@ function signed(parts: NoteParts, key: Uint8Array): OpenedRecord {
   return { record, key, chain: encodeChain(certificate as Uint8Array, server as Uint8Array) };
 }
 
-/** Keys that the cheat can come by: its own, those of other records, the one that opens what was paid later. */
+/** Keys that the cheat can come by: its own, those of other records, the one that opens what was paid later, and of what it is made. */
 function keys(): Uint8Array[] {
-  const shown = paid.parts.entries.flatMap(({ key }) => (key === null ? [] : [key]));
+  const others = paid.parts.entries.flatMap(({ key }) => (key === null ? [] : [key]));
   const { lock } = readRecord(aborted.entries.at(-1)?.record as Uint8Array);
-  return [randomBytes(cheats.world.random, 32), new Uint8Array(32), ...shown, paid.key, lock, abortedPayId];
+  return [
+    randomBytes(cheats.world.random, 32),
+    new Uint8Array(32),
+    ...others,
+    paid.key,
+    shown,
+    noteKey(abortedPayId, shown),
+    lock,
+  ];
 }
 
 describe("as money", () => {
@@ -152,7 +164,7 @@ describe("as a question", () => {
     const answer = await session.say(m.MODULE_OPEN, [], [[committed?.payId as Uint8Array, lock]]);
     const said = session.heard(answer).map((message) => JSON.stringify(message, (_, v) => hexOf(v)));
     expect(said).toHaveLength(1);
-    expect(said.join()).not.toContain(Buffer.from(paid.key).toString("hex"));
+    for (const secret of [paid.key, shown]) expect(said.join()).not.toContain(Buffer.from(secret).toString("hex"));
   });
 });
 

@@ -9,7 +9,7 @@ import { PURPOSE_OUTCOME, SIGNED_ABORTED, SIGNED_OUTCOME } from "../../firmware/
 import * as m from "../../firmware/protocol/messages.js";
 import { encode } from "../../host/codec/cbor.js";
 import { sign1 } from "../../host/codec/cose.js";
-import { encodeNote, readRecord } from "../../host/codec/note.js";
+import { encodeNote, readNote } from "../../host/codec/note.js";
 import type { Signer } from "../../host/codec/signer.js";
 import { command } from "../../host/commands.js";
 import { CheatingSession, deliver, noticeNames } from "../support/cheating-module.js";
@@ -35,11 +35,12 @@ async function inDoubt() {
   cheats.restore();
   const { parts, key } = cheats.offered(alice);
   const session = await cheats.agreed(alice, usd(VALUE));
-  const ready = await session.note(0, 1, encodeNote(parts));
+  const offered = session.locked(encodeNote(parts));
+  const ready = await session.note(0, 1, offered);
   expect(session.heard(ready)).toEqual([[m.MODULE_READY]]);
   await alice.device.restart("1234");
   expect(await alice.element.pending()).toMatchObject([{ state: "in doubt" }]);
-  const { lock } = readRecord(parts.entries.at(-1)?.record as Uint8Array);
+  const { lock } = readNote(offered).entries.at(-1) as { lock: Uint8Array };
   const genuine: Word = { payId: session.hash, payer: cheat.id, payee: alice.element.id, lock };
   return { genuine, key };
 }

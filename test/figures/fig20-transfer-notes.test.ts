@@ -13,6 +13,7 @@ import { type Note, readNote, verifyNote } from "../../host/codec/note.js";
 import { inProcessLink } from "../../host/communications/in-process.js";
 import { sha256 } from "../../host/crypto.js";
 import { parseMoney } from "../../host/units.js";
+import { noteKey } from "../support/bound-locks.js";
 import { dollars, FigureStage, ModuleStage } from "../support/figures-stage.js";
 import { trade } from "../support/purchase.js";
 import { START_SECONDS } from "../support/virtual-time.js";
@@ -125,7 +126,9 @@ describe("steps 1568-1576: transfers, signatures, packet", () => {
 
   it("the transfer on offer is locked: its key is in no message before X's commit, and is what the lock was made of", async () => {
     const [note] = await transfer("50.00 USD");
-    const key = stage.story.step("A module>peer KEY").layers[0]?.items[0] as Uint8Array;
+    const shown = stage.story.step("A module>peer KEY").layers[0]?.items[0] as Uint8Array;
+    const [payment] = await stage.A.element.log();
+    const key = noteKey(payment?.payId as Uint8Array, shown);
     expect(note?.entries.at(-1)?.key).toBeNull();
     expect(note?.entries.at(-1)?.lock).toEqual(sha256(key));
     expect(note?.entries.slice(0, -1).map((entry) => entry.key?.length)).toEqual([32, 32]);

@@ -64,7 +64,7 @@ async function payee(): Promise<void> {
   const session = new CheatingSession(cheats.cheat, alice.element, true);
   await session.initiate();
   await session.propose(usd(VALUE));
-  const note = peer(session.seal(encode([m.MODULE_NOTE, 0, 1, encodeNote(parts)])));
+  const note = peer(session.seal(encode([m.MODULE_NOTE, 0, 1, session.locked(encodeNote(parts))])));
   const shown = peer(session.seal(encode([m.MODULE_KEY, key])));
   const ending = (...envelopes: Uint8Array[]) => ({ image: image(), ending: { envelopes, spendable: VALUE } });
   situations.set("asked whether to receive", ending(command.yes(), note, shown));

@@ -327,7 +327,7 @@ describe("a message manager that repeats, alters and reorders", () => {
   test("a repeat is answered with the same bytes, altered ones are refused and counted, and the payment still ends well", async () => {
     const { parts, key } = cheats.offered(alice);
     const session = await cheats.agreed(alice, usd(VALUE));
-    const note = session.seal(encode([m.MODULE_NOTE, 0, 1, encodeNote(parts)]));
+    const note = session.seal(encode([m.MODULE_NOTE, 0, 1, session.locked(encodeNote(parts))]));
     const before = await cheats.state(alice);
     for (const at of [0, 1, 500, note.length - 1]) {
       const altered = note.slice();
@@ -359,7 +359,7 @@ describe("a message manager that repeats, alters and reorders", () => {
     const [first, second] = mine.map((each, index) => {
       const step = { by: cheats.cheat, to: alice.element.id, key: shared };
       const { parts } = cheats.pass(each.parts, each.key, step);
-      return session.seal(encode([m.MODULE_NOTE, index, 2, encodeNote(parts)]));
+      return session.seal(encode([m.MODULE_NOTE, index, 2, session.locked(encodeNote(parts))]));
     }) as [Uint8Array, Uint8Array];
     expect((await session.raw(m.KIND_SEALED, second)).status).toBe(p.SW_BAD_SEAL);
     expect(session.heard(await session.raw(m.KIND_SEALED, first))).toEqual([[m.MODULE_NEXT, 0]]);
@@ -373,7 +373,7 @@ describe("a message manager that repeats, alters and reorders", () => {
     const before = await cheats.state(alice);
     const session = await cheats.agreed(alice, usd(VALUE));
     const { parts } = cheats.offered(alice);
-    const note = session.seal(encode([m.MODULE_NOTE, 0, 1, encodeNote(parts)]));
+    const note = session.seal(encode([m.MODULE_NOTE, 0, 1, session.locked(encodeNote(parts))]));
     for (let i = 0; i < SESSION_ERRORS_MAX; i += 1) {
       const reply = await session.raw(m.KIND_SEALED, new Uint8Array(64).fill(i));
       expect(reply.status).toBe(p.SW_BAD_SEAL);

@@ -20,6 +20,7 @@ import type { Element } from "../../host/element.js";
 import { type Notice, readNotice } from "../../host/notices.js";
 import { type RandomSource, randomBytes } from "../../host/randomness.js";
 import type { Money } from "../../host/units.js";
+import { boundTo } from "./bound-locks.js";
 
 const LABEL = new TextEncoder().encode("tallystick");
 const PROTOCOL = 1;
@@ -275,7 +276,12 @@ export class CheatingSession {
   }
 
   note(index: number, count: number, note: Uint8Array): Promise<Reply> {
-    return this.say(m.MODULE_NOTE, index, count, note);
+    return this.say(m.MODULE_NOTE, index, count, this.locked(note));
+  }
+
+  /** A note that was composed before, locked for this session. */
+  locked(note: Uint8Array): Uint8Array {
+    return boundTo(this.hash, note);
   }
 
   key(key: Uint8Array): Promise<Reply> {

@@ -10,6 +10,7 @@ import { addTransfer, encodeNote, mintNote, type NoteDraft, type NoteParts, show
 import { command } from "../../host/commands.js";
 import { randomBytes } from "../../host/randomness.js";
 import { type Money, unitOf } from "../../host/units.js";
+import { rememberOffer } from "./bound-locks.js";
 import { abortReason, CheatingModule, CheatingSession, deliver, noticeNames, type Reply } from "./cheating-module.js";
 import { ISSUER, type ModuleDevice, ModuleWorld } from "./modules.js";
 import { START_SECONDS } from "./virtual-time.js";
@@ -103,7 +104,9 @@ export class NoteCheats {
       date: step.date ?? NOW,
       key,
     };
-    return { parts: addTransfer(before === null ? parts : showKey(parts, before), transfer), key };
+    const passed = addTransfer(before === null ? parts : showKey(parts, before), transfer);
+    rememberOffer(passed, key, step.by.signer);
+    return { parts: passed, key };
   }
 
   along(minted: NoteParts, steps: readonly Step[]): Held {
