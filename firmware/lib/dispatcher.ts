@@ -7,6 +7,7 @@ import { KEY_BYTES, HASH_BYTES } from "../platform/constants";
 import { KEY_KIND_EMPTY, KEY_KIND_SECRET } from "../platform/constants";
 import { slotGenerate, slotKind } from "../platform/imports";
 import * as A from "../protocol/apdu";
+import { PROTOCOL_SPOKEN } from "../protocol/kinds";
 import { ID_BYTES, IO_BYTES, PIN_DIGITS_MAX } from "../protocol/limits";
 import {
   APDU_ANSWERED,
@@ -74,9 +75,8 @@ import { tlv16, tlv32, tlv32Pair, tlv64, tlv8, tlvBegin, tlvBytes, tlvClose, tlv
 export const NOT_COMMON: i32 = -1;
 
 export const FIRMWARE_VERSION: u32 = 1;
-/** Version of the records in the store, and of the messages that are spoken. */
+/** Version of the records in the store. */
 const STORED_VERSION: u32 = 1;
-const SPOKEN_VERSION: u32 = 1;
 
 /** F0 "TALLY". */
 const AID = memory.data<u8>([0xf0, 0x54, 0x41, 0x4c, 0x4c, 0x59]);
@@ -243,7 +243,7 @@ function writeInformation(applet: i32): void {
   const template = tlvOpen(A.TAG_INFORMATION);
   tlv8(0x80, applet);
   tlv16(0x81, FIRMWARE_VERSION);
-  tlv16(0x82, (STORED_VERSION << 8) | SPOKEN_VERSION);
+  tlv16(0x82, (STORED_VERSION << 8) | PROTOCOL_SPOKEN);
   tlv8(0x83, lifeState());
   tlv8(0x84, elementRole());
   tlvBytes(0x85, elementId(), ID_BYTES);

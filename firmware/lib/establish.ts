@@ -14,7 +14,14 @@
 
 import { KEY_BYTES } from "../platform/constants";
 import { CLOCK_SKEW_SECONDS_MAX, HANDSHAKE_PAYLOAD_BYTES_MAX, CHAIN_BYTES_MAX } from "../protocol/limits";
-import { PURPOSE_OUTCOME, PURPOSE_PAIRING, PURPOSE_TRANSACTION, TREE_AGENTS, TREE_MODULES } from "../protocol/kinds";
+import {
+  PROTOCOL_SPOKEN,
+  PURPOSE_OUTCOME,
+  PURPOSE_PAIRING,
+  PURPOSE_TRANSACTION,
+  TREE_AGENTS,
+  TREE_MODULES,
+} from "../protocol/kinds";
 import {
   REASON_CLOCK_SKEW,
   REASON_KEY_MISMATCH,
@@ -46,7 +53,6 @@ import { SLOT_AGREEMENT, SLOT_EPHEMERAL } from "./slots";
 const HEADER_BYTES: u32 = 2;
 /** Room for the longest handshake message: what Noise adds is 96 bytes at most. */
 const HANDSHAKE_BYTES_MAX: u32 = HANDSHAKE_PAYLOAD_BYTES_MAX + 96;
-const PAYLOAD_VERSION: u64 = 1;
 /** "tallystick", version, tree, purpose, and the reference of 32 bytes or nothing. */
 const PROLOGUE = memory.data<u8>([
   0x74, 0x61, 0x6c, 0x6c, 0x79, 0x73, 0x74, 0x69, 0x63, 0x6b, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -184,7 +190,7 @@ function write(step: u32, payloadLength: i32, out: usize): i32 {
 function writePayload(last: bool): i32 {
   writer.begin(payload, HANDSHAKE_PAYLOAD_BYTES_MAX);
   writer.array(last ? 5 : 4);
-  writer.uint(PAYLOAD_VERSION);
+  writer.uint(PROTOCOL_SPOKEN);
   writer.bytes(elementChain(), elementChainLength());
   writer.uint(clockNow());
   ownVersion = badIdsVersion();
@@ -210,7 +216,7 @@ function check(length: u32, last: bool): i32 {
     hasPeerR = true;
   }
   if (reader.finish() < 0) return -REASON_MALFORMED;
-  if (version != PAYLOAD_VERSION) return -REASON_VERSION;
+  if (version != PROTOCOL_SPOKEN) return -REASON_VERSION;
   const own = elementTree();
   const tree = purpose != PURPOSE_PAIRING ? own : own == TREE_AGENTS ? TREE_MODULES : TREE_AGENTS;
   const timely = purpose == PURPOSE_TRANSACTION;

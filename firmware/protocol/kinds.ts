@@ -1,5 +1,11 @@
 /** Kinds of signed objects, roles, and the matrix of who may open which session with whom. */
 
+/**
+ * Version of what elements say to each other: messages 2 and 3 of a handshake tell it, and elements of two versions do not deal
+ * with each other. 2: a lock belongs to one payment.
+ */
+export const PROTOCOL_SPOKEN: i32 = 2;
+
 // Kinds of signed object. The kind is in the signed context: COSE external_aad = SIGNED_CONTEXT, version, kind.
 export const SIGNED_VERSION: i32 = 1;
 export const SIGNED_CERTIFICATE: i32 = 1;

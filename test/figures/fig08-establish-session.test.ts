@@ -5,6 +5,7 @@
  */
 
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { PROTOCOL_SPOKEN } from "../../firmware/protocol/kinds.js";
 import { CLOCK_SKEW_SECONDS_MAX } from "../../firmware/protocol/limits.js";
 import { ADDRESS_AGENT, KIND_REFUSAL, TYPE_PURCHASE } from "../../firmware/protocol/messages.js";
 import {
@@ -63,10 +64,10 @@ function expectRefusal(refusing: Side, refused: Side, reason: number): void {
   expect(stage.story.said).not.toContain("A agent>peer REQUEST_CREDENTIAL");
 }
 
-/** A handshake's payload begins with 1 and the chain: this changes one of its items. */
+/** A handshake's payload begins with its version and the chain: this changes one of its items. */
 function payload(items: number, change: (payload: CborValue[]) => void) {
   return (plain: readonly CborValue[]) => {
-    if (plain.length !== items || plain[0] !== 1 || !(plain[1] instanceof Uint8Array)) return undefined;
+    if (plain.length !== items || plain[0] !== PROTOCOL_SPOKEN || !(plain[1] instanceof Uint8Array)) return undefined;
     const copy = [...plain];
     change(copy);
     return copy;
@@ -91,8 +92,8 @@ describe("steps 296-374, all well", () => {
     ].map((text) => story.step(text));
     // R(A): an ephemeral key, and nothing else in clear.
     expect(first?.body.length).toBe(2 + 32);
-    expect(second?.layers[0]?.items).toEqual([1, await stage.B.device.agent.chain(), NOW, 0]);
-    expect(third?.layers[0]?.items).toEqual([1, await stage.A.device.agent.chain(), NOW, 0, null]);
+    expect(second?.layers[0]?.items).toEqual([PROTOCOL_SPOKEN, await stage.B.device.agent.chain(), NOW, 0]);
+    expect(third?.layers[0]?.items).toEqual([PROTOCOL_SPOKEN, await stage.A.device.agent.chain(), NOW, 0, null]);
     expect(story.step("B agent>peer ACKNOWLEDGE").layers[0]?.items).toEqual([NOW]);
   });
 

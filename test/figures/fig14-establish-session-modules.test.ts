@@ -4,6 +4,7 @@
  */
 
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { PROTOCOL_SPOKEN } from "../../firmware/protocol/kinds.js";
 import { CLOCK_SKEW_SECONDS_MAX } from "../../firmware/protocol/limits.js";
 import {
   REASON_BAD_ID,
@@ -62,7 +63,7 @@ function expectDenied(results: PromiseSettledResult<unknown>[], refusing: 0 | 1,
 /** A handshake's payload is led by 1 and the chain: this changes one of its items. */
 function payload(items: number, at: number, value: (before: CborValue) => CborValue) {
   return (plain: readonly CborValue[]) => {
-    if (plain.length !== items || plain[0] !== 1 || !(plain[1] instanceof Uint8Array)) return undefined;
+    if (plain.length !== items || plain[0] !== PROTOCOL_SPOKEN || !(plain[1] instanceof Uint8Array)) return undefined;
     return plain.map((item, index) => (index === at ? value(item) : item));
   };
 }
@@ -100,8 +101,8 @@ describe("all well", () => {
     expect(story.step("A module>peer HANDSHAKE_1").body.length).toBe(2 + 32);
     const second = story.step("B module>peer HANDSHAKE_2").layers[0]?.items;
     const third = story.step("A module>peer HANDSHAKE_3").layers[0]?.items;
-    expect(second).toEqual([1, await stage.B.element.chain(), NOW, 0]);
-    expect(third).toEqual([1, await stage.A.element.chain(), NOW, 0, null]);
+    expect(second).toEqual([PROTOCOL_SPOKEN, await stage.B.element.chain(), NOW, 0]);
+    expect(third).toEqual([PROTOCOL_SPOKEN, await stage.A.element.chain(), NOW, 0, null]);
     expect(story.step("B module>peer ACKNOWLEDGE").layers[0]?.items).toEqual([NOW, null, null, null]);
   });
 

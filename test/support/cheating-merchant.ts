@@ -3,7 +3,13 @@
  * It answers the customer's agent on a link, message by message, honestly wherever the test does not say otherwise.
  */
 
-import { PURPOSE_TRANSACTION, ROLE_AUTHORITY, ROLE_MERCHANT, TREE_AGENTS } from "../../firmware/protocol/kinds.js";
+import {
+  PROTOCOL_SPOKEN,
+  PURPOSE_TRANSACTION,
+  ROLE_AUTHORITY,
+  ROLE_MERCHANT,
+  TREE_AGENTS,
+} from "../../firmware/protocol/kinds.js";
 import * as m from "../../firmware/protocol/messages.js";
 import { concatBytes } from "../../host/codec/bytes.js";
 import { type CborValue, decode, encode } from "../../host/codec/cbor.js";
@@ -106,7 +112,7 @@ export class CheatingMerchant {
       return;
     }
     const chain = this.#lies.chain?.(this) ?? this.self.chain;
-    const hello = this.session.write(encode([1, chain, NOW, 0]));
+    const hello = this.session.write(encode([PROTOCOL_SPOKEN, chain, NOW, 0]));
     const head = Uint8Array.of(m.ADDRESS_AGENT, m.KIND_HANDSHAKE, PURPOSE_TRANSACTION, 2);
     this.#link.send(concatBytes(head, hello));
   }

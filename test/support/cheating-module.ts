@@ -5,7 +5,7 @@
  */
 
 import * as p from "../../firmware/protocol/apdu.js";
-import { PURPOSE_TRANSACTION, ROLE_TRANSACTION, TREE_MODULES } from "../../firmware/protocol/kinds.js";
+import { PROTOCOL_SPOKEN, PURPOSE_TRANSACTION, ROLE_TRANSACTION, TREE_MODULES } from "../../firmware/protocol/kinds.js";
 import * as m from "../../firmware/protocol/messages.js";
 import { REASON_REPEAT } from "../../firmware/protocol/reasons.js";
 import type { Agency } from "../../host/agencies.js";
@@ -23,7 +23,7 @@ import type { Money } from "../../host/units.js";
 import { boundTo } from "./bound-locks.js";
 
 const LABEL = new TextEncoder().encode("tallystick");
-const PROTOCOL = 1;
+const PROLOGUE_VERSION = 1;
 const HEADER_BYTES = 2;
 
 /** What an element made of an envelope: the status word, and everything it had to say. */
@@ -146,7 +146,7 @@ export class CheatingSession {
     this.#initiator = initiator;
     this.#noise = new Session({
       initiator,
-      prologue: concatBytes(LABEL, Uint8Array.of(PROTOCOL, TREE_MODULES, purpose)),
+      prologue: concatBytes(LABEL, Uint8Array.of(PROLOGUE_VERSION, TREE_MODULES, purpose)),
       staticPrivate: self.agreement.secretKey,
       random: (length) => randomBytes(self.random, length),
     });
@@ -218,7 +218,7 @@ export class CheatingSession {
   }
 
   payload(last: boolean): Uint8Array {
-    const said: CborValue[] = [PROTOCOL, this.#self.chain, this.#self.now_seconds, this.#self.listVersion];
+    const said: CborValue[] = [PROTOCOL_SPOKEN, this.#self.chain, this.#self.now_seconds, this.#self.listVersion];
     return encode(last ? [...said, null] : said);
   }
 
