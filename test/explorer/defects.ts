@@ -349,6 +349,13 @@ export const DEFECTS: readonly Defect[] = [
     "money-module/messages",
   ),
   attack(
+    "a lock opens without the payment that it is of",
+    "money-module/commit.ts",
+    "  if (pendingNoteKey(shown, key) < 0",
+    "  sha256(shown, HASH_BYTES, hash, HASH_BYTES);\n  if (equalConstantTime(hash, pendingLock(), HASH_BYTES)) {\n    memory.copy(key, shown, HASH_BYTES);\n    return true;\n  }\n  if (pendingNoteKey(shown, key) < 0",
+    "attacks/framed-wallet",
+  ),
+  attack(
     "whatever a payer sends proves that it aborted",
     "money-module/outcome.ts",
     "  if (aborted == 0 || !isProof(aborted, length, id)) return 0;",
