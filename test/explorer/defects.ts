@@ -118,6 +118,13 @@ export const DEFECTS: readonly Defect[] = [
     { story: "payment", budget: MESSAGE },
   ),
   defect(
+    "payer tells its owner that what it has committed was aborted",
+    "money-module/abort.ts",
+    "  if (state == T.DOUBT || state == T.COMMITTED) return leave();",
+    "  if (state == T.DOUBT) return leave();",
+    { story: "payment", budget: MESSAGE },
+  ),
+  defect(
     "payee gives up notes in doubt when it starts",
     "money-module/abort.ts",
     "    if (!pendingLoad(i) || pendingState() != PENDING_DOUBT) continue;",
