@@ -10,8 +10,8 @@ import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { loadApplet, replaceApplet, shippedAppletPath } from "../../simulator/applet-files.js";
 import { afterAll, expect } from "vitest";
+import { loadApplet, replaceApplet, shippedAppletPath } from "../../simulator/applet-files.js";
 import { type InstrumentedApplet, instrumentProcess } from "./coverage.js";
 
 const wanted = process.env["TALLY_SEED"] ?? "1996";
