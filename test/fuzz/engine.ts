@@ -78,14 +78,14 @@ export class Engine {
     for (const pool of this.#pools.values()) {
       for (const seed of pool.target.seeds()) {
         if (this.#isOver(bounds)) return;
-        this.#try(pool, seed);
+        this.#inTime(() => this.#try(pool, seed));
         if (!pool.kept.includes(seed)) pool.kept.push(seed);
       }
     }
     for (const input of corpus) {
       if (this.#isOver(bounds)) return;
       this.target(input.target);
-      this.#try(this.#pools.get(input.target) as Pool, input);
+      this.#inTime(() => this.#try(this.#pools.get(input.target) as Pool, input));
     }
   }
 
@@ -100,14 +100,18 @@ export class Engine {
     }
   }
 
-  /** One run, or a row of them, in bounded time: what hangs is stopped from outside. */
+  /** One run, or a row of them. */
   #turn(pool: Pool, executions: number): void {
     const times = Math.min(pool.target.burst ?? 1, executions - this.executions);
-    const work = () => {
+    this.#inTime(() => {
       for (let i = 0; i < times; i++) this.#try(pool, this.#next(pool));
-    };
+    });
+  }
+
+  /** What hangs is stopped from outside. */
+  #inTime(work: () => void): void {
+    this.#bounded.work = work;
     try {
-      this.#bounded.work = work;
       WORK.runInContext(this.#bounded, { timeout: TURN_MS_MAX });
     } catch (error) {
       const input = this.#current;
