@@ -68,6 +68,20 @@ export class Engine {
     return pool.target;
   }
 
+  /** Runs one input again; what it finds. */
+  again(input: Input): Finding | undefined {
+    let found: Finding | undefined;
+    this.#current = input;
+    this.#inTime(() => {
+      try {
+        this.target(input.target).run(input, () => undefined);
+      } catch (error) {
+        found = asFinding(error);
+      }
+    });
+    return found ?? this.findings[0]?.finding;
+  }
+
   /** Blocks that the targets of a group reached. */
   reachedIn(group: number): Set<number> {
     return new Set([...(this.#shared[group] ?? [])].map((feature) => Math.floor(feature / FEATURES_A_BLOCK)));

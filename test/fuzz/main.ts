@@ -8,7 +8,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { isCounted } from "../support/coverage.js";
 import { readCorpus, writeCorpus } from "./corpus.js";
-import { asFinding, Engine, type Found } from "./engine.js";
+import { Engine, type Found } from "./engine.js";
 import { type Workshop, workshop } from "./setup.js";
 import { readInput, storedInput } from "./target.js";
 
@@ -55,15 +55,10 @@ function store({ input, finding }: Found, index: number, seed: string): string {
 
 function replay(engine: Engine, path: string): void {
   const input = readInput(JSON.parse(readFileSync(path, "utf8")) as Parameters<typeof readInput>[0]);
-  try {
-    engine.target(input.target).run(input, () => undefined);
-    console.log(`${path}: nothing found.`);
-  } catch (error) {
-    const finding = asFinding(error);
-    console.log(`${path}: ${finding.message}`);
-    if (finding.cause instanceof Error) console.log(finding.cause.stack);
-    process.exitCode = 1;
-  }
+  const finding = engine.again(input);
+  console.log(`${path}: ${finding?.message ?? "nothing found."}`);
+  if (finding?.cause instanceof Error) console.log(finding.cause.stack);
+  process.exitCode = finding === undefined ? 0 : 1;
 }
 
 /** Blocks of each applet that count, and how many of them were reached. */
