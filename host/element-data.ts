@@ -4,7 +4,7 @@ import { RESTS_EXPIRED, RESTS_HOPS, RESTS_LAPSED, RESTS_LISTED } from "../firmwa
 import { SECONDS_BITS } from "../firmware/protocol/limits.js";
 import type { CborValue } from "./codec/cbor.js";
 import { asArray, Fields } from "./codec/read.js";
-import { TlvReader } from "./tlv.js";
+import { TlvError, TlvReader } from "./tlv.js";
 import type { Money, Unit } from "./units.js";
 
 const SECONDS_MAX = 2 ** SECONDS_BITS - 1;
@@ -53,6 +53,7 @@ export interface StoreState {
 export function readStoreState(bytes: Uint8Array): StoreState {
   const reader = new TlvReader(bytes);
   const erasures = reader.bytes(0x82);
+  if (erasures.length !== 8) throw new TlvError("erasures are two numbers of four bytes");
   const view = new DataView(erasures.buffer, erasures.byteOffset, erasures.byteLength);
   return {
     freeBytes: reader.number(0x80),

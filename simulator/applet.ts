@@ -11,6 +11,9 @@ import { bindPlatform, PLATFORM_MODULE, type Platform } from "./platform.generat
 
 const GLOBAL_BYTES = 8;
 
+/** Told of each block of an instrumented applet's code that is reached, and answers 0; what ships tells nothing. */
+export type BlockSink = (block: number) => number;
+
 /** A debug build called `abort`: an assertion failed. Release builds trap instead. */
 export class FirmwareAssertion extends Error {
   override readonly name = "FirmwareAssertion";
@@ -31,13 +34,16 @@ export class AppletInstance {
   platform: Platform | undefined;
   private readonly globals: readonly WebAssembly.Global[];
 
-  constructor(module: WebAssembly.Module) {
+  constructor(module: WebAssembly.Module, onBlock: BlockSink) {
     const instance = new WebAssembly.Instance(module, {
       [PLATFORM_MODULE]: bindPlatform(
         () => this.exports.memory,
         () => this.lentTo(),
       ),
-      env: { abort: (message = 0, file = 0, line = 0, column = 0) => this.abort(message, file, line, column) },
+      env: {
+        abort: (message = 0, file = 0, line = 0, column = 0) => this.abort(message, file, line, column),
+        log_execution: onBlock,
+      },
     });
     this.exports = checkedExports(instance);
     this.globals = Object.entries(instance.exports)
@@ -102,16 +108,19 @@ export class Applet {
   private readonly idle: AppletInstance[] = [];
   private readonly initialImage: Uint8Array;
 
-  constructor(wasm: Uint8Array) {
+  constructor(
+    wasm: Uint8Array,
+    private readonly onBlock: BlockSink = () => 0,
+  ) {
     this.module = new WebAssembly.Module(exposeGlobals(wasm));
-    const first = new AppletInstance(this.module);
+    const first = new AppletInstance(this.module, onBlock);
     this.initialImage = first.image();
     this.idle.push(first);
   }
 
   /** An instance in the state `image`, by default that of a new one. */
   take(platform: Platform, image: Uint8Array = this.initialImage): AppletInstance {
-    const instance = this.idle.pop() ?? new AppletInstance(this.module);
+    const instance = this.idle.pop() ?? new AppletInstance(this.module, this.onBlock);
     instance.platform = platform;
     instance.setImage(image);
     return instance;

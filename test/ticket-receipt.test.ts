@@ -17,6 +17,7 @@ import {
   REASON_APPROVAL_INVALID,
   REASON_ARITHMETIC,
   REASON_BAD_SIGNATURE,
+  REASON_MALFORMED,
   REASON_RECEIPT_INVALID,
   REASON_WRONG_ROLE,
 } from "../firmware/protocol/reasons.js";
@@ -246,6 +247,15 @@ describe("the network's approval", () => {
     expect(chipApproval(signApproval(other, network.signer))).toBe(0);
     expect(chip.exports.matches(BigInt(NOW))).toBe(-REASON_APPROVAL_INVALID);
     expect(() => checkApproval(other, receipt, hash, NOW)).toThrow(CodecError);
+  });
+
+  it.each([
+    ["a currency that is no ISO 4217 number", { currency: 1000, exponent: 2 }],
+    ["an exponent that no unit has", { currency: 840, exponent: 19 }],
+  ])("is not read, by chip or host, with %s", (_name, accountUnit) => {
+    const bytes = signApproval({ ...approval, accountUnit }, network.signer);
+    expect(() => readApproval(bytes)).toThrow(CodecError);
+    expect(chipApproval(bytes)).toBe(-REASON_MALFORMED);
   });
 
   it("starts no payment after its last day", () => {

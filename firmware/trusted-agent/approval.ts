@@ -16,7 +16,7 @@ import { equal } from "../lib/memory";
 import { ROLE_NETWORK, SIGNED_APPROVAL, TREE_AGENTS } from "../protocol/kinds";
 import { SECONDS_BITS, TEXT_BYTES_MAX } from "../protocol/limits";
 import { REASON_APPROVAL_INVALID, REASON_MALFORMED, REASON_VERSION, REASON_WRONG_ROLE } from "../protocol/reasons";
-import { Receipt } from "./receipt";
+import { CURRENCY_MAX, EXPONENT_MAX, Receipt } from "./receipt";
 
 const APPROVAL_VERSION: u64 = 1;
 export const APPROVAL_BYTES_MAX: i32 = 384;
@@ -58,8 +58,8 @@ export function approvalRead(approval: usize, length: u32, into: Approval): i32 
   into.type = small(255);
   into.authorization = reader.amount();
   reader.arrayOf(2);
-  into.accountCurrency = small(u32.MAX_VALUE);
-  into.accountExponent = small(255);
+  into.accountCurrency = small(CURRENCY_MAX);
+  into.accountExponent = small(EXPONENT_MAX);
   into.stan = small(STAN_MAX);
   into.date = reader.uint();
   into.lastDay = reader.uint();

@@ -8,8 +8,10 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { type Binaryen, blocksOf, type InstrumentedModule, Instrumenter } from "./instrument.js";
 
-export type FirmwareTarget = "debug" | "release";
+/** "instrumented": debug, and it tells of each block of its code that is reached (instrument.ts). It never ships. */
+export type FirmwareTarget = "debug" | "release" | "instrumented";
 
 export interface CompileRequest {
   /** Folder of the project: every other path is relative to it. */
@@ -35,6 +37,8 @@ export class FirmwareCompileError extends Error {
 
 /** Changes whenever this file compiles in another way, so that no output of the old way is taken for fresh. */
 const METHOD = "1";
+/** The same for instrument.ts. */
+const INSTRUMENT_METHOD = "2";
 const LAYOUT_PATH = "firmware/platform/layout.ts";
 const LAYOUT_FUNCTION = "firmware/platform/layout/layout";
 const COMPILER_MODULE: string = "assemblyscript/asc";
@@ -49,9 +53,13 @@ interface Compiler {
       readonly stderr: Output;
       readFile(name: string, base: string): string | null;
       writeFile(name: string, content: string | Uint8Array): void;
-      readonly transforms: readonly { afterCompile(module: ExportEditor): void }[];
+      readonly transforms: readonly Transform[];
     },
   ): Promise<{ readonly error: Error | null }>;
+}
+
+interface Transform {
+  afterCompile(module: ExportEditor & InstrumentedModule): void;
 }
 
 interface Output {
@@ -95,8 +103,9 @@ function compilerVersion(root: string): string {
   return String((manifest as { version: unknown }).version);
 }
 
-function methodOf({ edits }: CompileRequest): string {
-  return edits === undefined ? METHOD : `${METHOD}/${hash(JSON.stringify(edits))}`;
+function methodOf({ target, edits }: CompileRequest): string {
+  const method = target === "instrumented" ? `${METHOD}/${INSTRUMENT_METHOD}` : METHOD;
+  return edits === undefined ? method : `${method}/${hash(JSON.stringify(edits))}`;
 }
 
 /** The text with what is edited in it. */
@@ -152,6 +161,41 @@ function exportLayout(module: ExportEditor): void {
   module.addGlobalExport("~lib/memory/__heap_base", "__heap_base");
 }
 
+/** A class, because only those are given binaryen. */
+class BlockMarks {
+  declare readonly binaryen: Binaryen;
+
+  afterCompile(module: InstrumentedModule): void {
+    new Instrumenter(module, this.binaryen).run();
+  }
+}
+
+/** Where the list of an instrumented binary's blocks lies: JSON, an array of `CodeBlock`. */
+export function blocksPath(outputPath: string): string {
+  return outputPath.replace(/\.wasm$/, ".blocks.json");
+}
+
+function textPath(outputPath: string): string {
+  return outputPath.replace(/\.wasm$/, ".wast");
+}
+
+/** What the compiler is told beyond what is the same for all, and the transforms that it runs. */
+function targetParts(request: CompileRequest): { parameters: string[]; transforms: Transform[] } {
+  const { target, outputPath } = request;
+  const layout = { afterCompile: exportLayout };
+  if (target !== "instrumented") return { parameters: ["--target", target], transforms: [layout] };
+  const parameters = ["--target", "debug", "--textFile", textPath(outputPath)];
+  return { parameters, transforms: [layout, BlockMarks as unknown as Transform] };
+}
+
+/** The text is read for the list of blocks and not kept. */
+function keepBlocks(request: CompileRequest, outputs: Map<string, string | Uint8Array>): void {
+  const text = outputs.get(textPath(request.outputPath));
+  if (text === undefined) return;
+  outputs.delete(textPath(request.outputPath));
+  outputs.set(blocksPath(request.outputPath), JSON.stringify(blocksOf(text.toString())));
+}
+
 async function compile(request: CompileRequest): Promise<void> {
   const { main } = (await import(COMPILER_MODULE)) as Compiler;
   const files = new Map<string, string | null>();
@@ -162,6 +206,7 @@ async function compile(request: CompileRequest): Promise<void> {
       diagnostics += text.toString();
     },
   };
+  const { parameters, transforms } = targetParts(request);
   const options = {
     stdout: sink,
     stderr: sink,
@@ -173,14 +218,14 @@ async function compile(request: CompileRequest): Promise<void> {
       return text === null ? null : edited(text, source, request.edits ?? []);
     },
     writeFile: (name: string, content: string | Uint8Array) => void outputs.set(name, content),
-    transforms: [{ afterCompile: exportLayout }],
+    transforms,
   };
   const { error } = await main(
     [
       request.entryPath,
       LAYOUT_PATH,
       ...["--config", ASCONFIG_PATH],
-      ...["--target", request.target],
+      ...parameters,
       ...["--baseDir", request.root],
       ...["--outFile", request.outputPath],
     ],
@@ -188,6 +233,7 @@ async function compile(request: CompileRequest): Promise<void> {
   );
   if (error === null && diagnostics !== "") console.error(`${request.entryPath}:\n${diagnostics}`);
   if (error !== null) throw new FirmwareCompileError(`${request.entryPath}: ${error.message}\n${diagnostics}`);
+  keepBlocks(request, outputs);
   writeOutputs(request, outputs, Object.fromEntries(files));
 }
 

@@ -19,6 +19,7 @@ import { TlvReader } from "../../host/tlv.js";
 import { CheatingSession, deliver } from "../support/cheating-module.js";
 import { NoteCheats, usd, VALUE } from "../support/cheating-notes.js";
 import { PIN } from "../support/modules.js";
+import { isKnownStatus } from "../support/status.js";
 
 interface Situation {
   readonly image: Uint8Array;
@@ -106,23 +107,6 @@ async function others(): Promise<void> {
   await alice.element.putKey(key);
   await authenticate(alice.element, key);
   situations.set("initialised, open for personalisation", { image: image(), open: true });
-}
-
-const STATUS_WORDS = new Set(
-  Object.entries(p)
-    .filter(([name]) => name.startsWith("SW_"))
-    .map(([, value]) => value)
-    .filter((value) => value !== p.SW_UNKNOWN),
-);
-const FAMILIES: readonly (readonly [number, number])[] = [
-  [p.SW_FETCH, 0xff00],
-  [p.SW_MORE, 0xff00],
-  [p.SW_WRONG_LE, 0xff00],
-  [p.SW_WARNING_TRIES, 0xfff0],
-];
-
-function isKnown(status: number): boolean {
-  return STATUS_WORDS.has(status) || FAMILIES.some(([word, mask]) => (status & mask) === word);
 }
 
 const header = (cla: fc.Arbitrary<number>, ins: fc.Arbitrary<number>) =>
@@ -233,7 +217,7 @@ describe("garbage", () => {
         const before = digest();
         for (const apdu of commands) {
           const { status } = send(apdu);
-          expect(isKnown(status), `${toHex(apdu.slice(0, 12))} answered ${status.toString(16)}`).toBe(true);
+          expect(isKnownStatus(status), `${toHex(apdu.slice(0, 12))} answered ${status.toString(16)}`).toBe(true);
         }
         // Ends a chain that the garbage may have begun.
         send(Uint8Array.of(0, p.INS_GET_RESPONSE, 0, 0, 0));

@@ -16,7 +16,7 @@ import { TICKET_DEBIT_CARD, TICKET_MERCHANT_CREDENTIAL } from "../../firmware/pr
 import { type Agencies, Agency, newAgencies } from "../../host/agencies.js";
 import { type Acquired, acquire } from "../../host/applications/acquire.js";
 import { createOwnCredential, issueCredential } from "../../host/applications/authority.js";
-import { ChipFactory, type SimulatedChip } from "../../host/chips.js";
+import { ChipFactory, type ChipParts, type SimulatedChip } from "../../host/chips.js";
 import { fromHex } from "../../host/codec/bytes.js";
 import { type Approval, signApproval } from "../../host/codec/receipt.js";
 import type { Signer } from "../../host/codec/signer.js";
@@ -70,12 +70,17 @@ export class AgentWorld {
   readonly #chips: ChipFactory;
   #stan = 0;
 
-  constructor(seed: string, geometry?: FlashGeometry) {
+  /** `chips`: makes another sort of chips, for who wants to see what they do. */
+  constructor(
+    seed: string,
+    geometry?: FlashGeometry,
+    chips: (parts: ChipParts) => ChipFactory = (parts) => new ChipFactory(parts),
+  ) {
     const randomness = new SeededRandomness(sodiumCryptography, seed);
     this.random = { fill: (destination) => randomness.fill(destination) };
     const secrets = newAgencies(this.random, NOW);
     this.agencies = { agents: new Agency(secrets.agents), modules: new Agency(secrets.modules) };
-    this.#chips = new ChipFactory({
+    this.#chips = chips({
       clock: this.time.clock,
       ...(geometry === undefined ? {} : { geometry }),
       debugFirmware: process.env.TALLY_DEBUG_FIRMWARE !== undefined,

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { appletRequest } from "../../scripts/firmware/applets.js";
 import { compileIfStale, type FirmwareTarget } from "../../scripts/firmware/compile.js";
-import { type Applet, FirmwareAssertion, readText } from "../../simulator/applet.js";
+import { type Applet, type BlockSink, FirmwareAssertion, readText } from "../../simulator/applet.js";
 import { type AppletName, loadApplet, packageRoot } from "../../simulator/applet-files.js";
 import { Chip, type ChipParts } from "../../simulator/chip.js";
 import { bindPlatform, PLATFORM_MODULE, type Platform } from "../../simulator/platform.generated.js";
@@ -55,9 +55,14 @@ export interface LoadedModule<Exports> {
 
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
+const MODULE_OUTPUT: Readonly<Record<FirmwareTarget, (name: string) => string>> = {
+  release: (name) => `build/test-firmware/${name}.wasm`,
+  debug: (name) => `build/test-firmware/${name}.debug.wasm`,
+  instrumented: (name) => `build/instrumented/${name}.module.wasm`,
+};
+
 async function compileOnce(name: string, target: FirmwareTarget): Promise<WebAssembly.Module> {
-  const suffix = target === "debug" ? ".debug.wasm" : ".wasm";
-  const outputPath = `build/test-firmware/${name}${suffix}`;
+  const outputPath = MODULE_OUTPUT[target](name);
   await compileIfStale({ root, entryPath: `test/firmware/${name}.module.ts`, outputPath, target });
   return WebAssembly.compile(readFileSync(join(root, outputPath)));
 }
@@ -74,12 +79,14 @@ function checkedExports<Exports extends object>(instance: WebAssembly.Instance):
 
 /**
  * A fresh instance of a test module.
- * @param target `debug` (default) says in which line an assertion failed; `release` is compiled as what ships.
+ * @param target `debug` (default) says in which line an assertion failed; `release` is compiled as what ships,
+ *   `instrumented` tells `onBlock` what it reaches.
  */
 export async function loadModule<Exports extends object = Record<string, ExportedFunction>>(
   name: string,
   platform: Platform = testChip(),
   target: FirmwareTarget = "debug",
+  onBlock: BlockSink = () => 0,
 ): Promise<LoadedModule<Exports>> {
   const key = `${name}.${target}`;
   const module = compiled.get(key) ?? compileOnce(name, target);
@@ -95,7 +102,7 @@ export async function loadModule<Exports extends object = Record<string, Exporte
   };
   const instance = await WebAssembly.instantiate(await module, {
     [PLATFORM_MODULE]: bindPlatform(linearMemory, () => platform),
-    env: { abort },
+    env: { abort, log_execution: onBlock },
   });
   memory = instance.exports.memory as WebAssembly.Memory;
   return withRoom<Exports>(instance, memory);

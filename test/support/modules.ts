@@ -6,7 +6,7 @@ import { pay } from "../../host/applications/pay.js";
 import { receive } from "../../host/applications/receive.js";
 import { runTransfer, type Transfer } from "../../host/applications/transfer.js";
 import { withdraw } from "../../host/applications/withdraw.js";
-import { ChipFactory, type SimulatedChip } from "../../host/chips.js";
+import { ChipFactory, type ChipParts, type SimulatedChip } from "../../host/chips.js";
 import { command } from "../../host/commands.js";
 import { type Disturbance, inProcessLink } from "../../host/communications/in-process.js";
 import { Device } from "../../host/device.js";
@@ -33,13 +33,18 @@ export class ModuleWorld {
   readonly #chips: ChipFactory;
   readonly #seed: string;
 
-  constructor(seed: string, geometry?: FlashGeometry) {
+  /** `chips`: makes another sort of chips, for who wants to see what they do. */
+  constructor(
+    seed: string,
+    geometry?: FlashGeometry,
+    chips: (parts: ChipParts) => ChipFactory = (parts) => new ChipFactory(parts),
+  ) {
     this.#seed = seed;
     const randomness = new SeededRandomness(sodiumCryptography, seed);
     this.random = { fill: (destination) => randomness.fill(destination) };
     const secrets = newAgencies(this.random, Number(START_SECONDS));
     this.agencies = { agents: new Agency(secrets.agents), modules: new Agency(secrets.modules) };
-    this.#chips = new ChipFactory({
+    this.#chips = chips({
       clock: this.time.clock,
       ...(geometry === undefined ? {} : { geometry }),
       debugFirmware: process.env["TALLY_DEBUG_FIRMWARE"] !== undefined,
