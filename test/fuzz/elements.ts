@@ -166,11 +166,12 @@ export class Victim {
   }
 }
 
-/** Whether it gives the element digits to compare. */
+/** Whether it gives the element digits to compare. Without any, but for an Le of either form, VERIFY asks how many tries are left. */
 function isReference(apdu: Uint8Array): boolean {
   const [cla, ins] = apdu;
   const isCompared = ins === p.INS_VERIFY || ins === p.INS_CHANGE_REFERENCE_DATA || ins === p.INS_RESET_RETRY_COUNTER;
-  return cla === p.CLA_ISO && isCompared && apdu.length > 5;
+  const isQuestion = apdu.length <= 5 || (apdu.length === 7 && apdu[4] === 0);
+  return cla === p.CLA_ISO && isCompared && !isQuestion;
 }
 
 /** Whether a command may hold what gives tries back; a piece of a chain may hold a piece of it. */
