@@ -165,6 +165,22 @@ describe("a bank that dies while fresh notes are on their way", () => {
   });
 });
 
+test("a till full of what customers had made and never took serves the next one all the same", async () => {
+  const world = await BankWorld.create("full till");
+  const alice = await world.customer("alice", "USD 20.00");
+  const { bank, time } = world;
+  // More each time than the largest notes of the till make, so that others are made.
+  for (let amount = 99n; amount < 2_000_000n; amount *= 2n) {
+    const link = await time.run(bank.connect({ amount, unit }));
+    link.close();
+    await time.run(bank.idle());
+  }
+  await time.run(withdraw(alice, bank, "alice-840", usd("9.99")));
+  await time.run(deposit(alice, bank, "alice-840", usd("3.33")));
+  await time.run(bank.idle());
+  await expectAgreement(world, bank, alice, "alice-840", 4_000n);
+});
+
 describe("a connection to the bank that breaks at any message", () => {
   for (const kind of ["withdrawal", "deposit"] as const) {
     test(`${kind}: after resuming, account and wallet add up`, async () => {
