@@ -1,6 +1,6 @@
 /** What the auditor reads off books: by SQL on their databases, without any of the services that write them. */
 
-import { type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { type Kysely, sql } from "kysely";
 
 export type Row = Readonly<Record<string, unknown>>;

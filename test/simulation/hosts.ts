@@ -34,6 +34,7 @@ export interface DeviceChips {
 }
 
 export abstract class Host {
+  abstract readonly sort: "customer" | "merchant" | "bank";
   readonly name: string;
   readonly chips: readonly DeviceChips[];
   readonly time: SimulationTime;
@@ -94,6 +95,12 @@ export abstract class Host {
     await this.open();
   }
 
+  /** The same life goes on with chips that had lost power. */
+  async repower(): Promise<void> {
+    for (const device of this.devices) await device.restart(PIN);
+    await this.open();
+  }
+
   /** Gives back what running chips occupy. */
   park(): void {
     for (const { simulated } of this.elements) simulated.park();
@@ -105,6 +112,7 @@ export abstract class Host {
 
 /** Somebody with a wallet: a module, and perhaps an agent with a card. */
 export class Customer extends Host {
+  readonly sort = "customer";
   /** At the bank, and, where there is a card, at its issuer. */
   readonly account: string;
   readonly hasAgent: boolean;
@@ -132,6 +140,7 @@ export interface BankParts {
 
 /** The bank: a teller's and a generator's module, books, and the counter in front of them. */
 export class Bank extends Host {
+  readonly sort = "bank";
   readonly database = openDatabase<TellerTables>("memory");
   readonly #parts: BankParts;
   books!: BankBooks;
@@ -185,6 +194,7 @@ export const FEE = 10n;
 
 /** A merchant: tills, each an agent and a module, and an outbox to the card network. */
 export class Shop extends Host {
+  readonly sort = "merchant";
   readonly database = openDatabase<OutboxTables>("memory");
   readonly account: string;
   readonly acquirer: string;

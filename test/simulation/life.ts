@@ -23,6 +23,8 @@ export class HostDiedError extends Error {
 
 export class Life {
   readonly name: string;
+  /** How many it has taken. */
+  steps = 0;
   #isOver = false;
   #stepsLeft: number | undefined;
   readonly #mourners = new Set<() => void>();
@@ -42,6 +44,7 @@ export class Life {
 
   /** One step; whether it may still be taken. */
   step(): boolean {
+    this.steps += 1;
     if (this.#stepsLeft !== undefined) {
       this.#stepsLeft -= 1;
       if (this.#stepsLeft <= 0) this.end();

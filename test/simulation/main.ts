@@ -71,6 +71,7 @@ function say(options: CommandLine, result: Result, seconds: number): void {
       .map(([name, count]) => `${name} ${count}`)
       .join(", ");
   console.log(`${result.happened} happened, ${result.aborted} aborted: ${counted(result.kinds)}`);
+  console.log(`did not happen: ${counted(result.reasons) || "none"}`);
   console.log(`faults: ${counted(result.faults) || "none"}; modules copied: ${result.cheats}`);
   console.log(`${result.checks} checks, ${result.violations.length} violations, ${result.inDoubt} in doubt`);
   console.log(`${seconds.toFixed(1)} s, ${(options.transactions / seconds).toFixed(1)} transactions a second`);

@@ -13,6 +13,8 @@ export interface Injection {
   readonly direction: 0 | 1;
   readonly index: number;
   readonly messages: readonly Uint8Array[];
+  /** What it does besides. */
+  readonly also?: () => void;
 }
 
 export class Meeting {
@@ -64,6 +66,7 @@ export class Meeting {
         if (own !== undefined && !this.hasInjected && own.direction === direction && own.index === index) {
           this.hasInjected = true;
           for (const each of own.messages) end.send(each);
+          own.also?.();
         }
         index += 1;
       },

@@ -3,11 +3,14 @@
  * meet later, and the auditor looks after each of them, now and then at everything, and at the end.
  */
 
-import type { SimulatedChip } from "../../host/chips.js";
-import { type Audited, type AuditedModule, Auditor, type Deal, type Violation } from "./auditor.js";
-import { type Bank, Customer, FEE, type Host, Shop } from "./hosts.js";
+import { auditedModule, auditedOf, dealOf, ownersOf } from "./audited.js";
+import { Auditor, type Violation } from "./auditor.js";
+import { Cheats } from "./cheats.js";
+import { type Blow, Faults } from "./faults.js";
+import { Customer, type Host, Shop, USD } from "./hosts.js";
 import { Meeting } from "./meeting.js";
-import { Draws, KINDS, type Kind, perform, settle, type Transaction } from "./transactions.js";
+import { type Ends, OpenBusiness } from "./open-business.js";
+import { Draws, KINDS, type Kind, perform, type Said, settle, type Transaction } from "./transactions.js";
 import { World } from "./world.js";
 
 export interface Options {
@@ -19,16 +22,19 @@ export interface Options {
 
 export interface Progress {
   /** So many of the devices are ready, or so many of the transactions are done. */
-  readonly stage: "devices" | "transactions" | "end";
+  readonly stage: "devices" | "transactions";
   readonly done: number;
   readonly of: number;
 }
+
+type Counts = Record<string, number>;
 
 export interface Result {
   readonly happened: number;
   readonly aborted: number;
   readonly kinds: Readonly<Record<Kind, number>>;
-  readonly faults: Readonly<Record<string, number>>;
+  readonly reasons: Readonly<Counts>;
+  readonly faults: Readonly<Counts>;
   readonly cheats: number;
   readonly checks: number;
   readonly violations: readonly Violation[];
@@ -40,24 +46,30 @@ export interface Result {
 const EVERYTHING_EVERY = 1_000;
 /** Rounds of meetings at the end: what is still open after these never ends. */
 const LAST_ROUNDS = 5;
+/** How often a host that loses power as it comes to life is started again. */
+const STARTS_MAX = 5;
 
 export class Simulation {
   readonly world: World;
   readonly auditor: Auditor;
+  readonly cheats: Cheats;
   readonly #options: Options;
   readonly #draws: Draws;
+  readonly #faults: Faults;
+  readonly #business = new OpenBusiness();
   readonly #byModule = new Map<string, Host>();
-  /** Pairs of hosts between whom something may be open, by both names: from which transaction on they can meet. */
-  readonly #open = new Map<string, { readonly ends: readonly [Host, Host]; readonly from: number }>();
-  readonly #counts = { happened: 0, aborted: 0, cheats: 0 };
+  readonly #counts = { happened: 0, aborted: 0 };
   readonly #kinds = Object.fromEntries(KINDS.map((kind) => [kind, 0])) as Record<Kind, number>;
-  readonly #faults: Record<string, number> = {};
+  readonly #reasons: Counts = {};
+  readonly #struck: Counts = {};
 
   private constructor(world: World, options: Options) {
     this.world = world;
     this.#options = options;
-    this.#draws = new Draws(world);
     this.auditor = new Auditor(auditedOf(world));
+    this.#draws = new Draws(world, (ends) => !this.#business.isApart(ends));
+    this.#faults = new Faults(world.random.fork("faults"), options.faults);
+    this.cheats = new Cheats(world, (customer) => !this.#business.concerns(customer));
     for (const host of world.hosts) for (const id of host.moduleIds) this.#byModule.set(id, host);
   }
 
@@ -66,7 +78,7 @@ export class Simulation {
     const world = await World.create(seed, devices, (done) => progress({ stage: "devices", done, of: devices }));
     const simulation = new Simulation(world, options);
     await simulation.auditor.begin();
-    for (const customer of world.customers) customer.park();
+    simulation.#park();
     return simulation;
   }
 
@@ -76,21 +88,41 @@ export class Simulation {
       await this.step(number);
       progress({ stage: "transactions", done: number, of: transactions });
     }
-    return this.end(progress);
+    return this.end();
   }
 
-  /** One transaction, and who meets before it. */
+  #park(): void {
+    for (const customer of this.world.customers) customer.park();
+  }
+
+  // One transaction, and who meets before it.
+
   async step(number: number): Promise<void> {
-    const { auditor, world } = this;
+    const { auditor } = this;
     auditor.number = number;
     await this.#pass(this.#draws.pause_seconds);
     await this.#meetings(number);
+    if (this.#faults.isCheatsTurn) await this.#cheat(number);
     const transaction = await this.#draws.next(number);
-    await this.#transact(transaction);
-    if (number % EVERYTHING_EVERY === 0) {
-      await auditor.everything();
-      for (const customer of world.customers) customer.park();
+    const { kind, customer, other, salary } = transaction;
+    this.#kinds[kind] += 1;
+    if (salary > 0n) {
+      await this.world.bank.books.fund({
+        id: `salary/${number}`,
+        account: customer.account,
+        amount: salary,
+        unit: USD,
+      });
+      auditor.paidIn(customer.name, salary);
     }
+    const blow = this.#faults.forTransaction(kind, [customer, other], elementsOf(transaction));
+    const [happened, said] = await this.#transact(transaction, blow);
+    this.#counts[happened ? "happened" : "aborted"] += 1;
+    if (!happened)
+      count(this.#reasons, `${kind}: ${said.find(({ why }) => why !== undefined)?.why ?? "nobody said why"}`);
+    if (number % EVERYTHING_EVERY !== 0) return;
+    await auditor.everything();
+    this.#park();
   }
 
   async #pass(seconds: number): Promise<void> {
@@ -98,174 +130,220 @@ export class Simulation {
     this.world.time.clock.advance(seconds * 1000);
   }
 
-  async #transact(transaction: Transaction): Promise<void> {
+  /** Performs it under the blow, brings back who was struck, and has the auditor look. Whether money moved, and what was said. */
+  async #transact(transaction: Transaction, blow?: Blow): Promise<[boolean, readonly Said[]]> {
     const { world, auditor } = this;
-    const { kind, customer, other, amount, salary, number } = transaction;
-    const ends: [Host, Host] = [customer, other];
-    this.#kinds[kind] += 1;
-    if (salary > 0n) {
-      const id = `salary/${number}`;
-      await world.bank.books.fund({
-        id,
-        account: customer.account,
-        amount: salary,
-        unit: { currency: 840, exponent: 2 },
-      });
-      auditor.paidIn(customer.name, salary);
-    }
-    const meeting = new Meeting(world.time);
-    world.counterLinks = () => meeting.raw();
-    const words = await world.time.run(this.#together(() => perform(world, transaction, meeting), meeting));
-    await this.#recover(ends);
+    const { kind, customer, other, number } = transaction;
+    const ends: Ends = [customer, other];
+    if (blow?.restart !== undefined) await this.#start(blow.restart, this.#faults.keepsPower);
+    const meeting = new Meeting(world.time, blow?.strike, blow?.injection);
+    const extent = blow === undefined ? new Extents(ends, elementsOf(transaction)) : undefined;
+    const said = await this.#under(blow, meeting, () => perform(world, transaction, meeting));
+    if (extent !== undefined) this.#faults.learn(kind, extent.end(meeting), meeting.carried);
+    await this.#recover(ends, blow);
+    const words = said.map(({ word }) => word);
     const deal = dealOf(transaction, words);
-    const happened = await auditor.after(ownersOf(ends), deal);
-    if (kind === "refresh" ? words.length > 0 : happened) this.#counts.happened += 1;
-    else this.#counts.aborted += 1;
-    this.#noteOpen(
-      ends,
-      number + 1,
-      words.every((word) => word === "happened"),
-    );
-    for (const host of ends) if (host instanceof Customer) host.park();
-    void amount;
+    const moved = await auditor.after(ownersOf(ends), deal);
+    this.#noteOpen(ends, number + (blow?.apart ?? 1), blow?.isPartition === true && meeting.hasStruck);
+    if (words.includes("unknown")) this.#business.note(ends, number + (blow?.apart ?? 1));
+    this.#parkEnds(ends);
+    return [moved || (deal === undefined && words[0] === "happened"), said];
   }
 
   /** Runs to the end: applications first, then what the bank and the merchants still have to do with it. */
-  async #together<Value>(work: () => Promise<Value>, meeting: Meeting): Promise<Value> {
-    const { bank, shops } = this.world;
-    const value = await work();
-    await Promise.allSettled(shops.map((shop) => shop.life.guard(shop.merchant.idle())));
-    await Promise.allSettled([bank.life.guard(bank.service.idle())]);
+  async #under<Value>(blow: Blow | undefined, meeting: Meeting, work: () => Promise<Value>): Promise<Value> {
+    const { bank, shops, time } = this.world;
+    this.world.counterLinks = () => meeting.raw();
+    blow?.arm();
+    const together = async () => {
+      const value = await work();
+      await Promise.allSettled(shops.map((shop) => shop.life.guard(shop.merchant.idle())));
+      await Promise.allSettled([bank.life.guard(bank.service.idle())]);
+      return value;
+    };
+    const value = await time.run(together());
     meeting.end();
+    await time.drain();
+    if (blow !== undefined && (blow.disarm() || meeting.hasStruck || meeting.hasInjected))
+      count(this.#struck, blow.kind);
     return value;
   }
 
-  /** Whose host has died, or whose chip has no power, comes back; the bank and merchants pick up what they were at. */
-  async #recover(ends: readonly Host[]): Promise<void> {
-    const { world } = this;
-    await world.time.drain();
-    for (const host of [world.bank, ...ends.filter((each) => each !== (world.bank as Host))]) {
-      if (!host.isWell) await world.time.run(host.start());
+  /** Whose host has died, or whose chip has no power, comes back; the bank first, for merchants need it. */
+  async #recover(ends: Ends, blow: Blow | undefined): Promise<void> {
+    const { bank } = this.world;
+    const hosts = [bank, ...ends.filter((each) => each !== (bank as Host))];
+    for (const host of hosts.filter(({ isWell }) => !isWell)) await this.#start(host, this.#faults.keepsPower, blow);
+    await this.world.time.drain();
+  }
+
+  /** A host comes to life, and may lose power as it does. */
+  async #start(host: Host, keepsPower: boolean, blow?: Blow): Promise<void> {
+    if (!keepsPower) for (const { simulated } of host.elements) simulated.powerOff();
+    const again = blow?.kind === "power" ? this.#faults.again(host.elements) : undefined;
+    again?.arm();
+    for (let starts = 1; ; starts += 1) {
+      const isSameLife = keepsPower && host instanceof Customer && !host.life.isOver;
+      try {
+        await this.world.time.run(isSameLife ? host.repower() : host.start());
+        break;
+      } catch (error) {
+        if (starts === STARTS_MAX) throw error;
+        // As from a reader: a card that is still in the middle of what another host had begun is reset.
+        for (const { simulated } of host.elements) simulated.powerOff();
+      }
     }
-    await world.time.drain();
+    if (again?.disarm() === true) count(this.#struck, again.kind);
+  }
+
+  #parkEnds(ends: Ends): void {
+    for (const host of ends) if (host instanceof Customer) host.park();
   }
 
   // What is open.
 
-  /** Hosts between whom something is open, as their modules say, or whose business did not end well. */
-  #noteOpen([one, other]: readonly [Host, Host], from: number, endedWell: boolean): void {
-    const key = [one.name, other.name].sort().join("|");
-    if (endedWell) this.#open.delete(key);
-    else if (!this.#open.has(key)) this.#open.set(key, { ends: [one, other], from });
-    for (const host of [one, other]) {
-      for (const owner of host === (this.world.bank as Host) ? [""] : [host.name]) {
-        for (const { open } of this.auditor.holdingsOf(owner)) {
-          for (const { peer } of open) this.#noteEnds(host, this.#byModule.get(peer), from);
+  /** Hosts between whom something is open, as their modules say. */
+  #noteOpen(ends: Ends, from: number, isPartition = false): void {
+    if (isPartition) this.#business.note(ends, from, true);
+    for (const host of ends) {
+      const owner = host === (this.world.bank as Host) ? "" : host.name;
+      for (const { open } of this.auditor.holdingsOf(owner)) {
+        for (const { peer } of open) {
+          const other = this.#byModule.get(peer);
+          if (other !== undefined && other !== host) this.#business.note([host, other], from);
         }
       }
     }
   }
 
-  #noteEnds(host: Host, peer: Host | undefined, from: number): void {
-    if (peer === undefined || peer === host) return;
-    const key = [host.name, peer.name].sort().join("|");
-    if (!this.#open.has(key)) this.#open.set(key, { ends: [host, peer], from });
-  }
-
   /** Those who can meet again do. */
   async #meetings(number: number): Promise<void> {
-    for (const [key, { ends, from }] of [...this.#open]) {
-      if (from > number) continue;
-      this.#open.delete(key);
-      await this.#meet(ends, number);
+    for (const ends of this.#business.take(number)) {
+      const elements = ends.flatMap((host) => host.elements);
+      await this.#meet(ends, this.#faults.forMeeting(ends, elements));
     }
   }
 
-  async #meet(ends: readonly [Host, Host], number: number): Promise<void> {
+  async #meet(ends: Ends, blow?: Blow): Promise<void> {
     const { world, auditor } = this;
-    const meeting = new Meeting(world.time);
-    world.counterLinks = () => meeting.raw();
-    await world.time.run(this.#together(() => settle(world, ends[0], ends[1], meeting), meeting));
-    await this.#recover(ends);
+    const meeting = new Meeting(world.time, blow?.strike, blow?.injection);
+    const extent =
+      blow === undefined
+        ? new Extents(
+            ends,
+            ends.flatMap((host) => host.elements),
+          )
+        : undefined;
+    await this.#under(blow, meeting, () => settle(world, ends[0], ends[1], meeting));
+    if (extent !== undefined) this.#faults.learn("meeting", extent.end(meeting), meeting.carried);
+    await this.#recover(ends, blow);
     await auditor.after(ownersOf(ends));
-    this.#noteOpen(ends, number + 1, true);
-    for (const host of ends) if (host instanceof Customer) host.park();
+    const from = auditor.number + (blow?.apart ?? 1);
+    this.#noteOpen(ends, from);
+    if (blow !== undefined) this.#business.note(ends, from);
+    this.#parkEnds(ends);
+  }
+
+  // Cheats.
+
+  /** Somebody has had a module copied: original and copy pay all of it to two who do not know. */
+  async #cheat(number: number): Promise<void> {
+    const cheat = await this.cheats.next(number);
+    if (cheat === undefined) return;
+    const { auditor } = this;
+    const { clone, culprit, payments } = cheat;
+    // The chip is on the table while it is copied: it is read first, so that nobody counts what came in between.
+    await auditor.after([culprit.name]);
+    const [chips] = clone.chips;
+    if (chips === undefined) return;
+    await this.world.time.run(clone.start());
+    await auditor.copied(auditedModule(clone, chips.module, "wallet"), culprit.name);
+    let paid = 0;
+    for (const payment of payments) {
+      const [happened] = await this.#transact(payment);
+      if (happened) paid += 1;
+    }
+    this.cheats.conclude(cheat, paid === payments.length);
+    clone.park();
   }
 
   // The end.
 
-  async end(progress: (progress: Progress) => void = () => undefined): Promise<Result> {
-    const { world, auditor } = this;
-    const number = auditor.number;
-    for (let round = 0; round < LAST_ROUNDS; round += 1) {
-      progress({ stage: "end", done: round, of: LAST_ROUNDS });
-      await this.#pass(60);
-      for (const shop of world.shops) await this.#meet([shop, world.bank], number);
-      await this.#meetings(Number.POSITIVE_INFINITY);
-      if (this.#open.size === 0) break;
+  /** What is open is settled, with nobody striking any more; where there were cheats, everybody brings everything to the bank. */
+  async end(): Promise<Result> {
+    const { auditor, cheats } = this;
+    this.#faults.end();
+    await this.#settleAll();
+    if (cheats.count > 0) {
+      for (const last of cheats.closing()) await this.#deposits(last);
+      await this.#settleAll();
+      await auditor.losses(cheats.spentTwice);
     }
     const inDoubt = await auditor.end();
-    const { happened, aborted, cheats } = this.#counts;
     const { checks, violations } = auditor;
-    const digest = await auditor.digest();
-    return { happened, aborted, kinds: this.#kinds, faults: this.#faults, cheats, checks, violations, inDoubt, digest };
+    return {
+      ...this.#counts,
+      ...{ kinds: this.#kinds, reasons: this.#reasons, faults: this.#struck, cheats: cheats.count },
+      ...{ checks, violations, inDoubt, digest: await auditor.digest() },
+    };
   }
-}
 
-function ownersOf(ends: readonly Host[]): string[] {
-  return ends.filter((host) => host instanceof Customer || host instanceof Shop).map(({ name }) => name);
-}
+  /** Until nothing is left, or the bank refuses it: then the auditor will miss it. */
+  async #deposits(next: () => Promise<Transaction | undefined>): Promise<void> {
+    for (let deposit = await next(); deposit !== undefined; deposit = await next()) {
+      const [happened] = await this.#transact(deposit);
+      if (!happened) return;
+    }
+  }
 
-function dealOf(transaction: Transaction, words: Deal["words"]): Deal | undefined {
-  const { kind, customer, other, amount } = transaction;
-  const base = { amount, words };
-  switch (kind) {
-    case "payment":
-    case "pos":
-      return { ...base, payer: customer.name, payee: other.name };
-    case "withdrawal":
-      return { ...base, payer: undefined, payee: customer.name };
-    case "deposit":
-      return { ...base, payer: customer.name, payee: undefined };
-    case "refresh":
-      return undefined;
-    default: {
-      const { account, acquirer, name } = other as Shop;
-      const trade = {
-        ...{ type: kind, customer: customer.name, customerAccount: customer.account, merchant: name },
-        ...{ merchantAccount: account, acquirer, amount, fee: FEE },
-      };
-      const ends = kind === "purchase" ? { payer: name, payee: customer.name } : { payer: customer.name, payee: name };
-      return { ...base, ...ends, trade };
+  async #settleAll(): Promise<void> {
+    const { shops, bank } = this.world;
+    for (let round = 0; round < LAST_ROUNDS; round += 1) {
+      await this.#pass(60);
+      await this.#meetings(Number.POSITIVE_INFINITY);
+      for (const shop of shops) await this.#meet([shop, bank]);
+      if (this.#business.count === 0) break;
     }
   }
 }
 
-function cardOf({ simulated }: SimulatedChip): (apdu: Uint8Array) => Uint8Array {
-  return (apdu) => simulated.transmit(apdu);
+/** How much a transaction takes, measured while nothing disturbs it. */
+class Extents {
+  readonly #lives: readonly { readonly steps: number; readonly life: Host["life"] }[];
+  readonly #elements: ReturnType<typeof elementsOf>;
+  readonly #operations: number[];
+
+  constructor(ends: Ends, elements: ReturnType<typeof elementsOf>) {
+    this.#lives = ends.map(({ life }) => ({ steps: life.steps, life }));
+    this.#elements = elements;
+    this.#operations = elements.map(() => 0);
+    elements.forEach(({ simulated }, index) => {
+      simulated.chip.onOperation = () => {
+        this.#operations[index] = (this.#operations[index] ?? 0) + 1;
+        return undefined;
+      };
+    });
+  }
+
+  end(meeting: Meeting) {
+    for (const { simulated } of this.#elements) simulated.chip.onOperation = undefined;
+    return {
+      messages: Math.max(1, ...meeting.sent),
+      operations: Math.max(1, ...this.#operations),
+      steps: Math.max(1, ...this.#lives.map(({ steps, life }) => life.steps - steps)),
+    };
+  }
 }
 
-export function auditedModule(host: Host, chip: SimulatedChip, role: AuditedModule["role"]): AuditedModule {
-  const module = { id: chip.element.idHex, name: host.name, role, card: cardOf(chip) };
-  return role === "wallet" ? { ...module, owner: host.name } : module;
+/** The chips that have to do with it: of a merchant those of one till. */
+function elementsOf({ customer, other, till }: Transaction) {
+  return [customer, other].flatMap((host) => {
+    if (!(host instanceof Shop)) return host.elements;
+    const { agent, module } = host.chips[till] ?? {};
+    return [agent, module].filter((chip) => chip !== undefined);
+  });
 }
 
-function auditedOf(world: World): Audited {
-  const { bank, shops, customers } = world;
-  const [teller, generator] = (bank as Bank).chips;
-  if (teller === undefined || generator === undefined) throw new Error("a bank has a teller and a generator");
-  const owners = [...shops, ...customers];
-  const chips = owners.flatMap((host) => host.chips.map((each) => ({ host, ...each })));
-  return {
-    modules: [
-      auditedModule(bank, teller.module, "teller"),
-      auditedModule(bank, generator.module, "generator"),
-      ...chips.map(({ host, module }) => auditedModule(host, module, "wallet")),
-    ],
-    accounts: new Map(owners.map(({ name, account }) => [name, account])),
-    bank: bank.database,
-    network: world.networkDatabase,
-    outboxes: new Map(shops.map(({ name, database }) => [name, database])),
-    agents: chips.flatMap(({ agent }) => (agent === undefined ? [] : [cardOf(agent)])),
-  };
+function count(counts: Counts, what: string): void {
+  counts[what] = (counts[what] ?? 0) + 1;
 }

@@ -34,18 +34,25 @@ const WEIGHTS: Readonly<Record<Kind, number>> = {
 export interface Transaction {
   readonly number: number;
   readonly kind: Kind;
-  /** Who begins it. */
-  readonly customer: Customer;
+  /** Who begins it; a merchant does only to have its notes refreshed. */
+  readonly customer: Customer | Shop;
   /** With whom: another customer, the bank, a merchant. */
   readonly other: Host;
   readonly amount: bigint;
+  /** Which of the merchant's devices has to do with it. */
+  readonly till: number;
   /** Paid into the customer's account beforehand. */
   readonly salary: bigint;
 }
 
-/** What a side's application told its owner: paid, not paid, or neither. */
-export type Word = "happened" | "aborted" | "unknown";
+/** What a side's application told its owner: paid, not paid, or neither; and why not. */
+export interface Said {
+  readonly word: "happened" | "aborted" | "unknown";
+  readonly why?: string;
+}
 
+/** Of so many refreshments one is a merchant's. */
+const SHOP_REFRESH_EVERY = 3;
 const PAYMENT_MAX = 3_000;
 const WITHDRAWAL_MAX = 20_000;
 const SALARY = 25_000n;
@@ -54,26 +61,44 @@ const PAUSE_SECONDS_MAX = 1_600;
 
 export class Draws {
   readonly #world: World;
-  #kinds: Kind[] = KINDS.flatMap((kind) => Array.from({ length: WEIGHTS[kind] }, () => kind));
+  readonly #kinds: readonly Kind[] = KINDS.flatMap((kind) => Array.from({ length: WEIGHTS[kind] }, () => kind));
 
-  constructor(world: World) {
+  readonly #canMeet: (ends: readonly [Host, Host]) => boolean;
+
+  /** `canMeet`: nothing keeps these two apart. */
+  constructor(world: World, canMeet: (ends: readonly [Host, Host]) => boolean) {
     this.#world = world;
+    this.#canMeet = canMeet;
   }
 
   get pause_seconds(): number {
     return this.#world.random.below(PAUSE_SECONDS_MAX) + 1;
   }
 
-  /** `balanceOf`: what a customer's own host sees, so that nobody is asked to pay what he has not. */
+  /** Between two who can meet. */
   async next(number: number): Promise<Transaction> {
+    for (;;) {
+      const drawn = await this.#next(number);
+      if (this.#canMeet([drawn.customer, drawn.other])) return drawn;
+    }
+  }
+
+  /** What a customer's own host sees of his balance is looked at, so that nobody is asked to pay what he has not. */
+  async #next(number: number): Promise<Transaction> {
     const { random, shops, bank } = this.#world;
     const drawn = this.#kinds[random.below(this.#kinds.length)] as Kind;
+    const shop = shops[random.below(shops.length)] as Shop;
+    const till = random.below(shop.devices.length);
+    // What customers sell comes in many notes, and a till that is full sells nothing and buys nothing.
+    if (drawn === "refresh" && random.below(SHOP_REFRESH_EVERY) === 0) {
+      return { number, kind: drawn, customer: shop, other: bank, till, amount: 0n, salary: 0n };
+    }
     const isTrade = drawn === "purchase" || drawn === "sale";
     const customer = this.#customer((each) => !isTrade || each.hasAgent);
     const has = await balanceOf(customer);
     // Who has nothing to spend gets himself some.
     const kind = has < 100n && drawn !== "purchase" && drawn !== "withdrawal" ? "withdrawal" : drawn;
-    const base = { number, kind, customer };
+    const base = { number, kind, customer, till };
     if (kind === "payment" || kind === "pos") {
       const other = this.#customer((each) => each !== customer);
       return { ...base, other, amount: this.#upTo(has, PAYMENT_MAX), salary: 0n };
@@ -85,7 +110,6 @@ export class Draws {
     }
     if (kind === "deposit") return { ...base, other: bank, amount: this.#upTo(has, PAYMENT_MAX * 2), salary: 0n };
     if (kind === "refresh") return { ...base, other: bank, amount: 0n, salary: 0n };
-    const shop = shops[random.below(shops.length)] as Shop;
     const most = kind === "sale" ? has : BigInt(PAYMENT_MAX);
     return { ...base, other: shop, amount: this.#upTo(most, PAYMENT_MAX), salary: 0n };
   }
@@ -119,10 +143,11 @@ const PROMPTS: CustomerPrompts = {
 };
 
 /** Both sides' applications; what each told its owner. */
-export async function perform(world: World, transaction: Transaction, meeting: Meeting): Promise<Word[]> {
+export async function perform(world: World, transaction: Transaction, meeting: Meeting): Promise<Said[]> {
   const { customer, other } = transaction;
   const money = { amount: transaction.amount, unit: USD };
-  const { device, life, account } = customer;
+  const { life, account } = customer;
+  const device = (customer instanceof Shop ? customer.devices[transaction.till] : undefined) ?? customer.device;
   const sides = (first: (link: PeerLink) => Promise<unknown>, second: (link: PeerLink) => Promise<unknown>) => {
     const [near, far] = meeting.link(customer.life, other.life);
     // Who waits is ready before the other speaks.
@@ -151,27 +176,38 @@ export async function perform(world: World, transaction: Transaction, meeting: M
     case "deposit":
       return wordsOf(await alone(deposit(device, counter(), account, money)));
     case "refresh":
-      await alone(refresh(device, counter(), { days: 30, all: transaction.number % 3 === 0 }));
-      return ["unknown"];
+      return wordsOf(
+        await alone(
+          refresh(device, counter(), { days: 30, all: transaction.number % 2 === 0 || customer instanceof Shop }),
+        ),
+      );
     default: {
       const side = transaction.kind === "purchase" ? buy : sell;
-      const { merchant } = other as Shop;
+      const { merchant, devices } = other as Shop;
       return wordsOf(
         await sides(
           (near) => side(device, near, money, PROMPTS),
-          (far) => merchant.serve(far),
+          (far) => merchant.serve(far, devices[transaction.till]),
         ),
       );
     }
   }
 }
 
-function wordsOf(results: readonly PromiseSettledResult<unknown>[]): Word[] {
+function wordsOf(results: readonly PromiseSettledResult<unknown>[]): Said[] {
   return results.map((result) => {
-    if (result.status === "rejected") return result.reason instanceof ReasonError ? "aborted" : "unknown";
-    const { outcome, provisional } = result.value as { outcome?: string; provisional?: boolean };
-    if (outcome === "aborted") return "aborted";
-    return outcome === "provisional" || provisional === true ? "unknown" : "happened";
+    if (result.status === "rejected") {
+      const { reason } = result;
+      if (reason instanceof ReasonError) return { word: "aborted", why: `reason ${reason.reason}` };
+      return { word: "unknown", why: reason instanceof Error ? reason.constructor.name : String(reason) };
+    }
+    const { outcome, reason, provisional } = result.value as {
+      outcome?: string;
+      reason?: number;
+      provisional?: boolean;
+    };
+    if (outcome === "aborted") return { word: "aborted", why: `reason ${reason}` };
+    return { word: outcome === "provisional" || provisional === true ? "unknown" : "happened" };
   });
 }
 

@@ -9,7 +9,7 @@ import { type Agencies, Agency, newAgencies } from "../../host/agencies.js";
 import { acquire } from "../../host/applications/acquire.js";
 import { createOwnCredential, issueCredential } from "../../host/applications/authority.js";
 import { ChipFactory, type SimulatedChip } from "../../host/chips.js";
-import { type CborValue } from "../../host/codec/cbor.js";
+import type { CborValue } from "../../host/codec/cbor.js";
 import { componentFields } from "../../host/codec/ticket.js";
 import { inProcessLink } from "../../host/communications/in-process.js";
 import type { PeerLink } from "../../host/communications/link.js";
