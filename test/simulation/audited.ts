@@ -41,7 +41,8 @@ function cardOf({ simulated }: SimulatedChip): (apdu: Uint8Array) => Uint8Array 
 }
 
 export function auditedModule(host: Host, chip: SimulatedChip, role: AuditedModule["role"]): AuditedModule {
-  const module = { id: chip.element.idHex, name: host.name, role, card: cardOf(chip) };
+  const isOn = () => chip.simulated.isOn;
+  const module = { id: chip.element.idHex, name: host.name, role, card: cardOf(chip), isOn };
   return role === "wallet" ? { ...module, owner: host.name } : module;
 }
 

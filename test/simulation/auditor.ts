@@ -25,6 +25,8 @@ export interface AuditedModule {
   readonly owner?: string;
   readonly role: "wallet" | "teller" | "generator";
   readonly card: Card;
+  /** Whether it has power. */
+  readonly isOn: () => boolean;
 }
 
 export interface Audited {
@@ -57,6 +59,8 @@ export interface Deal {
 
 interface Watched extends AuditedModule {
   holding: Holding;
+  /** Of its log, what was read ahead. */
+  ahead: readonly Moved[];
   nextLog: number;
 }
 
@@ -88,7 +92,7 @@ export class Auditor {
   }
 
   #watch(module: AuditedModule, nextLog: number): void {
-    const watched = { ...module, nextLog, holding: holdingOf(module.card, module.role === "generator") };
+    const watched = { ...module, nextLog, ahead: [], holding: holdingOf(module.card, module.role === "generator") };
     this.#modules.push(watched);
     for (const [map, key] of [
       [this.#byId, module.id],
@@ -222,7 +226,7 @@ export class Auditor {
 
   async #readAll(modules: readonly Watched[]): Promise<void> {
     const logged: { readonly module: Watched; readonly moved: readonly Moved[] }[] = [];
-    for (const module of modules) logged.push({ module, moved: await this.#read(module) });
+    for (const module of modules) logged.push({ module, moved: this.#read(module) });
     for (const { module, moved } of logged)
       for (const entry of moved) if (entry.kind === "sent") this.#noteSent(module, entry);
     for (const { module, moved } of logged)
@@ -237,11 +241,23 @@ export class Auditor {
     return new Set((this.#byOwner.get("") ?? []).filter(({ role }) => role === "generator").map(({ id }) => id));
   }
 
-  async #read(module: Watched): Promise<readonly Moved[]> {
+  #read(module: Watched): readonly Moved[] {
     module.holding = holdingOf(module.card, module.role === "generator");
+    this.#readLog(module);
+    const moved = module.ahead;
+    module.ahead = [];
+    return moved;
+  }
+
+  #readLog(module: Watched): void {
     const { moved, next } = logFrom(module.card, module.nextLog);
     module.nextLog = next;
-    return moved;
+    module.ahead = [...module.ahead, ...moved];
+  }
+
+  /** In the middle of a transaction: reads on in the logs of the bank's modules, which a long one would overwrite. */
+  readAhead(): void {
+    for (const module of this.#byOwner.get("") ?? []) if (module.isOn()) this.#readLog(module);
   }
 
   #noteSent(module: Watched, entry: Moved): void {

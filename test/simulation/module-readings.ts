@@ -71,15 +71,19 @@ function openOf(value: Uint8Array): Open {
 export function logFrom(card: Card, from: number): { readonly moved: Moved[]; readonly next: number } {
   const moved: Moved[] = [];
   let next = from;
+  let oldest = from;
   for (let number = 1; ; number += 1) {
     const record = recordOf(card, FILE_LOG, number);
     if (record === undefined) break;
     const entry = entryOf(record);
     if (number === 1) next = entry.sequence + 1;
     if (entry.sequence < from) break;
+    oldest = entry.sequence;
     const kind = entry.kind === 1 ? "sent" : "received";
     if (entry.isCommitted && entry.kind <= 2) moved.unshift({ ...entry, kind });
   }
+  // The log is a ring: who reads it too seldom misses what was overwritten.
+  if (next > from && oldest !== from) throw new ReadingError(`entries ${from} to ${oldest - 1} of a log were not read`);
   return { moved, next };
 }
 

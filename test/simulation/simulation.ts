@@ -153,7 +153,10 @@ export class Simulation {
   /** Runs to the end: applications first, then what the bank and the merchants still have to do with it. */
   async #under<Value>(blow: Blow | undefined, meeting: Meeting, work: () => Promise<Value>): Promise<Value> {
     const { bank, shops, time } = this.world;
-    this.world.counterLinks = () => meeting.raw();
+    this.world.counterLinks = () => {
+      this.auditor.readAhead();
+      return meeting.raw();
+    };
     blow?.arm();
     const together = async () => {
       const value = await work();
