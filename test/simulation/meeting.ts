@@ -1,4 +1,4 @@
-/** The links of one transaction: the first is struck as was drawn, and all are hung up when nobody says anything any more. */
+/** The links of one transaction: the first is struck as was drawn, and each is hung up after a while, whoever still waits. */
 
 import type { PeerLink } from "../../host/communications/link.js";
 import { type Strike, type StruckLink, struckLink } from "../support/faults.js";
@@ -22,7 +22,7 @@ export class Meeting {
   readonly #strike: Strike | undefined;
   readonly #injection: Injection | undefined;
   readonly #links: StruckLink[] = [];
-  readonly #giveUp: () => void;
+  readonly #giveUps: (() => void)[] = [];
   /** What was carried, of either direction: for whoever wants to say it again one day. */
   readonly carried: Uint8Array[] = [];
   hasInjected = false;
@@ -31,7 +31,6 @@ export class Meeting {
     this.#time = time;
     this.#strike = strike;
     this.#injection = injection;
-    this.#giveUp = time.after(PATIENCE_MS, () => this.#hangUp());
   }
 
   get hasStruck(): boolean {
@@ -47,6 +46,7 @@ export class Meeting {
   raw(): [PeerLink, PeerLink] {
     const link = struckLink(this.#time, this.#links.length === 0 ? this.#strike : undefined);
     this.#links.push(link);
+    this.#giveUps.push(this.#time.after(PATIENCE_MS, () => hangUp(link)));
     const [near, far] = link.ends;
     return [this.#talkative(near, 0), this.#talkative(far, 1)];
   }
@@ -76,16 +76,14 @@ export class Meeting {
     };
   }
 
-  #hangUp(): void {
-    for (const { ends } of this.#links) {
-      ends[0].close();
-      ends[1].close();
-    }
-  }
-
-  /** Everybody has said what he had to say. */
+  /** Everybody has said what he had to say; whoever makes another link all the same is cut off when he falls silent. */
   end(): void {
-    this.#giveUp();
-    this.#hangUp();
+    for (const cancel of this.#giveUps.splice(0)) cancel();
+    for (const link of this.#links) hangUp(link);
   }
+}
+
+function hangUp({ ends }: StruckLink): void {
+  ends[0].close();
+  ends[1].close();
 }

@@ -1,6 +1,6 @@
 /** What the auditor reads off a money module: what it holds, what is open, what it logged. By APDU, and by nothing else. */
 
-import { type Card, dataOf, hexOf, type Item, numberOf, ReadingError, readTlv, recordOf, valueOf } from "./reading.js";
+import { type Card, dataOf, hexOf, type Item, itemOf, numberOf, ReadingError, readTlv, recordOf } from "./reading.js";
 
 const TAG_BALANCE = 0xdf10;
 const TAG_PENDING = 0xdf11;
@@ -38,7 +38,7 @@ export interface Holding {
 
 export function holdingOf(card: Card, isGenerator: boolean): Holding {
   const lines = readTlv(dataOf(card, TAG_BALANCE)).map(({ value }) => readTlv(value));
-  const sum = (tag: number) => lines.reduce((total, line) => total + numberOf(valueOf(line, tag)), 0n);
+  const sum = (tag: number) => lines.reduce((total, line) => total + numberOf(itemOf(line, tag)), 0n);
   return {
     spendable: sum(0x82),
     // What a generator offers is issued when it commits.
@@ -52,18 +52,18 @@ export function holdingOf(card: Card, isGenerator: boolean): Holding {
 
 function issuedBy(card: Card): bigint {
   const lines = readTlv(dataOf(card, TAG_ISSUED)).filter(({ tag }) => tag === ENTRY);
-  return lines.reduce((total, { value }) => total + numberOf(valueOf(readTlv(value), 0x82)), 0n);
+  return lines.reduce((total, { value }) => total + numberOf(itemOf(readTlv(value), 0x82)), 0n);
 }
 
 function openOf(value: Uint8Array): Open {
   const items = readTlv(value);
-  const state = STATES[Number(numberOf(valueOf(items, 0x82))) - 1];
+  const state = STATES[Number(numberOf(itemOf(items, 0x82))) - 1];
   if (state === undefined) throw new ReadingError("something open in no known state");
   return {
-    payId: hexOf(valueOf(items, 0x80)),
-    peer: hexOf(valueOf(items, 0x81)),
+    payId: hexOf(itemOf(items, 0x80)),
+    peer: hexOf(itemOf(items, 0x81)),
     state,
-    amount: numberOf(valueOf(items, 0x85)),
+    amount: numberOf(itemOf(items, 0x85)),
   };
 }
 

@@ -39,7 +39,7 @@ export function readTlv(bytes: Uint8Array): Tlv {
   return items;
 }
 
-export function valueOf(items: Tlv, tag: number): Uint8Array {
+export function itemOf(items: Tlv, tag: number): Uint8Array {
   const found = items.find((item) => item.tag === tag);
   if (found === undefined) throw new ReadingError(`no item ${tag.toString(16)}`);
   return found.value;
@@ -92,7 +92,7 @@ function ask(card: Card, ins: number, p1: number, p2: number): { status: number;
 export function dataOf(card: Card, tag: number): Uint8Array {
   const { status, data } = ask(card, 0xca, tag >> 8, tag & 0xff);
   if (status !== SUCCESS) throw new ReadingError(`GET DATA ${tag.toString(16)}: ${status.toString(16)}`);
-  return valueOf(readTlv(data), tag);
+  return itemOf(readTlv(data), tag);
 }
 
 /** READ RECORD; undefined when there is none of this number. */

@@ -61,6 +61,8 @@ export class Simulation {
   readonly #counts = { happened: 0, aborted: 0 };
   readonly #kinds = Object.fromEntries(KINDS.map((kind) => [kind, 0])) as Record<Kind, number>;
   readonly #reasons: Counts = {};
+  /** For whoever reads of an error. */
+  #doing = "";
   readonly #struck: Counts = {};
 
   private constructor(world: World, options: Options) {
@@ -84,11 +86,18 @@ export class Simulation {
 
   async run(progress: (progress: Progress) => void = () => undefined): Promise<Result> {
     const { transactions } = this.#options;
-    for (let number = 1; number <= transactions; number += 1) {
-      await this.step(number);
-      progress({ stage: "transactions", done: number, of: transactions });
+    try {
+      for (let number = 1; number <= transactions; number += 1) {
+        await this.step(number);
+        progress({ stage: "transactions", done: number, of: transactions });
+      }
+      return await this.end();
+    } catch (error) {
+      // Nobody can go on in a world where something hangs, or fails that must not.
+      const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+      this.auditor.violations.push({ number: this.auditor.number, what: `${this.#doing}: ${what}` });
+      return this.#result(0);
     }
-    return this.end();
   }
 
   #park(): void {
@@ -102,7 +111,7 @@ export class Simulation {
     auditor.number = number;
     await this.#pass(this.#draws.pause_seconds);
     await this.#meetings(number);
-    if (this.#faults.isCheatsTurn) await this.#cheat(number);
+    if (this.#faults.isCheatsTurn) await this.cheat(number);
     const transaction = await this.#draws.next(number);
     const { kind, customer, other, salary } = transaction;
     this.#kinds[kind] += 1;
@@ -138,7 +147,9 @@ export class Simulation {
     if (blow?.restart !== undefined) await this.#start(blow.restart, this.#faults.keepsPower);
     const meeting = new Meeting(world.time, blow?.strike, blow?.injection);
     const extent = blow === undefined ? new Extents(ends, elementsOf(transaction)) : undefined;
-    const said = await this.#under(blow, meeting, () => perform(world, transaction, meeting));
+    const said = await this.#under(`${kind}, ${namesOf(ends)}`, blow, meeting, () =>
+      perform(world, transaction, meeting),
+    );
     if (extent !== undefined) this.#faults.learn(kind, extent.end(meeting), meeting.carried);
     await this.#recover(ends, blow);
     const words = said.map(({ word }) => word);
@@ -151,12 +162,18 @@ export class Simulation {
   }
 
   /** Runs to the end: applications first, then what the bank and the merchants still have to do with it. */
-  async #under<Value>(blow: Blow | undefined, meeting: Meeting, work: () => Promise<Value>): Promise<Value> {
+  async #under<Value>(
+    what: string,
+    blow: Blow | undefined,
+    meeting: Meeting,
+    work: () => Promise<Value>,
+  ): Promise<Value> {
     const { bank, shops, time } = this.world;
     this.world.counterLinks = () => {
       this.auditor.readAhead();
       return meeting.raw();
     };
+    this.#doing = `${what}, ${blow === undefined ? "undisturbed" : `struck by ${blow.kind}`}`;
     blow?.arm();
     const together = async () => {
       const value = await work();
@@ -237,7 +254,7 @@ export class Simulation {
             ends.flatMap((host) => host.elements),
           )
         : undefined;
-    await this.#under(blow, meeting, () => settle(world, ends[0], ends[1], meeting));
+    await this.#under(`meeting, ${namesOf(ends)}`, blow, meeting, () => settle(world, ends[0], ends[1], meeting));
     if (extent !== undefined) this.#faults.learn("meeting", extent.end(meeting), meeting.carried);
     await this.#recover(ends, blow);
     await auditor.after(ownersOf(ends));
@@ -250,7 +267,7 @@ export class Simulation {
   // Cheats.
 
   /** Somebody has had a module copied: original and copy pay all of it to two who do not know. */
-  async #cheat(number: number): Promise<void> {
+  async cheat(number: number): Promise<void> {
     const cheat = await this.cheats.next(number);
     if (cheat === undefined) return;
     const { auditor } = this;
@@ -282,7 +299,11 @@ export class Simulation {
       await this.#settleAll();
       await auditor.losses(cheats.spentTwice);
     }
-    const inDoubt = await auditor.end();
+    return this.#result(await auditor.end());
+  }
+
+  async #result(inDoubt: number): Promise<Result> {
+    const { auditor, cheats } = this;
     const { checks, violations } = auditor;
     return {
       ...this.#counts,
@@ -345,6 +366,10 @@ function elementsOf({ customer, other, till }: Transaction) {
     const { agent, module } = host.chips[till] ?? {};
     return [agent, module].filter((chip) => chip !== undefined);
   });
+}
+
+function namesOf(ends: Ends): string {
+  return ends.map(({ name }) => name).join(" and ");
 }
 
 function count(counts: Counts, what: string): void {

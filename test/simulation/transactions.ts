@@ -12,7 +12,7 @@ import { withdraw } from "../../host/applications/withdraw.js";
 import { toHex } from "../../host/codec/bytes.js";
 import type { PeerLink } from "../../host/communications/link.js";
 import { ReasonError } from "../../host/reasons.js";
-import { Bank, Customer, type Host, Shop, USD } from "./hosts.js";
+import { Bank, Customer, FEE, type Host, Shop, USD } from "./hosts.js";
 import type { Meeting } from "./meeting.js";
 import type { World } from "./world.js";
 
@@ -110,8 +110,10 @@ export class Draws {
     }
     if (kind === "deposit") return { ...base, other: bank, amount: this.#upTo(has, PAYMENT_MAX * 2), salary: 0n };
     if (kind === "refresh") return { ...base, other: bank, amount: 0n, salary: 0n };
-    const most = kind === "sale" ? has : BigInt(PAYMENT_MAX);
-    return { ...base, other: shop, amount: this.#upTo(most, PAYMENT_MAX), salary: 0n };
+    const isSale = kind === "sale";
+    const amount = this.#upTo(isSale ? has : BigInt(PAYMENT_MAX), PAYMENT_MAX);
+    // Nobody sells for less than the fee.
+    return { ...base, other: shop, amount: isSale && amount <= FEE ? FEE + 1n : amount, salary: 0n };
   }
 
   #customer(fits: (customer: Customer) => boolean): Customer {
