@@ -227,9 +227,10 @@ export async function settle(world: World, one: Host, other: Host, meeting: Meet
     await Promise.allSettled([life.guard(connectAndResume(world, customer))]);
     return;
   }
+  const [between] = await Promise.allSettled([life.guard(betweenThem(peer, customer))]);
+  if (between.status === "rejected") return;
   const [near, far] = meeting.link(customer.life, peer.life);
-  const between = peer instanceof Shop ? await betweenThem(peer, customer) : {};
-  const answer = peer instanceof Shop ? peer.merchant.answerResume(far, between) : answerResume(peer.device, far);
+  const answer = peer instanceof Shop ? peer.merchant.answerResume(far, between.value) : answerResume(peer.device, far);
   await Promise.allSettled([life.guard(resume(device, near)), peer.life.guard<unknown>(answer)]);
 }
 
@@ -239,9 +240,9 @@ async function connectAndResume(world: World, { device, life }: Customer): Promi
 }
 
 /** Which till has it the customer may know; otherwise the merchant looks for itself. */
-async function betweenThem(shop: Shop, customer: Customer): Promise<Between> {
-  const tills = shop.moduleIds;
+async function betweenThem(peer: Host, customer: Customer): Promise<Between> {
+  const tills = peer.moduleIds;
   const open = await customer.device.module.pending();
-  const module = open.map(({ peer }) => toHex(peer)).find((peer) => tills.includes(peer));
+  const module = open.map(({ peer }) => toHex(peer)).find((id) => tills.includes(id));
   return module === undefined ? { customer: customer.device.module.idHex } : { module };
 }
