@@ -3,6 +3,8 @@
  * meet later, and the auditor looks after each of them, now and then at everything, and at the end.
  */
 
+import { settleAgent } from "../../host/applications/resume.js";
+import { toHex } from "../../host/codec/bytes.js";
 import { auditedModule, auditedOf, dealOf, ownersOf } from "./audited.js";
 import { Auditor, type Violation } from "./auditor.js";
 import { Cheats } from "./cheats.js";
@@ -299,7 +301,23 @@ export class Simulation {
       await this.#settleAll();
       await auditor.losses(cheats.spentTwice);
     }
+    await this.#askAgents();
     return this.#result(await auditor.end());
+  }
+
+  /** What agents have pending no command lists; but whoever settles is told. After once it is over. */
+  async #askAgents(): Promise<void> {
+    const { customers, shops, time } = this.world;
+    for (const host of [...customers.filter(({ hasAgent }) => hasAgent), ...shops]) {
+      for (const device of host.devices) {
+        await time.run(settleAgent(device));
+        const waiting: string[] = [];
+        const outcomes = await time.run(settleAgent(device, (receipt) => waiting.push(toHex(receipt))));
+        const isSilent = outcomes.length === 0 && waiting.length === 0;
+        this.auditor.seen(isSilent, `an agent of ${host.name} still has something pending: ${waiting.join(", ")}`);
+      }
+      if (host instanceof Customer) host.park();
+    }
   }
 
   async #result(inDoubt: number): Promise<Result> {
