@@ -48,9 +48,10 @@ export interface Extent {
   readonly messages: number;
   readonly operations: number;
   readonly steps: number;
+  readonly notices: number;
 }
 
-const EXTENT_UNKNOWN: Extent = { messages: 6, operations: 20, steps: 30 };
+const EXTENT_UNKNOWN: Extent = { messages: 6, operations: 20, steps: 30, notices: 4 };
 
 export interface Blow {
   readonly kind: string;
@@ -133,7 +134,7 @@ export class Faults {
       case "power":
         return this.#powerCut(sort, elements, extent.operations);
       case "death":
-        return this.#death(hosts[random.below(2)] as Host, extent.steps);
+        return this.#death(hosts[random.below(2)] as Host, elements, extent);
       case "restart":
         return { ...base, kind: `${hosts[1].sort} restart`, restart: hosts[1], disarm: () => true };
       case "misuse":
@@ -176,15 +177,31 @@ export class Faults {
     return { kind: "misuse", injection, apart: 1, isPartition: false, arm: () => undefined, disarm: () => false };
   }
 
-  #death(host: Host, steps: number): Blow {
+  /** At any step; or just before it hears of something; or while one of its elements writes: what the element then has for good its host never hears of. */
+  #death(host: Host, elements: readonly SimulatedChip[], extent: Extent): Blow {
     const { life } = host;
-    const step = 1 + this.#random.below(steps);
+    const step = 1 + this.#random.below(extent.steps);
+    const own = elements.filter((chip) => host.elements.includes(chip));
+    const { chip } = (own[this.#random.below(own.length)] as SimulatedChip).simulated;
+    const notice = 1 + this.#random.below(extent.notices);
+    const way = this.#random.below(3);
+    let writesLeft = 1 + this.#random.below(extent.operations);
     return {
       kind: `${host.sort} dies`,
       ...{ apart: 1 + this.#random.below(APART_MAX), isPartition: false },
-      arm: () => life.endAt(step),
+      arm: () => {
+        if (way === 0) return life.endAt(step);
+        if (way === 1) return life.endAtNotice(notice);
+        chip.onOperation = () => {
+          writesLeft -= 1;
+          if (writesLeft === 0) life.end();
+          return undefined;
+        };
+      },
       disarm: () => {
         life.endAt(undefined);
+        life.endAtNotice(undefined);
+        chip.onOperation = undefined;
         return life.isOver;
       },
     };

@@ -2,10 +2,12 @@
  * The life of one host. When it ends, as when a process is killed, nothing of the host is cleaned up: its elements, timers, links
  * and callers simply never hear of it again. What comes afterwards is another life, made from what is durable.
  *
- * A life ends at one of its steps: a command to an element (before it arrives, or before its answer does) or a message to a peer.
+ * A life ends at one of its steps: a command to an element (before it arrives, or before its answer does), a message to a peer; or
+ * just before it would have heard what an element has to tell it.
  * Work in a database that is under way then comes to its end first, as if the host had died a moment later.
  */
 
+import { ADDRESS_HOST, KIND_HOST } from "../../firmware/protocol/messages.js";
 import type { PeerLink } from "../../host/communications/link.js";
 import { LinkClosedError } from "../../host/device.js";
 import type { Timers } from "../../host/services/clock.js";
@@ -25,8 +27,11 @@ export class Life {
   readonly name: string;
   /** How many it has taken. */
   steps = 0;
+  /** How often one of its elements told it something. */
+  notices = 0;
   #isOver = false;
   #stepsLeft: number | undefined;
+  #noticesLeft: number | undefined;
   readonly #mourners = new Set<() => void>();
 
   constructor(name: string) {
@@ -42,6 +47,23 @@ export class Life {
     this.#stepsLeft = step;
   }
 
+  /** Lets it end when it would hear the notice of this number from now on, and before it does; undefined: not any more. */
+  endAtNotice(notice: number | undefined): void {
+    this.#noticesLeft = notice;
+  }
+
+  /** An answer of an element; whether the host still hears it. */
+  #hears(answer: Uint8Array | Promise<Uint8Array>): boolean {
+    if (answer instanceof Uint8Array && answer[0] === ADDRESS_HOST && answer[1] === KIND_HOST) {
+      this.notices += 1;
+      if (this.#noticesLeft !== undefined) {
+        this.#noticesLeft -= 1;
+        if (this.#noticesLeft <= 0) this.end();
+      }
+    }
+    return this.step();
+  }
+
   /** One step; whether it may still be taken. */
   step(): boolean {
     this.steps += 1;
@@ -55,6 +77,7 @@ export class Life {
   end(): void {
     this.#isOver = true;
     this.#stepsLeft = undefined;
+    this.#noticesLeft = undefined;
     const mourners = [...this.#mourners];
     this.#mourners.clear();
     for (const mourn of mourners) mourn();
@@ -103,7 +126,7 @@ export class Life {
       transmit: (apdu) => {
         if (!this.step()) return NEVER;
         const answer = to.transmit(apdu);
-        return this.step() ? answer : NEVER;
+        return this.#hears(answer) ? answer : NEVER;
       },
       reset: () => (this.#isOver ? NEVER : to.reset()),
       close: () => undefined,

@@ -351,12 +351,12 @@ export class Simulation {
 
 /** How much a transaction takes, measured while nothing disturbs it. */
 class Extents {
-  readonly #lives: readonly { readonly steps: number; readonly life: Host["life"] }[];
+  readonly #lives: readonly { readonly steps: number; readonly notices: number; readonly life: Host["life"] }[];
   readonly #elements: ReturnType<typeof elementsOf>;
   readonly #operations: number[];
 
   constructor(ends: Ends, elements: ReturnType<typeof elementsOf>) {
-    this.#lives = ends.map(({ life }) => ({ steps: life.steps, life }));
+    this.#lives = ends.map(({ life }) => ({ steps: life.steps, notices: life.notices, life }));
     this.#elements = elements;
     this.#operations = elements.map(() => 0);
     elements.forEach(({ simulated }, index) => {
@@ -373,6 +373,7 @@ class Extents {
       messages: Math.max(1, ...meeting.sent),
       operations: Math.max(1, ...this.#operations),
       steps: Math.max(1, ...this.#lives.map(({ steps, life }) => life.steps - steps)),
+      notices: Math.max(1, ...this.#lives.map(({ notices, life }) => life.notices - notices)),
     };
   }
 }
