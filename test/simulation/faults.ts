@@ -134,7 +134,8 @@ export class Faults {
       case "power":
         return this.#powerCut(sort, elements, extent.operations);
       case "death":
-        return this.#death(hosts[random.below(2)] as Host, elements, extent);
+        // More often who serves: a bank and merchants have books beside their elements.
+        return this.#death(hosts[Math.min(1, random.below(3))] as Host, elements, extent);
       case "restart":
         return { ...base, kind: `${hosts[1].sort} restart`, restart: hosts[1], disarm: () => true };
       case "misuse":

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import type { Blow } from "./faults.js";
+import type { Customer } from "./hosts.js";
 import { type Options, Simulation } from "./simulation.js";
 
 const SMALL: Options = { devices: 30, transactions: 150, seed: "1", faults: true };
@@ -41,6 +43,34 @@ test("a world without faults has none, and every transaction that can happen doe
   expect(result.cheats).toBe(0);
   expect(result.reasons).toEqual({});
   expect(result.happened).toBe(SMALL.transactions);
+});
+
+test.each(["withdrawal", "deposit"] as const)("the bank dies before it hears anything of a %s", async (kind) => {
+  const simulation = await Simulation.create({ devices: 10, transactions: 0, seed: kind, faults: false });
+  const { bank, customers } = simulation.world;
+  const base = { customer: customers[1] as Customer, other: bank, till: 0, salary: 0n };
+  await simulation.transact({ ...base, number: 1, kind: "withdrawal", amount: 20_000n });
+  const booked: boolean[] = [];
+  // Each twice: fresh notes are made for some and not for others, which then take fewer notices.
+  for (let number = 2; number < 26; number += 1) {
+    const notice = number >> 1;
+    let hasDied = false;
+    const blow: Blow = {
+      ...{ kind: "bank dies", apart: 1, isPartition: false },
+      arm: () => bank.life.endAtNotice(notice),
+      disarm: () => {
+        hasDied = bank.life.isOver;
+        bank.life.endAtNotice(undefined);
+        return hasDied;
+      },
+    };
+    const [happened] = await simulation.transact({ ...base, number, kind, amount: 700n }, blow);
+    await simulation.step(number);
+    if (hasDied) booked.push(happened);
+  }
+  expect((await simulation.end()).violations).toEqual([]);
+  // Before the money moved, and after it.
+  expect(new Set(booked)).toEqual(new Set([false, true]));
 });
 
 test("cheats are found out to the cent", async () => {

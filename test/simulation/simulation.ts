@@ -127,7 +127,7 @@ export class Simulation {
       auditor.paidIn(customer.name, salary);
     }
     const blow = this.#faults.forTransaction(kind, [customer, other], elementsOf(transaction));
-    const [happened, said] = await this.#transact(transaction, blow);
+    const [happened, said] = await this.transact(transaction, blow);
     this.#counts[happened ? "happened" : "aborted"] += 1;
     if (!happened)
       count(this.#reasons, `${kind}: ${said.find(({ why }) => why !== undefined)?.why ?? "nobody said why"}`);
@@ -142,7 +142,7 @@ export class Simulation {
   }
 
   /** Performs it under the blow, brings back who was struck, and has the auditor look. Whether money moved, and what was said. */
-  async #transact(transaction: Transaction, blow?: Blow): Promise<[boolean, readonly Said[]]> {
+  async transact(transaction: Transaction, blow?: Blow): Promise<[boolean, readonly Said[]]> {
     const { world, auditor } = this;
     const { kind, customer, other, number } = transaction;
     const ends: Ends = [customer, other];
@@ -282,7 +282,7 @@ export class Simulation {
     await auditor.copied(auditedModule(clone, chips.module, "wallet"), culprit.name);
     let paid = 0;
     for (const payment of payments) {
-      const [happened] = await this.#transact(payment);
+      const [happened] = await this.transact(payment);
       if (happened) paid += 1;
     }
     this.cheats.conclude(cheat, paid === payments.length);
@@ -333,7 +333,7 @@ export class Simulation {
   /** Until nothing is left, or the bank refuses it: then the auditor will miss it. */
   async #deposits(next: () => Promise<Transaction | undefined>): Promise<void> {
     for (let deposit = await next(); deposit !== undefined; deposit = await next()) {
-      const [happened] = await this.#transact(deposit);
+      const [happened] = await this.transact(deposit);
       if (!happened) return;
     }
   }
