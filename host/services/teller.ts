@@ -235,8 +235,9 @@ export class TellerService implements BankConnection {
     });
   }
 
+  /** The module may have settled something though the meeting broke off then; the log that tells so is short. */
   async answerResume(link: PeerLink): Promise<void> {
-    await answerResume(this.#parts.teller, link);
+    await this.#recovering(() => answerResume(this.#parts.teller, link));
     await this.recover();
   }
 
