@@ -55,6 +55,11 @@ const BANKNOTES_MAX = 5;
 /** What leaves the counter expires no sooner: twice what a wallet calls due (applications/refresh.ts). */
 const STOCK_DAYS_MIN = 60n;
 const SECONDS_A_DAY = 86_400n;
+/**
+ * Notes that stay in the till between customers, the largest: what was made for somebody who then did not take it must not pile
+ * up until the module has no room for fresh notes, nor for what a customer pays in.
+ */
+const STOCK_NOTES_MAX = 24;
 
 export interface TellerParts {
   readonly books: BankBooks;
@@ -165,8 +170,8 @@ export class TellerService implements BankConnection {
     const notes = (await this.#parts.teller.module.notes()).filter(
       (note) => note.spendable && sameUnit(note.money.unit, unit),
     );
-    const amounts = notes.map((note) => note.money.amount).sort((a, b) => (a < b ? 1 : a > b ? -1 : 0));
-    return amounts.slice(0, PACKET_NOTES_MAX).reduce((sum, each) => sum + each, 0n) >= amount;
+    const most = notes.sort(largestFirst).slice(0, PACKET_NOTES_MAX);
+    return most.reduce((sum, note) => sum + note.money.amount, 0n) >= amount;
   }
 
   /** What a module paid in for a refresh and has not had back; asked when the customers before have been served. */
@@ -230,8 +235,9 @@ export class TellerService implements BankConnection {
     });
   }
 
+  /** The module may have settled something though the meeting broke off then; the log that tells so is short. */
   async answerResume(link: PeerLink): Promise<void> {
-    await answerResume(this.#parts.teller, link);
+    await this.#recovering(() => answerResume(this.#parts.teller, link));
     await this.recover();
   }
 
@@ -304,13 +310,15 @@ export class TellerService implements BankConnection {
 
   /**
    * Notes that lay in the till for too long go the same way: what leaves the counter must not be due again soon, and an expired
-   * note would look like money and could be given to nobody. The notes that stay.
+   * note would look like money and could be given to nobody. So do the smallest where there are too many.
    */
   async #retireStock(): Promise<void> {
     const { teller } = this.#parts;
     const soonest = teller.parts.clock.now_seconds() + STOCK_DAYS_MIN * SECONDS_A_DAY;
-    const notes = await teller.module.notes();
-    await this.#redeem(notes.filter((note) => note.spendable && note.expiry_seconds < soonest));
+    const notes = (await teller.module.notes()).filter(({ spendable }) => spendable);
+    const old = notes.filter((note) => note.expiry_seconds < soonest);
+    const rest = notes.filter((note) => note.expiry_seconds >= soonest).sort(largestFirst);
+    await this.#redeem([...old, ...rest.slice(STOCK_NOTES_MAX)]);
   }
 
   async #redeem(notes: readonly NoteSummary[]): Promise<void> {
@@ -472,6 +480,10 @@ interface Intent {
   readonly id: string;
   readonly kind: "withdrawal" | "deposit";
   readonly account: string;
+}
+
+function largestFirst({ money: a }: NoteSummary, { money: b }: NoteSummary): number {
+  return a.amount < b.amount ? 1 : a.amount > b.amount ? -1 : 0;
 }
 
 function isCommitted(entry: LogEntry, kind: number): boolean {

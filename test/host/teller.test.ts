@@ -165,6 +165,22 @@ describe("a bank that dies while fresh notes are on their way", () => {
   });
 });
 
+test("a till full of what customers had made and never took serves the next one all the same", async () => {
+  const world = await BankWorld.create("full till");
+  const alice = await world.customer("alice", "USD 20.00");
+  const { bank, time } = world;
+  // More each time than the largest notes of the till make, so that others are made.
+  for (let amount = 99n; amount < 2_000_000n; amount *= 2n) {
+    const link = await time.run(bank.connect({ amount, unit }));
+    link.close();
+    await time.run(bank.idle());
+  }
+  await time.run(withdraw(alice, bank, "alice-840", usd("9.99")));
+  await time.run(deposit(alice, bank, "alice-840", usd("3.33")));
+  await time.run(bank.idle());
+  await expectAgreement(world, bank, alice, "alice-840", 4_000n);
+});
+
 describe("a connection to the bank that breaks at any message", () => {
   for (const kind of ["withdrawal", "deposit"] as const) {
     test(`${kind}: after resuming, account and wallet add up`, async () => {
@@ -197,4 +213,38 @@ describe("a connection to the bank that breaks at any message", () => {
       expect(moved).toBeLessThan(16);
     });
   }
+});
+
+test("what the teller settles in a meeting that then breaks off is booked all the same", async () => {
+  const world = await BankWorld.create();
+  const alice = await world.customer("alice", "USD 30.00");
+  let cutAt = -1;
+  let count = 0;
+  const fate = (): MessageFate => ({ kind: count++ === cutAt ? "cut" : "deliver" });
+  const bank = await service(world, world.books, () => inProcessLink(fate, world.time));
+  const meet = async (cut: number) => {
+    [cutAt, count] = [cut, 0];
+    await world.time.run(Promise.allSettled([resume(alice, bank.connectForResume())]));
+    await world.time.run(bank.idle());
+  };
+  const isPaid = async () => (await alice.module.pending()).some(({ state }) => state === "committed");
+  let settled = 0;
+  for (let message = 0; message < 7; message += 1) {
+    // Alice has paid, and the teller has not heard of it.
+    for (let cut = 0; !(await isPaid()); cut += 1) {
+      await meet(-1);
+      [cutAt, count] = [cut, 0];
+      await world.time.run(Promise.allSettled([deposit(alice, bank, "alice-840", usd("0.50"))]));
+      await world.time.run(bank.idle());
+    }
+    const before = await world.books.depositBalance("alice-840");
+    await meet(message);
+    if (!(await bank.teller.module.pending()).some(({ state }) => state === "in doubt")) {
+      settled += 1;
+      expect(await world.books.depositBalance("alice-840"), `cut at message ${message}`).toBe(before + 50n);
+    }
+    await meet(-1);
+    await expectAgreement(world, bank, alice, "alice-840", 6_000n);
+  }
+  expect(settled).toBeGreaterThan(0);
 });
