@@ -120,9 +120,19 @@ export class Merchant {
       link.close();
       throw new NoSuchTillError(between.module ?? "");
     }
-    const settlement = await this.#tills.use(device, (till) => answerResume(till, link));
+    const settlement = await this.#tills.use(device, (till) => this.#meet(till, link));
     for (const outcome of settlement.outcomes) await this.settle(outcome);
     return settlement;
+  }
+
+  /** The module may have settled something though the meeting broke off then: its agent follows it all the same. */
+  async #meet(till: Device, link: PeerLink): Promise<Settlement> {
+    try {
+      return await answerResume(till, link);
+    } catch (error) {
+      for (const outcome of await settleAgent(till).catch(() => [])) await this.settle(outcome);
+      throw error;
+    }
   }
 
   async #deviceOf({ module, customer }: Between): Promise<Device | undefined> {

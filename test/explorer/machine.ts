@@ -32,7 +32,7 @@ import {
 } from "./state.js";
 import { placeOf, type Story } from "./story.js";
 
-/** Elements that are together again settle at once; the second time is for what a fault did to the first. */
+/** Elements that are together again settle at once; later times are for what a fault did to the first. */
 export const MEETINGS_MAX = 3;
 
 export type Event =
@@ -186,7 +186,7 @@ export class Machine {
       case "provisional":
         return leads && isDeal ? withSide(state, side, { word: "doubt" }) : state;
       case "settled":
-        return withSide(state, side, { open: state.sides[side].open + notice.open });
+        return source === "agent" ? withSide(state, side, { open: notice.open }) : state;
       default:
         return state;
     }
@@ -245,11 +245,11 @@ export class Machine {
   #begin(state: State): State {
     switch (state.phase) {
       case "hang up":
-        return hungUp(state);
+        return state.round === 0 ? hungUp(state) : this.#switchedOff(hungUp(state));
       case "meet":
         return this.#meet(newWire(state));
       case "follow":
-        return this.story.settles ? eachAgent(cutWire(state), command.settle()) : cutWire(state);
+        return this.story.settles ? followed(cutWire(state)) : cutWire(state);
       case "report":
         return this.#report(state);
       case "forget":
@@ -259,9 +259,22 @@ export class Machine {
     }
   }
 
+  /** What people do when the first meeting did not help: everything is switched off, and on again. */
+  #switchedOff(state: State): State {
+    let now = state;
+    for (const side of SIDES) {
+      for (const sort of SORTS) {
+        const station = now.sides[side][sort];
+        if (station === undefined) continue;
+        const snapshot = placeOf(this.story, side, sort).off(station.snapshot);
+        now = withSide(withStation(now, side, sort, { snapshot, isOn: false }), side, { jobs: [] });
+      }
+    }
+    return now;
+  }
+
   #meet(state: State): State {
     let now = state;
-    for (const side of SIDES) now = withSide(now, side, { open: 0 });
     for (const { side, order } of this.story.meeting(now)) now = ordered(now, side, order.to, order.envelope);
     return now;
   }
@@ -297,10 +310,14 @@ export function ordered(state: State, side: SideNumber, to: Sort, envelope: Uint
   return withSide(state, side, { jobs: [...state.sides[side].jobs, job] });
 }
 
-function eachAgent(state: State, envelope: Uint8Array): State {
+/** Modules that were not met wait no longer; agents follow theirs. Until an agent says that it has, something is open. */
+function followed(state: State): State {
   let now = state;
   for (const side of SIDES) {
-    if (state.sides[side].agent !== undefined) now = ordered(withSide(now, side, { open: 0 }), side, "agent", envelope);
+    const { agent, module } = state.sides[side];
+    if (agent === undefined) continue;
+    if (module !== undefined) now = ordered(now, side, "module", command.cancel());
+    now = ordered(withSide(now, side, { open: 1 }), side, "agent", command.settle());
   }
   return now;
 }
@@ -354,16 +371,9 @@ function toPartner(state: State, side: SideNumber, from: Sort, envelope: Uint8Ar
   return withSide(state, side, { jobs: [...state.sides[side].jobs, { to, from, envelope: forwarded }] });
 }
 
-/**
- * A peer's message that is refused is dropped; what an element said to its partner in vain is as if no answer came. An element
- * that will not meet, or not settle, has something open.
- */
+/** A peer's message that is refused is dropped; what an element said to its partner in vain is as if no answer came. */
 function refused(state: State, side: SideNumber, job: Job): State {
-  if (job.from === "peer") return state;
-  if (job.from === "host") {
-    const isOrder = job.envelope[1] === m.KIND_HOST && (state.phase === "meet" || state.phase === "follow");
-    return isOrder ? withSide(state, side, { open: state.sides[side].open + 1 }) : state;
-  }
+  if (job.from === "peer" || job.from === "host") return state;
   const sender = state.sides[side][job.from] as Station;
   if (sender.refusals > QUERIES_MAX) return state;
   const now = withStation(state, side, job.from, { refusals: sender.refusals + 1 });

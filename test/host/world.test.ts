@@ -4,6 +4,7 @@ import { buy } from "../../host/applications/buy.js";
 import { meet } from "../../host/applications/deal.js";
 import type { MerchantEvent } from "../../host/applications/merchant.js";
 import { resume, settleAgent } from "../../host/applications/resume.js";
+import { sell } from "../../host/applications/sell.js";
 import { shop } from "../../host/applications/shop.js";
 import { withdraw } from "../../host/applications/withdraw.js";
 import { type Disturbance, inProcessLink } from "../../host/communications/in-process.js";
@@ -328,6 +329,46 @@ describe("a customer whose host dies, and who is there again before the till has
       expect(await till.module.pending(), `died at ${diesAt}`).toEqual([]);
       if (count <= diesAt) break;
     }
+  });
+});
+
+describe("a customer that resumes with a merchant, and is cut off again", () => {
+  test("leaves no authorization open whose purchase the till's module has settled", { timeout: 120_000 }, async () => {
+    const { world, time } = await newWorld("cut off again");
+    opened = world;
+    const { merchant, devices, outbox } = world.trader("birch");
+    const [till] = devices;
+    if (till === undefined) throw new Error("birch has a till");
+    const { device: bob } = world.customer("bob");
+    const between = { module: till.module.idHex };
+    await time.run(meet({ customer: bob, merchant, prompts: yes }, "buy", parseMoney("USD 20.00")));
+    const begin = async (cutAt: number) => {
+      let count = 0;
+      const [near, far] = inProcessLink(() => ({ kind: count++ < cutAt ? "deliver" : "cut" }), time);
+      const selling = sell(bob, near, parseMoney("USD 1.00"), yes).catch(() => undefined);
+      await time.run(Promise.all([selling, merchant.serve(far, till).catch(() => undefined)]));
+      return count > cutAt;
+    };
+    const again = async (cutAt: number) => {
+      let count = 0;
+      const [near, far] = inProcessLink(() => ({ kind: count++ < cutAt ? "deliver" : "cut" }), time);
+      const answering = merchant.answerResume(far, between).catch(() => undefined);
+      await time.run(Promise.all([resume(bob, near).catch(() => undefined), answering]));
+      await time.run(merchant.idle());
+    };
+    const isInDoubt = async () => (await till.module.pending()).some(({ state }) => state === "in doubt");
+    let settled = 0;
+    for (let cutAt = 0; cutAt < 60; cutAt += 1) {
+      if (!(await begin(cutAt))) break;
+      for (let meeting = 0; meeting < 8 && (await isInDoubt()); meeting += 1) {
+        await again(meeting);
+        if (await isInDoubt()) continue;
+        settled += 1;
+        expect(await outbox.unfinished(), `cut at ${cutAt}, and at ${meeting} of the meeting`).toEqual([]);
+      }
+      await again(Number.POSITIVE_INFINITY);
+    }
+    expect(settled).toBeGreaterThan(0);
   });
 });
 
