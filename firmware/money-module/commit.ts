@@ -121,7 +121,9 @@ export function confirm(index: u32): i32 {
 /** Whether this is what opens the lock of the loaded record, in the payment that it is of; the notes' key is then in `key`. */
 export function keyFits(shown: usize): bool {
   if (pendingNoteKey(shown, key) < 0 || sha256(key, HASH_BYTES, hash, HASH_BYTES) < 0) return false;
-  return equalConstantTime(hash, pendingLock(), HASH_BYTES);
+  const fits = equalConstantTime(hash, pendingLock(), HASH_BYTES);
+  if (!fits) wipe(key, HASH_BYTES);
+  return fits;
 }
 
 /** Steps 1718-1724: the loaded record, in doubt, and what fits it. The notes are spendable, in one write. */

@@ -2,6 +2,8 @@
  * Payments that are not over (docs/PROTOCOLS.md, section 5): what has been offered, committed, is in doubt, or is settled
  * and not yet acknowledged. The record is the truth; what a session knows in memory only repeats it.
  *
+ * Records of version 1 are of payments that were begun before a lock belonged to one payment: what their payer shows is the key.
+ *
  *     record   [ version | state | flags | exponent | currency u16 | items u8 | 0 | amount u64 | pay-id 32 | peer 16 |
  *                lock 32 | first counter u64 | memo length u8 | memo 32 | item... ]
  *     item     [ place u8 | part u64 ]
@@ -33,6 +35,8 @@ export const FLAG_ACKNOWLEDGED: u32 = 2;
 /** Made for the own agent: nobody else can have stored the outcome, and a host's word for it is worth nothing. */
 export const FLAG_AGENT: u32 = 4;
 
+const PENDING_VERSION: u8 = 2;
+const PENDING_VERSION_UNBOUND: u8 = 1;
 const ITEM_BYTES: u32 = 9;
 const ITEMS_AT: u32 = 145;
 export const PENDING_BYTES_MAX: u32 = 217;
@@ -40,7 +44,7 @@ const COUNTER_BYTES: u32 = 9;
 
 const record = memory.data(224, 8);
 const counterRecord = memory.data(16, 8);
-/** "lock", pay-id, first counter. */
+/** "lock", pay-id, first counter; pay-id and what was shown. */
 const info = memory.data(64, 8);
 const LABEL = memory.data<u8>([0x6c, 0x6f, 0x63, 0x6b]);
 const LABEL_BYTES: u32 = 4;
@@ -115,7 +119,7 @@ function recordBytes(): u32 {
 /** Starts a new record; items follow. */
 export function pendingNew(state: u32, payId: usize, peer: usize, currency: u32, exponent: u32, amount: u64): void {
   memory.fill(record, 0, PENDING_BYTES_MAX);
-  store<u8>(record, RECORD_VERSION);
+  store<u8>(record, PENDING_VERSION);
   store<u8>(record, <u8>state, 1);
   store<u8>(record, <u8>exponent, 3);
   store<u16>(record, <u16>currency, 4);
@@ -159,7 +163,8 @@ export function pendingLoad(index: u32): bool {
   memory.fill(record, 0, PENDING_BYTES_MAX);
   const got = storeRead(RECORD_PENDING | index, 0, record, PENDING_BYTES_MAX);
   if (got == -REASON_NOT_FOUND) return false;
-  assert(got >= <i32>ITEMS_AT && load<u8>(record) == RECORD_VERSION);
+  const version = load<u8>(record);
+  assert(got >= <i32>ITEMS_AT && (version == PENDING_VERSION || version == PENDING_VERSION_UNBOUND));
   return true;
 }
 
@@ -230,6 +235,10 @@ export function pendingKey(to: usize): i32 {
  * payment: whoever takes a record in another one is never shown what opens it there. The caller wipes it.
  */
 export function pendingNoteKey(shown: usize, to: usize): i32 {
+  if (load<u8>(record) == PENDING_VERSION_UNBOUND) {
+    memory.copy(to, shown, HASH_BYTES);
+    return 0;
+  }
   memory.copy(info, pendingPayId(), HASH_BYTES);
   memory.copy(info + HASH_BYTES, shown, HASH_BYTES);
   const status = sha256(info, 2 * HASH_BYTES, to, HASH_BYTES);

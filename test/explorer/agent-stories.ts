@@ -331,10 +331,12 @@ class TradeStory extends AgentStory {
 class AcquisitionStory extends AgentStory {
   readonly beginning: State;
   readonly #before: number;
+  readonly #issuedBefore: number;
 
   constructor(from: AgentBeginning, applets: Applets) {
     super("acquisition", from, applets, ["customer", "authority"]);
     this.#before = this.tickets(this.start, 0, TICKET_DEBIT_CARD);
+    this.#issuedBefore = this.#issued(this.start);
     let state = this.start;
     for (const { side, order } of this.#orders()) state = ordered(state, side, order.to, order.envelope);
     this.beginning = state;
@@ -362,11 +364,16 @@ class AcquisitionStory extends AgentStory {
     return state.sides[0].agent?.isOn !== true || this.tickets(state, 0, TICKET_DEBIT_CARD) === this.#before;
   }
 
+  /** Credentials that the authority's log names. */
+  #issued(state: State): number {
+    const log = placeOf(this, 1, "agent").records(this.snapshot(state, 1, "agent"), FILE_LOG);
+    return log.map(readLogEntry).filter((entry) => entry.kind === LOG_ISSUED).length;
+  }
+
   judge(state: State): Judgement {
     const wrong = this.openOf(state);
     const got = this.tickets(state, 0, TICKET_DEBIT_CARD) - this.#before;
-    const log = placeOf(this, 1, "agent").records(this.snapshot(state, 1, "agent"), FILE_LOG);
-    const issued = log.map(readLogEntry).filter((entry) => entry.kind === LOG_ISSUED).length - this.#before;
+    const issued = this.#issued(state) - this.#issuedBefore;
     if (got < 1) wrong.push("the customer has no credential, however often it asks");
     if (got > issued) wrong.push(`the customer has ${got} credentials, and ${issued} were issued`);
     return { happened: got > 0, wrong };
@@ -432,5 +439,6 @@ export function agentStory(
 ): Story {
   if (name === "acquisition") return new AcquisitionStory(beginning, applets);
   if (name === "pairing") return new PairingStory(beginning, applets);
+  if (name !== "purchase" && name !== "sale") throw new RangeError(`"${String(name)}" is no story`);
   return new TradeStory(name, beginning, applets, reader);
 }

@@ -1,6 +1,6 @@
 /**
  * Defects of the firmware, made on purpose: whoever explores must notice each. They are edits of its sources, which only the
- * compilation of a binary of their own knows of (scripts/firmware/compile.ts): what ships cannot contain one.
+ * compilation of a binary of its own knows of (scripts/firmware/compile.ts): what ships cannot contain one.
  */
 
 import type { SourceEdit } from "../../scripts/firmware/compile.js";
@@ -172,7 +172,7 @@ export const DEFECTS: readonly Defect[] = [
     "lib/store/log.ts",
     "  if (!state.counterIsBehind) return 0;\n  const value = counterIncrement();",
     "  if (state.counterIsBehind < 2) return 0;\n  const value = counterIncrement();",
-    { story: "payment", budget: CUT },
+    { tests: "test/attacks/rolled-back-flash.test.ts" },
   ),
   defect(
     "what still counts is not moved before its page is given away",
@@ -198,22 +198,24 @@ export const DEFECTS: readonly Defect[] = [
     { story: "purchase", budget: CUT },
     AGENT,
   ),
-  defect(
-    "agent reports a purchase as aborted when power comes back while its module is paying",
-    "trusted-agent/settle.ts",
-    "  let slot = pendingNext(0, PENDING_OPEN);\n  while (slot != SLOT_NONE) {\n    const status = recoverOne(slot);",
-    "  let slot = pendingNext(0, PENDING_PAYING);\n  while (slot != SLOT_NONE) {\n    const status = recoverOne(slot);",
-    { story: "purchase", budget: CUT },
-    AGENT,
-  ),
-  defect(
-    "authority logs a credential only when its receiver has it",
-    "trusted-agent/create-credential.ts",
-    "  const logged = logIssued();\n  if (logged < 0) return logged;\n",
-    "",
-    { story: "acquisition", budget: CUT },
-    AGENT,
-  ),
+  {
+    name: "authority logs a credential only when its receiver has it",
+    edits: [
+      {
+        path: "firmware/trusted-agent/create-credential.ts",
+        find: "  const logged = logIssued();\n  if (logged < 0) return logged;\n",
+        replace: "",
+      },
+      {
+        path: "firmware/trusted-agent/create-credential.ts",
+        find: "  const w = noticeBegin(NOTICE_ISSUED, 4);",
+        replace:
+          "  const logged = logIssued();\n  if (logged < 0) return logged;\n  const w = noticeBegin(NOTICE_ISSUED, 4);",
+      },
+    ],
+    applets: AGENT,
+    check: { story: "acquisition", budget: CUT },
+  },
   // What only an attacker notices.
   attack(
     "signatures of transfers are not looked at",
@@ -351,8 +353,8 @@ export const DEFECTS: readonly Defect[] = [
   attack(
     "a key need not be the one that the payee has in doubt",
     "money-module/commit.ts",
-    "  return equalConstantTime(hash, pendingLock(), HASH_BYTES);",
-    "  return true;",
+    "  const fits = equalConstantTime(hash, pendingLock(), HASH_BYTES);",
+    "  const fits = true;",
     "money-module/messages",
   ),
   attack(

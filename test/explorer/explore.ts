@@ -63,7 +63,7 @@ export interface ExploreOptions {
   readonly share?: Share;
   /** Ends at the first. */
   readonly violationsMax?: number;
-  /** Every n-th of the second faults only, from the seed on. */
+  /** Every n-th of the second faults only. */
   readonly sample?: number;
 }
 
@@ -93,15 +93,21 @@ export class Explorer {
     this.#walk(this.story.beginning, budget, []);
   }
 
+  /** The way without a fault: what goes wrong there goes wrong without any. */
   #traceOperations(): void {
     let state = this.story.beginning;
-    for (let event = nextEvent(state); event !== undefined; event = nextEvent(state)) {
-      const trace: Traced[] = [];
-      state = this.#machine.after(state, event, trace);
-      this.explored.traceOperations += trace.length;
+    try {
+      for (let event = nextEvent(state); event !== undefined; event = nextEvent(state)) {
+        const trace: Traced[] = [];
+        state = this.#machine.after(state, event, trace);
+        this.explored.traceOperations += trace.length;
+      }
+      const { wrong, happened } = this.story.judge(state);
+      if (wrong.length > 0 || !happened) throw new ElementFailure(wrong.join("; ") || "the deal does not happen");
+    } catch (error) {
+      if (!(error instanceof ElementFailure)) throw error;
+      this.#violate([], error);
     }
-    const { wrong, happened } = this.story.judge(state);
-    if (wrong.length > 0 || !happened) throw new Error(`${this.story.name} without a fault: ${wrong.join("; ")}`);
   }
 
   get #isOver(): boolean {
@@ -176,8 +182,11 @@ export class Explorer {
       this.explored.counts.cutPoints += 1;
       if (faults.length === 0) this.explored.cutInTrace += 1;
       for (const { tear, torn } of this.#classes(state, event, traced, faults, index)) {
-        const named: Fault = { kind: "cut", event: state.events, operation: index, tear };
-        this.#walk(torn, { ...budget, cuts: budget.cuts - 1 }, [...faults, named]);
+        const left = { ...budget, cuts: budget.cuts - 1 };
+        const named = { kind: "cut", event: state.events, operation: index, tear } as const;
+        this.#walk(torn, left, [...faults, { ...named, both: false }]);
+        const dark = withoutPower(this.story, torn, event);
+        if (dark !== torn) this.#walk(dark, left, [...faults, { ...named, both: true }]);
       }
     }
   }
@@ -201,7 +210,10 @@ export class Explorer {
         const name = place.classOf(off);
         if (!classes.has(name)) classes.set(name, { tear: number, torn: cutState(state, at, off) });
       } catch (error) {
-        this.#violate([...faults, { kind: "cut", event: state.events, operation: index, tear: number }], error);
+        this.#violate(
+          [...faults, { kind: "cut", event: state.events, operation: index, tear: number, both: false }],
+          error,
+        );
         return [];
       }
     }
@@ -259,6 +271,16 @@ export function killed(story: Story, state: State, { side, loses }: Fault & { ki
     const { snapshot } = state.sides[side][sort] as Station;
     return placeOf(story, side, sort).off(snapshot);
   });
+}
+
+/** The same with the other element of the device without power too; the same state where there is none. */
+export function withoutPower(story: Story, state: State, event: Event): State {
+  const at = touched(event);
+  const other = at?.sort === "agent" ? "module" : "agent";
+  const partner = at === undefined ? undefined : state.sides[at.side][other];
+  if (at === undefined || partner?.isOn !== true) return state;
+  const snapshot = placeOf(story, at.side, other).off(partner.snapshot);
+  return withStation(state, at.side, other, { snapshot, isOn: false });
 }
 
 /** Power is gone at one element: its host's conversation is over, its other element goes on. */

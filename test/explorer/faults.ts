@@ -13,8 +13,9 @@ import {
 } from "./state.js";
 
 /**
- * `repeat`: it comes twice; `echo`: once more after the next of its direction; `overtaken`: after the next; `late`: when somebody asked
- * again; `stale`: when everybody has given up; `cut`: the wire ends before it, `cut-behind`: right after it.
+ * `repeat`: it comes twice; `echo`: once more after the next of its direction; `overtaken`: after the next, which between two that
+ * take turns is one that somebody asked for again; `late`: when somebody asked again; `stale`: when everybody has given up; `cut`: the
+ * wire ends before it.
  */
 export const MESSAGE_FAULTS = [
   "lose",
@@ -44,8 +45,17 @@ export const PARTNER_FAULTS: readonly MessageFault[] = [
 export type Fault =
   | { readonly kind: "message"; readonly event: number; readonly fault: MessageFault }
   | { readonly kind: "death"; readonly event: number; readonly side: SideNumber; readonly loses: "host" | "power" }
-  /** At the operation of this number within the event, the tear of this number in the order of `tearsOf`. */
-  | { readonly kind: "cut"; readonly event: number; readonly operation: number; readonly tear: number };
+  /**
+   * At the operation of this number within the event, the tear of this number in the order of `tearsOf`; `both`: the other element of
+   * the device loses power with it.
+   */
+  | {
+      readonly kind: "cut";
+      readonly event: number;
+      readonly operation: number;
+      readonly tear: number;
+      readonly both: boolean;
+    };
 
 export function faultText(fault: Fault): string {
   switch (fault.kind) {
@@ -54,20 +64,29 @@ export function faultText(fault: Fault): string {
     case "death":
       return `death:${fault.event}:${fault.side}:${fault.loses}`;
     case "cut":
-      return `cut:${fault.event}:${fault.operation}:${fault.tear}`;
+      return `cut:${fault.event}:${fault.operation}:${fault.tear}${fault.both ? ":both" : ""}`;
   }
 }
 
+/** RangeError for what names no fault. */
 export function parseFault(text: string): Fault {
-  const [kind, event, what, more] = text.split(":");
-  const numbers = [event, what, more].map(Number) as [number, number, number];
-  const isMessage = MESSAGE_FAULTS.includes(what as MessageFault);
-  if (kind === "message" && isMessage) return { kind, event: numbers[0], fault: what as MessageFault };
-  if (kind === "death" && (more === "host" || more === "power")) {
-    return { kind, event: numbers[0], side: numbers[1] === 0 ? 0 : 1, loses: more };
+  const [kind, ...rest] = text.split(":");
+  const number = (i: number, max = Number.MAX_SAFE_INTEGER): number => {
+    const value = Number(rest[i]);
+    if (!/^\d+$/.test(rest[i] ?? "") || value > max) throw new RangeError(`"${text}" is no fault`);
+    return value;
+  };
+  const what = rest[1] as MessageFault;
+  const loses = rest[2];
+  if (kind === "message" && rest.length === 2 && MESSAGE_FAULTS.includes(what)) {
+    return { kind, event: number(0), fault: what };
   }
-  if (kind === "cut" && numbers.every(Number.isInteger)) {
-    return { kind, event: numbers[0], operation: numbers[1], tear: numbers[2] };
+  if (kind === "death" && rest.length === 3 && (loses === "host" || loses === "power")) {
+    return { kind, event: number(0), side: number(1, 1) as SideNumber, loses };
+  }
+  const both = rest[3] === "both";
+  if (kind === "cut" && (rest.length === 3 || (rest.length === 4 && both))) {
+    return { kind, event: number(0), operation: number(1), tear: number(2), both };
   }
   throw new RangeError(`"${text}" is no fault`);
 }
@@ -104,7 +123,7 @@ function struckOnWire(state: State, direction: SideNumber, flight: Flight, fault
     case "repeat":
       return replaced(flight, { ...flight });
     case "echo":
-      return replaced(flight, held(flight, "next"));
+      return replaced(flight, held(flight, "second"));
     case "overtaken":
       return replaced(held(flight, "next"));
     case "late":

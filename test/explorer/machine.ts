@@ -3,8 +3,8 @@
  * host that goes on to its next business; which comes first is decided by the state alone.
  *
  * A deal runs until nothing moves. Then the hosts hang up, elements without power get it, the modules meet in an outcome
- * session, agents follow their modules, the card network is told, hosts let modules forget: until nothing is open, at
- * most MEETINGS_MAX times.
+ * session, agents follow their modules, the card network is told, hosts let modules forget. If something is open then, they
+ * do it again, at most MEETINGS_MAX times.
  */
 
 import { QUERIES_MAX } from "../../firmware/protocol/limits.js";
@@ -113,9 +113,7 @@ export class Machine {
     const flights = state.wire.flights[direction];
     const at = flights.indexOf(flight);
     // Who was to be overtaken by one message has been.
-    const left = flights
-      .filter((_each, i) => i !== at)
-      .map((each) => (each.hold === "next" ? { ...each, hold: undefined } : each));
+    const left = flights.filter((_each, i) => i !== at).map(overtaken);
     const now = withFlights(state, direction, left);
     const side = direction === 0 ? 1 : 0;
     const envelope = flight.message.slice();
@@ -215,7 +213,7 @@ export class Machine {
         if (station?.awaiting === true) return released(this.#ask(state, number, sort, station), "asked");
       }
     }
-    const late = released(state, "next", "asked", "end");
+    const late = released(state, "next", "second", "asked", "end");
     return late === state ? this.#next(state) : late;
   }
 
@@ -320,6 +318,11 @@ function followed(state: State): State {
     now = ordered(withSide(now, side, { open: 1 }), side, "agent", command.settle());
   }
   return now;
+}
+
+function overtaken(flight: Flight): Flight {
+  if (flight.hold === "next") return { ...flight, hold: undefined };
+  return flight.hold === "second" ? { ...flight, hold: "next" } : flight;
 }
 
 function fresh(station: Station): Station {

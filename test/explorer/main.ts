@@ -22,7 +22,8 @@ import {
   storyOf,
   TWO_CUTS,
 } from "./jobs.js";
-import { replay } from "./replay.js";
+import { FaultMissing, replay } from "./replay.js";
+import type { Story } from "./story.js";
 import { inWorkers } from "./workers.js";
 
 /** Transactions of which pairs of faults are explored without being asked for. */
@@ -53,17 +54,22 @@ function options() {
   });
   const workers = Number(values.workers);
   if (!Number.isInteger(workers) || workers < 1) throw new RangeError("--workers: a positive integer");
-  const stories = values.stories?.split(",") ?? [...STORIES, ...PERSONALISATIONS];
-  const pairs = values.pairs?.split(",") ?? [];
-  for (const name of [...stories, ...pairs]) {
-    if (![...STORIES, ...PERSONALISATIONS].includes(name)) {
-      throw new RangeError(`"${name}" is no story: ${[...STORIES, ...PERSONALISATIONS].join(", ")}`);
-    }
-  }
+  const all = [...STORIES, ...PERSONALISATIONS];
+  const stories = values.stories === undefined ? all : namesIn(values.stories, all);
+  const pairs = namesIn(values.pairs ?? "", STORIES);
   return { ...values, workers, stories, pairs };
 }
 
 type Options = ReturnType<typeof options>;
+
+function namesIn(list: string, known: readonly string[]): readonly string[] {
+  const names = new Set(list.split(",").filter((name) => name !== ""));
+  for (const name of names) {
+    if (!known.includes(name))
+      throw new RangeError(`"${name}" is no story that can be explored so: ${known.join(", ")}`);
+  }
+  return [...names];
+}
 
 function jobsOf({ stories, pairs, bounded }: Options): Job[] {
   const jobs: Job[] = [];
@@ -157,18 +163,28 @@ async function catchDefects({ workers, json }: Options): Promise<{ total: number
   return { total: DEFECTS.length, caught };
 }
 
+function isWrong(story: Story, faults: readonly Fault[]): boolean {
+  try {
+    return replay(story, faults).wrong !== undefined;
+  } catch (error) {
+    // With fewer faults there may be nothing that a later one could strike.
+    if (error instanceof FaultMissing) return false;
+    throw error;
+  }
+}
+
 /** As few faults as give a wrong end, each in its simplest form. */
 async function shrunk(violation: Totals["violations"][number]): Promise<{ faults: Fault[]; lines: readonly string[] }> {
   const story = await storyOf(violation.story, violation.used, appletsOf(RELEASE));
   let faults = violation.faults.map(parseFault);
   for (const fault of [...faults]) {
     const fewer = faults.filter((each) => each !== fault);
-    if (fewer.length > 0 && replay(story, fewer).wrong !== undefined) faults = fewer;
+    if (fewer.length > 0 && isWrong(story, fewer)) faults = fewer;
   }
   for (const [i, fault] of faults.entries()) {
     if (fault.kind !== "cut") continue;
     const simpler = faults.with(i, { ...fault, tear: 0 });
-    if (replay(story, simpler).wrong !== undefined) faults = simpler;
+    if (isWrong(story, simpler)) faults = simpler;
   }
   return { faults, lines: replay(story, faults).lines };
 }
@@ -188,6 +204,7 @@ async function report(violation: Totals["violations"][number], isWhole: boolean)
 
 async function showReplay(words: string, used: boolean): Promise<void> {
   const [name = "", ...faults] = words.split(" ");
+  if (!STORIES.includes(name)) throw new RangeError(`"${name}" is no story: ${STORIES.join(", ")}`);
   const { lines, wrong } = replay(await storyOf(name, used, appletsOf(RELEASE)), faults.map(parseFault));
   for (const line of lines) console.log(line);
   process.exitCode = wrong === undefined ? 0 : 1;
@@ -224,4 +241,16 @@ function summary({
   return `${executions} executions, ${violations} violations; ${mutants.caught} of ${mutants.total} defects caught; ${seconds} s`;
 }
 
-await main();
+/** What somebody asked for that there is not; anything else is a fault of this program. */
+function isMistake(error: unknown): error is Error {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return error instanceof RangeError || code.startsWith("ERR_PARSE_ARGS");
+}
+
+try {
+  await main();
+} catch (error) {
+  if (!isMistake(error)) throw error;
+  console.error(error.message);
+  process.exitCode = 2;
+}

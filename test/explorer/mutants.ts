@@ -34,34 +34,41 @@ export async function noticed(defect: Defect, release: AppletPaths): Promise<str
   const { check } = defect;
   if ("tests" in check) return failing(check.tests, applets);
   const { story, budget, used = false } = check;
-  try {
-    const job = { story, used, budget, share: { index: 0, of: 1 }, sample: 1, applets };
-    const [violation] = (await explore(job)).violations;
-    return violation === undefined
-      ? undefined
-      : `${violation.faults.join(" ") || "without a fault"}: ${violation.wrong}`;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
+  const job = { story, used, budget, share: { index: 0, of: 1 }, sample: 1, applets };
+  const [violation] = (await explore(job)).violations;
+  if (violation === undefined) return undefined;
+  const { faults, wrong } = violation;
+  const needsFault = Object.values(budget).some((most) => most > 0);
+  if (needsFault && faults.length === 0) throw new Error(`${defect.name}: it needs no fault to be noticed: ${wrong}`);
+  return `${faults.join(" ") || "without a fault"}: ${wrong}`;
+}
+
+interface TestResult {
+  readonly status: string;
+  readonly fullName: string;
+  readonly failureMessages: readonly string[];
 }
 
 interface Report {
-  readonly numFailedTests: number;
-  readonly testResults: readonly {
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
-  }[];
+  readonly testResults: readonly { readonly assertionResults: readonly TestResult[] }[];
 }
 
-/** Name of a test that fails with these applets in the place of those that ship; a run without any result is an error. */
+const TESTS_MS_MAX = 300_000;
+
+/** Name of a test that fails with these applets in the place of those that ship, and not for want of time. */
 function failing(tests: string, applets: AppletPaths): string | undefined {
   const report = join(packageRoot(), "build/defects", `${process.pid}.json`);
   mkdirSync(join(packageRoot(), "build/defects"), { recursive: true });
+  rmSync(report, { force: true });
   const vitest = ["node_modules/vitest/vitest.mjs", "run", "--bail=1", "--reporter=json", `--outputFile=${report}`];
   const env = { ...process.env, TALLY_TEST_AGENT: applets.agent, TALLY_TEST_MODULE: applets.module };
-  spawnSync(process.execPath, [...vitest, ...tests.split(" ")], { cwd: packageRoot(), env, stdio: "ignore" });
-  const { numFailedTests, testResults } = JSON.parse(readFileSync(report, "utf8")) as Report;
+  const options = { cwd: packageRoot(), env, stdio: "ignore", timeout: TESTS_MS_MAX } as const;
+  const { error } = spawnSync(process.execPath, [...vitest, tests], options);
+  if (error !== undefined) throw error;
+  const { testResults } = JSON.parse(readFileSync(report, "utf8")) as Report;
   rmSync(report);
   const all = testResults.flatMap(({ assertionResults }) => assertionResults);
   if (all.length === 0) throw new Error(`no test ran in ${tests}`);
-  return numFailedTests === 0 ? undefined : all.find(({ status }) => status === "failed")?.fullName;
+  const isSlow = ({ failureMessages }: TestResult) => failureMessages.some((said) => said.includes("timed out"));
+  return all.find((test) => test.status === "failed" && !isSlow(test))?.fullName;
 }

@@ -5,8 +5,8 @@ import { toHex } from "../../host/codec/bytes.js";
 import { decode } from "../../host/codec/cbor.js";
 import { readNotice } from "../../host/notices.js";
 import { tearsOf } from "../../simulator/tears.js";
-import { cutState, draws, killed } from "./explore.js";
-import { type Fault, faultText, struck } from "./faults.js";
+import { cutState, draws, killed, withoutPower } from "./explore.js";
+import { type Fault, faultsOf, faultText, struck } from "./faults.js";
 import { type Event, Machine, nextEvent, touched } from "./machine.js";
 import type { Answer, Traced } from "./stage.js";
 import { SIDES, SORTS, type State } from "./state.js";
@@ -31,13 +31,14 @@ export function replay(story: Story, faults: readonly Fault[]): Replayed {
     wrong = judged.wrong.length > 0 ? judged.wrong.join("; ") : undefined;
     diagram.note(`end: the deal ${judged.happened ? "happened" : "did not happen"}`);
   } catch (error) {
+    if (error instanceof FaultMissing) throw error;
     wrong = error instanceof Error ? error.message : String(error);
   }
   if (wrong !== undefined) diagram.note(`WRONG: ${wrong}`);
   return { lines: diagram.lines, wrong };
 }
 
-/** Faults that no event of this way is struck by are passed over. */
+/** Every fault must find what it strikes. */
 function walk(machine: Machine, diagram: Diagram, faults: readonly Fault[]): State {
   const { story } = machine;
   const left = [...faults];
@@ -55,26 +56,41 @@ function walk(machine: Machine, diagram: Diagram, faults: readonly Fault[]): Sta
     }
     left.splice(left.indexOf(fault), 1);
     diagram.note(`*** ${faultText(fault)}${aboutOf(story, event, fault)}`);
-    state = faulty(machine, state, event, fault);
+    const struck = faulty(machine, state, event, fault);
+    if (struck === undefined) throw new FaultMissing(fault);
+    state = struck;
   }
+  const [missing] = left;
+  if (missing !== undefined) throw new FaultMissing(missing);
   return state;
 }
 
-function faulty(machine: Machine, state: State, event: Event, fault: Fault): State {
+/** A fault names what is not there: no message, no operation, no event. */
+export class FaultMissing extends RangeError {
+  override readonly name = "FaultMissing";
+
+  constructor(fault: Fault) {
+    super(`${faultText(fault)}: there is nothing that it could strike`);
+  }
+}
+
+function faulty(machine: Machine, state: State, event: Event, fault: Fault): State | undefined {
   const { story } = machine;
   if (fault.kind === "death") return killed(story, state, fault);
   if (fault.kind === "message") {
-    return struck(state, event, fault.fault);
+    return faultsOf(event).includes(fault.fault) ? struck(state, event, fault.fault) : undefined;
   }
   const at = touched(event);
   const trace: Traced[] = [];
   new Machine(story).after(state, event, trace);
   const traced = trace[fault.operation];
-  if (at === undefined || traced === undefined) return machine.after(state, event);
+  if (at === undefined || traced === undefined) return undefined;
   const place = placeOf(story, at.side, at.sort);
   const random = draws(state.events * 64 + fault.operation);
-  const tear = [...tearsOf(traced.operation, place.chip.flashWordSize(), random)][fault.tear] ?? "before";
-  return cutState(state, at, place.torn(traced, tear));
+  const tear = [...tearsOf(traced.operation, place.chip.flashWordSize(), random)][fault.tear];
+  if (tear === undefined) return undefined;
+  const torn = cutState(state, at, place.torn(traced, tear));
+  return fault.both ? withoutPower(story, torn, event) : torn;
 }
 
 function aboutOf(story: Story, event: Event, fault: Fault): string {

@@ -89,16 +89,25 @@ export class Place {
   run<Result>(snapshot: Uint8Array, work: () => Result, trace?: Traced[]): { result: Result; snapshot: Uint8Array } {
     this.load(snapshot);
     this.#holds = undefined;
+    const kept = trace === undefined ? undefined : this.#kept();
     if (trace !== undefined) this.#trace(trace);
     try {
       const result = this.#guarded(work);
       const last = trace?.at(-1);
       if (last !== undefined) last.after = this.chip.snapshot();
+      if (trace?.length === 0 && kept !== this.#kept()) {
+        throw new ElementFailure(`${this.name} changed what it keeps, and no operation was seen`);
+      }
       if (this.chip.flash.violations !== 0) throw new ElementFailure(`${this.name} broke a rule of its flash`);
       return { result, snapshot: this.save() };
     } finally {
       this.chip.onOperation = undefined;
     }
+  }
+
+  /** All that outlives power. */
+  #kept(): string {
+    return hashOf(this.chip.flash.snapshot()) + hashOf(this.chip.persistentRegisters());
   }
 
   /** Looks at a snapshot in ways that change it; it stays what it was. */

@@ -49,8 +49,11 @@ export interface Side {
   readonly open: number;
 }
 
-/** When a held message is let go: after the next of its direction; after somebody asked again; when all has given up. */
-export type Hold = "next" | "asked" | "end";
+/**
+ * When a held message is let go: after the next of its direction, or the one after that; after somebody asked again; when all
+ * has given up.
+ */
+export type Hold = "next" | "second" | "asked" | "end";
 
 export interface Flight {
   readonly sort: Sort;
