@@ -9,8 +9,8 @@ export type Tear = "before" | "after" | Uint8Array;
 export const SUBSETS = 16;
 
 /**
- * Keys and the counter change as one: before, after. Flash besides: no bit, all bits, every prefix of words, and subsets of
- * bits, from a few to nearly all.
+ * Keys and the counter change as one: before, after. Flash besides: no bit, all bits, every prefix of words, and random subsets of
+ * a quarter, half and three quarters of the bits.
  * @param random 32 random bits a call
  */
 export function* tearsOf(

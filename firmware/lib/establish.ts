@@ -53,7 +53,7 @@ import { SLOT_AGREEMENT, SLOT_EPHEMERAL } from "./slots";
 const HEADER_BYTES: u32 = 2;
 /** Room for the longest handshake message: what Noise adds is 96 bytes at most. */
 const HANDSHAKE_BYTES_MAX: u32 = HANDSHAKE_PAYLOAD_BYTES_MAX + 96;
-/** "tallystick", version, tree, purpose, and the reference of 32 bytes or nothing. */
+/** "tallystick", version of the handshake itself, tree, purpose, and the reference of 32 bytes or nothing. */
 const PROLOGUE = memory.data<u8>([
   0x74, 0x61, 0x6c, 0x6c, 0x79, 0x73, 0x74, 0x69, 0x63, 0x6b, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
   0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,

@@ -1,6 +1,6 @@
 /**
  * Commit (WO 96/41315 fig. 21, steps 1702-1724), with the rules of docs/PROTOCOLS.md, section 5: the payer commits first,
- * and shows the key of its locked transfers when that is stored; the payee settles on the key, and confirms.
+ * and shows what opens its locked transfers when that is stored; the payee makes the notes' key of it, settles, and confirms.
  *
  * Each of payer's commit, payee's settlement, confirmation, acknowledgement is one atomic write. Functions answer 0 or an
  * error; what goes out is said by the caller, because a resumed payment ends in the same way in another session.

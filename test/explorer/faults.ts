@@ -1,5 +1,6 @@
 /** The faults of one step, as values with names, and what each makes of a state. */
 
+import { MESSAGE_FAULTS as LINK_FAULTS, type MessageFault as LinkFault } from "../support/faults.js";
 import type { Event } from "./machine.js";
 import {
   cutWire,
@@ -13,24 +14,11 @@ import {
 } from "./state.js";
 
 /**
- * `repeat`: it comes twice; `echo`: once more after the next of its direction; `overtaken`: after the next, which between two that
- * take turns is one that somebody asked for again; `late`: when somebody asked again; `stale`: when everybody has given up; `cut`: the
- * wire ends before it.
+ * As on a link between two hosts, but for what depends on when a host hears of it. Between two that take turns, "overtaken" is overtaken by
+ * what somebody asked for again.
  */
-export const MESSAGE_FAULTS = [
-  "lose",
-  "repeat",
-  "echo",
-  "overtaken",
-  "late",
-  "stale",
-  "corrupt-kind",
-  "corrupt-first",
-  "corrupt-last",
-  "truncate",
-  "cut",
-] as const;
-export type MessageFault = (typeof MESSAGE_FAULTS)[number];
+export type MessageFault = Exclude<LinkFault, "cut-behind">;
+export const MESSAGE_FAULTS = LINK_FAULTS.filter((fault): fault is MessageFault => fault !== "cut-behind");
 
 /** What can happen to an envelope between the elements of one device, of which only their host could be the cause. */
 export const PARTNER_FAULTS: readonly MessageFault[] = [

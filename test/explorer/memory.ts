@@ -1,6 +1,6 @@
 /**
  * Cryptography that remembers: an explorer has elements do the same thing again and again. Only functions whose result their
- * arguments alone decide are remembered, by all of their arguments.
+ * arguments alone decide are remembered, by all that decides it: of a signature the public key and the message.
  */
 
 import type { Cryptography, SigningKey } from "../../simulator/crypto.js";
