@@ -297,7 +297,7 @@ class TradeStory extends AgentStory {
     const wrong: string[] = [];
     for (const side of SIDES) {
       const { word } = state.sides[side];
-      if ((word === "done" && !happened) || (word === "aborted" && happened))
+      if (word === "both" || (word === "done" && !happened) || (word === "aborted" && happened))
         wrong.push(`side ${side} was told: ${word}`);
       const receipts = this.tickets(state, side, TICKET_RECEIPT);
       if (side === 0 && receipts !== (happened ? 1 : 0)) {

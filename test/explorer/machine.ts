@@ -15,6 +15,7 @@ import { sha256 } from "../../host/crypto.js";
 import { type Notice, readNotice } from "../../host/notices.js";
 import type { Answer, Traced } from "./stage.js";
 import {
+  afterWord,
   cutWire,
   type Flight,
   type Job,
@@ -166,23 +167,21 @@ export class Machine {
 
   /** What every application does with these notices. */
   #told(state: State, side: SideNumber, source: Sort, notice: Notice): State {
-    const isDeal = state.phase === "deal";
     const leads = source === this.story.leads;
+    const { word } = state.sides[side];
+    const said = (now: "done" | "aborted" | "doubt") => (state.phase === "deal" ? afterWord(word, now) : word);
     switch (notice.name) {
       case "sent":
       case "received": {
         const now = notice.name === "received" ? withStation(state, side, source, { awaiting: false }) : state;
-        return leads
-          ? withSide(now, side, { forget: notice.payId, word: isDeal ? "done" : state.sides[side].word })
-          : now;
+        return leads ? withSide(now, side, { forget: notice.payId, word: said("done") }) : now;
       }
       case "done":
-        return leads && isDeal ? withSide(state, side, { word: "done" }) : state;
       case "aborted":
-        return leads && isDeal ? withSide(state, side, { word: "aborted" }) : state;
+        return leads ? withSide(state, side, { word: said(notice.name) }) : state;
       case "doubt":
       case "provisional":
-        return leads && isDeal ? withSide(state, side, { word: "doubt" }) : state;
+        return leads ? withSide(state, side, { word: said("doubt") }) : state;
       case "settled":
         return source === "agent" ? withSide(state, side, { open: notice.open }) : state;
       default:

@@ -235,7 +235,7 @@ export class ModuleStory implements Story {
   #words(state: State, happened: boolean): string[] {
     return SIDES.flatMap((side) => {
       const { word } = state.sides[side];
-      const isWrong = (word === "done" && !happened) || (word === "aborted" && happened);
+      const isWrong = word === "both" || (word === "done" && !happened) || (word === "aborted" && happened);
       return isWrong ? [`the owner at side ${side} was told: ${word}`] : [];
     });
   }

@@ -35,8 +35,15 @@ export interface Station {
   readonly lastAnswer: readonly Uint8Array[];
 }
 
-/** What a host's application told its owner last: paid, not paid, or that nobody knows. */
-export type Word = "nothing" | "done" | "aborted" | "doubt" | "gone";
+/** What a host's application told its owner of the deal: paid, not paid, that nobody knows; or first the one and then the other. */
+export type Word = "nothing" | "done" | "aborted" | "doubt" | "gone" | "both";
+
+/** The word after another one was said: what is certain stays. */
+export function afterWord(before: Word, now: "done" | "aborted" | "doubt"): Word {
+  const wasCertain = before === "done" || before === "aborted" || before === "both";
+  if (!wasCertain) return now;
+  return before === now || now === "doubt" ? before : "both";
+}
 
 export interface Side {
   readonly jobs: readonly Job[];
