@@ -16,4 +16,17 @@ if (name === undefined || !existsSync(`test/${name}/main.ts`)) {
 const compiler = "node_modules/typescript/bin/tsc";
 const { status } = spawnSync(process.execPath, [compiler, "-p", "tsconfig.tools.json"], { stdio: "inherit" });
 if (status !== 0) process.exit(1);
-await import(pathToFileURL(join(process.cwd(), `build/tools/test/${name}/main.js`)).href);
+
+/** What somebody asked for that there is not; anything else is a fault of the tool. */
+function isMistake(error: unknown): error is Error {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return error instanceof RangeError || code.startsWith("ERR_PARSE_ARGS");
+}
+
+try {
+  await import(pathToFileURL(join(process.cwd(), `build/tools/test/${name}/main.js`)).href);
+} catch (error) {
+  if (!isMistake(error)) throw error;
+  console.error(error.message);
+  process.exitCode = 2;
+}

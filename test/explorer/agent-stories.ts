@@ -33,6 +33,7 @@ import {
 } from "./state.js";
 import {
   type Judgement,
+  outcomeMeeting,
   pendingOf,
   placeOf,
   type Reaction,
@@ -248,10 +249,7 @@ class TradeStory extends AgentStory {
   }
 
   meeting(): readonly SidedOrder[] {
-    return [
-      { side: 1, order: { to: "module", envelope: command.outcome(false) } },
-      { side: 0, order: { to: "module", envelope: command.outcome(true) } },
-    ];
+    return outcomeMeeting();
   }
 
   isUnfinished(state: State): boolean {

@@ -32,7 +32,7 @@ export interface Counts {
   deaths: number;
 }
 
-export function newCounts(): Counts {
+function newCounts(): Counts {
   return { executions: 0, states: 0, cutPoints: 0, tears: 0, classes: 0, messageFaults: 0, deaths: 0 };
 }
 
@@ -45,6 +45,10 @@ export interface Explored {
   cutInTrace: number;
   /** Different ends in which the deal happened. */
   happened: number;
+}
+
+export function newExplored(): Explored {
+  return { counts: newCounts(), violations: [], traceOperations: 0, cutInTrace: 0, happened: 0 };
 }
 
 export interface Violation {
@@ -68,13 +72,7 @@ export interface ExploreOptions {
 }
 
 export class Explorer {
-  readonly explored: Explored = {
-    counts: newCounts(),
-    violations: [],
-    traceOperations: 0,
-    cutInTrace: 0,
-    happened: 0,
-  };
+  readonly explored = newExplored();
   readonly #machine: Machine;
   readonly #seen = new Set<string>();
   readonly #judged = new Map<string, string | undefined>();

@@ -241,16 +241,4 @@ function summary({
   return `${executions} executions, ${violations} violations; ${mutants.caught} of ${mutants.total} defects caught; ${seconds} s`;
 }
 
-/** What somebody asked for that there is not; anything else is a fault of this program. */
-function isMistake(error: unknown): error is Error {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return error instanceof RangeError || code.startsWith("ERR_PARSE_ARGS");
-}
-
-try {
-  await main();
-} catch (error) {
-  if (!isMistake(error)) throw error;
-  console.error(error.message);
-  process.exitCode = 2;
-}
+await main();

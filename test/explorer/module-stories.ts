@@ -17,7 +17,7 @@ import { issue, type ModuleDevice, ModuleWorld, PIN, transfer } from "../support
 import { newSide, ordered } from "./machine.js";
 import { FLASH, Place } from "./stage.js";
 import { SIDES, type Side, type SideNumber, type State, type Station } from "./state.js";
-import { type Judgement, pendingOf, placeOf, type SidedOrder, type Story } from "./story.js";
+import { type Judgement, outcomeMeeting, pendingOf, placeOf, type SidedOrder, type Story } from "./story.js";
 
 /** 50, 20, and a part of another note. */
 export const AMOUNT = parseMoney("72.00 USD");
@@ -179,12 +179,8 @@ export class ModuleStory implements Story {
     return notice.name === "new-amount" ? { answer: command.cancel() } : {};
   }
 
-  /** The payer begins an outcome session; before a bank's module whoever is no bank's. */
   meeting(): readonly SidedOrder[] {
-    return [
-      { side: 1, order: { to: "module", envelope: command.outcome(false) } },
-      { side: 0, order: { to: "module", envelope: command.outcome(true) } },
-    ];
+    return outcomeMeeting();
   }
 
   isUnfinished(state: State): boolean {

@@ -18,7 +18,7 @@ import { sodiumCryptography } from "../../simulator/sodium.js";
 import { tearsOf } from "../../simulator/tears.js";
 import { PIN, PUK } from "../support/modules.js";
 import { START_SECONDS } from "../support/virtual-time.js";
-import { draws, type Explored, newCounts, type Share } from "./explore.js";
+import { draws, newExplored, type Share } from "./explore.js";
 import { Place, type Traced } from "./stage.js";
 import { hashOf, type Sort } from "./state.js";
 
@@ -42,13 +42,7 @@ interface Progress {
 type Step = (answer: Uint8Array) => Command;
 
 export class Personalisation {
-  readonly explored: Explored = {
-    counts: newCounts(),
-    violations: [],
-    traceOperations: 0,
-    cutInTrace: 0,
-    happened: 0,
-  };
+  readonly explored = newExplored();
   readonly #place: Place;
   readonly #agencies: Agencies;
   readonly #steps: readonly Step[];

@@ -3,6 +3,7 @@
  * must be so at the end. A host here is as simple as one can be; what the elements guarantee does not depend on it.
  */
 
+import { command } from "../../host/commands.js";
 import type { Pending } from "../../host/element-data.js";
 import type { Notice } from "../../host/notices.js";
 import type { Place } from "./stage.js";
@@ -57,6 +58,14 @@ export interface Story {
 export interface Judgement {
   readonly happened: boolean;
   readonly wrong: readonly string[];
+}
+
+/** An outcome session: begun by the payer, before a bank's module by whoever is no bank's, before a merchant's by the customer. */
+export function outcomeMeeting(): readonly SidedOrder[] {
+  return [
+    { side: 1, order: { to: "module", envelope: command.outcome(false) } },
+    { side: 0, order: { to: "module", envelope: command.outcome(true) } },
+  ];
 }
 
 /** What the modules list as open. */

@@ -15,11 +15,10 @@ import { Chip } from "../../simulator/chip.js";
 import { Element } from "../../simulator/element.js";
 import { SeededRandomness } from "../../simulator/randomness.js";
 import { sodiumCryptography } from "../../simulator/sodium.js";
+import { type RecordReader, StoreMountError } from "../support/conservation-records.js";
 import type { InstrumentedApplet } from "../support/coverage.js";
-import { type LoadedModule, loadModule, testChip } from "../support/firmware.js";
 import { PIN, PUK } from "../support/modules.js";
 import { isKnownStatus } from "../support/status.js";
-import type { StoreExports } from "../support/store-driver.js";
 import { type Layer, type Nonces, rebuilt } from "./knowledge.js";
 import { mutated, valueIn } from "./mutate.js";
 import type { Numbers } from "./numbers.js";
@@ -35,7 +34,6 @@ const STEPS_MAX = 8;
 const SEED_STEPS = 3;
 /** Runs between two of those after which the store is mounted again by itself and the element powered again. */
 const WHOLE_CHECK_EVERY = 24;
-const SLOT_STORE = 2;
 /** Of a snapshot, before linear memory. */
 const HEADER_BYTES = 5;
 const MEMORY_BYTES = 65_536;
@@ -54,36 +52,6 @@ const KINDS = [
   m.KIND_TIMEOUT,
   m.KIND_REFUSAL,
 ];
-
-/** Mounts a store beside the running applet, as a cut at this moment would leave it. */
-export class StoreTwin {
-  readonly #twin: Chip;
-  readonly #module: LoadedModule<StoreExports>;
-  readonly #pristine: Uint8Array;
-
-  private constructor(twin: Chip, module: LoadedModule<StoreExports>) {
-    this.#twin = twin;
-    this.#module = module;
-    this.#pristine = new Uint8Array(module.memory.buffer).slice();
-  }
-
-  static async create(): Promise<StoreTwin> {
-    const twin = testChip("store twin");
-    return new StoreTwin(twin, await loadModule<StoreExports>("store", twin, "release"));
-  }
-
-  digest(chip: Uint8Array): string {
-    this.#twin.restore(chip);
-    new Uint8Array(this.#module.memory.buffer).set(this.#pristine);
-    const mounted = this.#module.exports.storeMount(SLOT_STORE);
-    if (mounted !== 0) throw new Finding("mount", `the store as it is cannot be mounted: ${mounted}`);
-    const room = this.#module.allocate(32);
-    this.#module.exports.storeDigest(room);
-    const digest = toHex(this.#module.read(room, 32));
-    this.#module.release();
-    return digest;
-  }
-}
 
 /** One simulated element of each sort, which becomes whatever was recorded. */
 export class Victim {
@@ -193,13 +161,13 @@ export class ElementTarget implements Target {
   readonly name: string;
   readonly #recording: Recording;
   readonly #victim: Victim;
-  readonly #twin: StoreTwin;
+  readonly #twin: RecordReader;
   readonly #layers = new Map<number, Layer[]>();
   readonly #before = new Map<number, Observation>();
   readonly #starts: readonly number[];
   #runs = 0;
 
-  constructor(recording: Recording, victim: Victim, twin: StoreTwin) {
+  constructor(recording: Recording, victim: Victim, twin: RecordReader) {
     this.name = recording.name;
     this.#recording = recording;
     this.#victim = victim;
@@ -313,13 +281,21 @@ export class ElementTarget implements Target {
     if (before.money !== undefined && after.money !== undefined) checkMoney(before.money, after.money);
   }
 
+  /** Digest of the store as a cut at this moment would leave it. */
+  #mounted(): string {
+    try {
+      return this.#twin.digest(this.#victim.chipSnapshot(), "the element");
+    } catch (error) {
+      throw error instanceof StoreMountError ? new Finding("mount", error.message) : error;
+    }
+  }
+
   /** The store mounts to what it is, the element starts again twice to the same, and takes its owner's PIN. */
   #checkWhole(sent: readonly Uint8Array[]): void {
     this.#victim.checkMemory();
     const { transmit } = this.#victim;
     const digest = digestOf(transmit);
-    if (this.#twin.digest(this.#victim.chipSnapshot()) !== digest)
-      throw new Finding("digest", "the store mounts to something else");
+    if (this.#mounted() !== digest) throw new Finding("digest", "the store mounts to something else");
     this.#victim.power();
     const first = observe(transmit);
     this.#victim.power();

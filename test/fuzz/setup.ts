@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { appletRequest } from "../../scripts/firmware/applets.js";
 import { inspect } from "../../scripts/firmware/footprint.js";
 import { packageRoot } from "../../simulator/applet-files.js";
+import { RecordReader } from "../support/conservation-records.js";
 import { type InstrumentedApplet, instrumentProcess } from "../support/coverage.js";
-import { ElementTarget, StoreTwin, Victim } from "./elements.js";
+import { ElementTarget, Victim } from "./elements.js";
 import type { Group } from "./engine.js";
 import { firmwareParsers } from "./parsers-firmware.js";
 import { hostParsers } from "./parsers-host.js";
@@ -29,7 +30,7 @@ function staticBytes(name: string): number {
 export async function workshop(): Promise<Workshop> {
   const applets = await instrumentProcess();
   const recordings = await record();
-  const twin = await StoreTwin.create();
+  const twin = await RecordReader.create();
   const groups = applets.map((applet) => {
     const victim = new Victim(applet, staticBytes(applet.name));
     const sort = applet.name === "money-module" ? "module" : "agent";

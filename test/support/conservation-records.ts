@@ -20,6 +20,17 @@ const TYPE_LOG = 0x06;
 const TYPE_COUNTER = 0x13;
 const MAY_CHANGE: ReadonlySet<number> = new Set([TYPE_CLOCK, TYPE_BAD_IDS, TYPE_LOG, TYPE_COUNTER]);
 
+const DIGEST_BYTES = 32;
+
+/** A store that no power-up would find whole. */
+export class StoreMountError extends Error {
+  override readonly name = "StoreMountError";
+
+  constructor(chip: string, status: number) {
+    super(`the store of ${chip} cannot be mounted: ${status}`);
+  }
+}
+
 export type Records = ReadonlyMap<number, string>;
 
 export class RecordReader {
@@ -44,13 +55,27 @@ export class RecordReader {
     return this.readChip(module.simulated.chip.snapshot(), module.device.name);
   }
 
-  /** As `read`, of a chip's snapshot. */
-  readChip(snapshot: Uint8Array, name: string): Records {
+  #mount(snapshot: Uint8Array, name: string): StoreExports {
     this.#twin.restore(snapshot);
     new Uint8Array(this.#module.memory.buffer).set(this.#pristine);
-    const store = this.#module.exports;
-    const mounted = store.storeMount(SLOT_STORE);
-    if (mounted !== 0) throw new Error(`the store of ${name} cannot be mounted: ${mounted}`);
+    const mounted = this.#module.exports.storeMount(SLOT_STORE);
+    if (mounted !== 0) throw new StoreMountError(name, mounted);
+    return this.#module.exports;
+  }
+
+  /** Digest of all records, in hex. */
+  digest(snapshot: Uint8Array, name: string): string {
+    const store = this.#mount(snapshot, name);
+    const room = this.#module.allocate(DIGEST_BYTES);
+    store.storeDigest(room);
+    const digest = toHex(this.#module.read(room, DIGEST_BYTES));
+    this.#module.release();
+    return digest;
+  }
+
+  /** As `read`, of a chip's snapshot. */
+  readChip(snapshot: Uint8Array, name: string): Records {
+    const store = this.#mount(snapshot, name);
     const room = this.#module.allocate(VALUE_BYTES_MAX);
     const records = new Map<number, string>();
     for (let key = store.storeNext(0, -1) >>> 0; key !== 0; key = store.storeNext(key, -1) >>> 0) {
