@@ -93,6 +93,7 @@ export const TAG_LIMITS: i32 = 0xdf13; // spending limits, and what was spent to
 export const FILE_LOG: i32 = 1;
 export const FILE_NOTES: i32 = 2;
 export const FILE_TICKETS: i32 = 3;
+export const FILE_PURSES: i32 = 4;
 // Why a note rests, the last item of its record: bits. No subscriber takes it, a teller does until the last of them is set.
 export const RESTS_EXPIRED: i32 = 1;
 export const RESTS_HOPS: i32 = 2; // as many hands as it may pass through have had it, but for a teller's

@@ -20,6 +20,15 @@ export const SIGNED_ABORTED: i32 = 9; // a payer's word that a transfer is void
 export const SIGNED_REQUEST: i32 = 10; // certificate request, by the element whose keys it names
 export const SIGNED_TIME: i32 = 11; // an issuer's date and time
 export const SIGNED_ANNEX: i32 = 12; // payment information added to a receipt (fig. 12, step 634)
+// ... of token halves (docs/TOKENS.md).
+export const SIGNED_TOKEN_REQUEST: i32 = 13; // a purse asks an issuer for tokens
+export const SIGNED_TOKEN_PURSE: i32 = 14; // head of a seller's purse, with the root of its leaves
+export const SIGNED_TOKEN_SHARE: i32 = 15; // a buyer's purse
+export const SIGNED_TOKEN_CLOSED: i32 = 16; // a purse reveals no more
+export const SIGNED_TOKEN_SELLER: i32 = 17; // a seller's word to an issuer
+export const SIGNED_TOKEN_RECALL: i32 = 18; // an issuer wants a seller's purse back
+export const SIGNED_TOKEN_NOTICE: i32 = 19; // an issuer's credit notice
+export const SIGNED_TOKEN: i32 = 20; // one token, in the source's scheme
 
 // Trees of certificates: agents and modules, with separate roots. tree = role >> 4.
 export const TREE_AGENTS: i32 = 0;
