@@ -1,0 +1,48 @@
+/** What a mint, a seller or a buyer's host refuses. The code is for programs, the sentence for people. */
+
+export type TokenErrorCode =
+  // Anybody.
+  | "malformed"
+  | "not-authentic"
+  | "unknown-purse"
+  | "unknown-issuer"
+  | "unknown-seller"
+  // A mint, of a request.
+  | "wrong-seller"
+  | "unknown-buyer"
+  | "insufficient-funds"
+  | "unit-refused"
+  | "not-proved" // the assertion
+  | "flush-first"
+  | "flushing" // the old purse of the pair is being recalled: ask again
+  | "waiting" // the other holders of a joint purse have not asked yet
+  | "out-of-date"
+  // A seller, of a payment.
+  | "wrong-order"
+  | "unknown-serial"
+  | "half-spent"
+  | "half-altered"
+  | "wrong-purse"
+  | "half-missing" // a holder of a joint purse has not shown its half
+  | "purse-expired"
+  | "purse-recalled"
+  // A mint, of a redemption or refund.
+  | "already-redeemed"
+  | "wrong-secret"
+  | "redemption-over"
+  | "purse-closed"
+  // A buyer's host.
+  | "no-purse"
+  | "too-expensive"
+  | "unreachable";
+
+export class TokenError extends Error {
+  override readonly name = "TokenError";
+  readonly code: TokenErrorCode;
+
+  /** `message`: what happened, what it means for the money, what to do. */
+  constructor(code: TokenErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
