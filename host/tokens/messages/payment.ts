@@ -4,7 +4,7 @@ import * as t from "../../../firmware/protocol/tokens.js";
 import { type CborValue, encode } from "../../codec/cbor.js";
 import { CodecError } from "../../codec/errors.js";
 import { asArray, Fields } from "../../codec/read.js";
-import { type SerialRange } from "../terms.js";
+import type { SerialRange } from "../terms.js";
 import { asAssertion, encodeRanges, HASH_BYTES, readRanges, readUnit, requireVersion, VERSION } from "./common.js";
 
 /** A payment for a joint purse has a part for each holder. */

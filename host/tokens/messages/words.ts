@@ -6,7 +6,7 @@ import { encode } from "../../codec/cbor.js";
 import { payloadOf, sign1, verify1 } from "../../codec/cose.js";
 import { Fields } from "../../codec/read.js";
 import type { Signer } from "../../codec/signer.js";
-import { type SerialRange } from "../terms.js";
+import type { SerialRange } from "../terms.js";
 import { asId, encodeRanges, HASH_BYTES, readRanges, requireVersion, SIGNED_BYTES_MAX, VERSION } from "./common.js";
 
 export interface SellerWord {
