@@ -104,6 +104,11 @@ export class PurseWorld {
   /** Power off and on. */
   async restart(buyer: Buyer): Promise<void> {
     buyer.simulated.chip.onOperation = undefined;
+    await this.unlockAfterPower(buyer);
+  }
+
+  /** Power, PIN and date, whatever faults are about. */
+  async unlockAfterPower(buyer: Buyer): Promise<void> {
     await buyer.element.restart();
     await this.unlock(buyer);
   }
