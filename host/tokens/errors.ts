@@ -7,7 +7,9 @@ export type TokenErrorCode =
   | "unknown-purse"
   | "unknown-issuer"
   | "unknown-seller"
+  | "reused" // an id that must be new was used for something else
   // A mint, of a request.
+  | "refused" // for a reason that is the buyer's own affair
   | "wrong-seller"
   | "unknown-buyer"
   | "insufficient-funds"
