@@ -17,7 +17,8 @@ export async function auditSeller(books: SellerBooks): Promise<string[]> {
     const name = `Acceptance ${row.nr} (order ${toHex(row.order_hash)})`;
     let [at, worth] = [0, 0n];
     for (const { purse, ranges } of readTokens(row.tokens)) {
-      const secrets = row.secrets.subarray(at, (at += 32 * countOf(ranges)));
+      const secrets = row.secrets.subarray(at, at + 32 * countOf(ranges));
+      at += 32 * countOf(ranges);
       const book = purses.get(toHex(purse)) ?? undefined;
       if (book === undefined) {
         findings.push(`${name} is about a purse that is not there.`);

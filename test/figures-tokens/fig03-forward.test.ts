@@ -8,7 +8,7 @@ import { readWord, verifyWord } from "../../host/tokens/messages/words.js";
 import type { Issuer } from "../../host/tokens/parties.js";
 import { NOW } from "../support/agencies.js";
 import { DAY, outcome, SellerWorld } from "../support/seller-world.js";
-import { TokenBuyer } from "../support/token-buyer.js";
+import type { TokenBuyer } from "../support/token-buyer.js";
 
 let world: SellerWorld;
 beforeEach(async () => {

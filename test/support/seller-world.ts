@@ -33,14 +33,15 @@ export class SellerWorld {
   line: Issuer;
   seller!: Seller;
   #database: Kysely<SellerTables> | undefined;
-  readonly #folder: string | undefined;
+  /** Where its file is; without one the books are in memory. */
+  folder: string | undefined;
 
   private constructor(seed: string, isOnDisk: boolean) {
     this.random = seededRandom(seed);
     this.agency = agentsAgency(this.random, NOW - DAY);
     this.issuer = new TestIssuer(this.agency, this.random, () => Number(this.now));
     this.line = this.issuer;
-    this.#folder = isOnDisk ? mkdtempSync(join(tmpdir(), "tallystick-seller-")) : undefined;
+    this.folder = isOnDisk ? mkdtempSync(join(tmpdir(), "tallystick-seller-")) : undefined;
   }
 
   static async open(seed: string, { onDisk = false } = {}): Promise<SellerWorld> {
@@ -50,8 +51,7 @@ export class SellerWorld {
   }
 
   async start(): Promise<void> {
-    const location: DatabaseLocation =
-      this.#folder === undefined ? "memory" : { file: join(this.#folder, "seller.db") };
+    const location: DatabaseLocation = this.folder === undefined ? "memory" : { file: join(this.folder, "seller.db") };
     const line = new Proxy(this.issuer, { get: (_, name) => Reflect.get(this.line, name).bind(this.line) });
     this.#database = openDatabase<SellerTables>(location);
     this.seller = await Seller.open({
@@ -78,7 +78,7 @@ export class SellerWorld {
 
   async close(): Promise<void> {
     await this.#database?.destroy();
-    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true });
+    if (this.folder !== undefined) rmSync(this.folder, { recursive: true });
   }
 
   buyer(): TokenBuyer {

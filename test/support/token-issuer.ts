@@ -179,7 +179,8 @@ export class TestIssuer implements Issuer {
     const refused: Redemption["refused"][number][] = [];
     let [amount, tokens, at] = [0n, 0, 0];
     for (const serial of serialsOf(ranges)) {
-      const secret = secrets.subarray(at, (at += 32));
+      const secret = secrets.subarray(at, at + 32);
+      at += 32;
       if (!equalBytes(secret, purse.secrets.secret(serial))) refused.push({ serial, why: "wrong-secret" });
       else if (purse.redeemed.has(serial)) refused.push({ serial, why: "already-redeemed" });
       else {
