@@ -67,7 +67,7 @@ export function signRequest(request: TokenRequest, signer: Signer): Uint8Array {
 }
 
 export function readRequest(signed: Uint8Array): TokenRequest {
-  const fields = Fields.decode(payloadOf(signed), "token request", 15);
+  const fields = Fields.decode(payloadOf(signed), "token request", 16);
   requireVersion(fields);
   const nonce = fields.id("nonce");
   const buyer = fields.id("buyer");
