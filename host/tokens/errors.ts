@@ -15,6 +15,7 @@ export type TokenErrorCode =
   | "insufficient-funds"
   | "unit-refused"
   | "not-proved" // the assertion
+  | "joint-mismatch" // the holders of a joint purse asked for different things
   | "flush-first"
   | "flushing" // the old purse of the pair is being recalled: ask again
   | "waiting" // the other holders of a joint purse have not asked yet
