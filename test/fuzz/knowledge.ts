@@ -6,6 +6,7 @@
  */
 
 import { INS_ENVELOPE } from "../../firmware/protocol/apdu.js";
+import { SIGNED_TOKEN } from "../../firmware/protocol/kinds.js";
 import { decodeCommand, encodeCommand } from "../../host/apdu.js";
 import { concatBytes, toHex } from "../../host/codec/bytes.js";
 import { type CborValue, decode, encode } from "../../host/codec/cbor.js";
@@ -14,13 +15,15 @@ import type { Cryptography, SigningKey } from "../../simulator/crypto.js";
 import { sodiumCryptography } from "../../simulator/sodium.js";
 import { valueIn } from "./mutate.js";
 
-/** Kinds of signed objects there may be. */
-const KIND_MAX = 16;
+/** The last kind of signed object there is. */
+const KIND_MAX = SIGNED_TOKEN;
 const TAG_BYTES = 16;
 const SIGNATURE_BYTES = 64;
 const DEPTH_MAX = 12;
 const LAYERS_MAX = 80;
 const NESTED_BYTES_MIN = 8;
+/** Shorter ones are no padding: their header would change its length with them. */
+const PADDING_BYTES_MIN = 256;
 const ENVELOPE_HEADER_BYTES = 2;
 
 interface Seal {
@@ -48,25 +51,33 @@ export interface Layer {
 }
 
 export class Knowledge {
-  readonly #seals: Seal[] = [];
+  /** By ciphertext: who opens what a chip sealed learns nothing new of it. */
+  readonly #seals = new Map<string, Seal>();
   readonly #signatures = new Map<string, Signature>();
   readonly #authorities: SigningKey[] = [];
 
   /** The cryptography of a chip whose secrets are to be known. */
   recording(): Cryptography {
-    const { aeadSeal, ed25519Sign } = sodiumCryptography;
+    const { aeadOpen, aeadSeal, ed25519Sign } = sodiumCryptography;
+    // The buffers may be the same place.
+    const copies = (key: Uint8Array, nonce: Uint8Array, associated: Uint8Array) => ({
+      key: key.slice(),
+      nonce: nonce.slice(),
+      associated: associated.slice(),
+    });
     return {
       ...sodiumCryptography,
       aeadSeal: (key, nonce, associated, plaintext, ciphertext) => {
-        // The buffers may be the same place.
-        const known = {
-          key: key.slice(),
-          nonce: nonce.slice(),
-          associated: associated.slice(),
-          plaintext: plaintext.slice(),
-        };
+        const known = { ...copies(key, nonce, associated), plaintext: plaintext.slice() };
         aeadSeal(key, nonce, associated, plaintext, ciphertext);
-        this.#seals.push({ ...known, ciphertext: ciphertext.slice() });
+        this.#know({ ...known, ciphertext: ciphertext.slice() });
+      },
+      // What was sealed by somebody who is no chip, as an issuer is.
+      aeadOpen: (key, nonce, associated, ciphertext, plaintext) => {
+        const known = { ...copies(key, nonce, associated), ciphertext: ciphertext.slice() };
+        const isOpen = aeadOpen(key, nonce, associated, ciphertext, plaintext);
+        if (isOpen) this.#know({ ...known, plaintext: plaintext.slice() });
+        return isOpen;
       },
       ed25519Sign: (key, message, signature) => {
         ed25519Sign(key, message, signature);
@@ -74,6 +85,11 @@ export class Knowledge {
         this.#signatures.set(toHex(signature), { key: copy, message: message.slice() });
       },
     };
+  }
+
+  #know(seal: Seal): void {
+    const id = Buffer.from(seal.ciphertext).toString("latin1");
+    if (!this.#seals.has(id)) this.#seals.set(id, seal);
   }
 
   /** A key that no chip has: an agency's, the card network's. */
@@ -119,10 +135,15 @@ export class Knowledge {
         return;
       }
     }
+    const { length } = (layers[parent] as Layer).content;
     for (const path of bytePaths(value, [])) {
       const inner = valueAt(value, path) as Uint8Array;
       const at = layers.length;
-      layers.push({ parent, content: inner, around: (content) => encode(withValue(value, path, content)) });
+      layers.push({
+        parent,
+        content: inner,
+        around: (content) => encode(repadded(withValue(value, path, content), length)),
+      });
       this.#inside(layers, at, depth + 1);
     }
   }
@@ -140,7 +161,7 @@ export class Knowledge {
 
   #sealsIn(content: Uint8Array): Seal[] {
     const bytes = Buffer.from(content.buffer, content.byteOffset, content.length);
-    return this.#seals.filter(
+    return [...this.#seals.values()].filter(
       ({ ciphertext }) =>
         ciphertext.length <= bytes.length &&
         bytes.includes(Buffer.from(ciphertext.buffer, ciphertext.byteOffset, ciphertext.length)),
@@ -211,6 +232,14 @@ function resigned(signed: SignedParts, known: Signature, payload: Uint8Array): U
   const signature = new Uint8Array(SIGNATURE_BYTES);
   sodiumCryptography.ed25519Sign(known.key, message, signature);
   return encode([signed.head, new Map(), payload, signature]);
+}
+
+/** What is filled up with zeros to one length, whatever is in it, has that length again: an item is as much longer as the zeros are shorter. */
+function repadded(value: CborValue, length: number): CborValue {
+  const last = Array.isArray(value) ? (value as CborValue[]).at(-1) : undefined;
+  if (!(last instanceof Uint8Array) || last.length < PADDING_BYTES_MIN || last.some((byte) => byte !== 0)) return value;
+  const padding = last.length + length - encode(value).length;
+  return padding < 0 ? value : [...(value as CborValue[]).slice(0, -1), new Uint8Array(padding)];
 }
 
 type Path = readonly number[];

@@ -67,12 +67,17 @@ export class PurseWorld {
   readonly mint: TestMint;
   readonly #chips: ChipFactory;
 
-  constructor(seed: string, chips: ChipParts = {}) {
+  /** `factory`: makes another sort of chips, for who wants to see what they do. */
+  constructor(
+    seed: string,
+    chips: ChipParts = {},
+    factory: (parts: ChipParts) => ChipFactory = (parts) => new ChipFactory(parts),
+  ) {
     this.random = new SeededRandomness(sodiumCryptography, seed);
     this.secrets = newAgencies(this.random, NOW);
     this.agencies = { agents: new Agency(this.secrets.agents), modules: new Agency(this.secrets.modules) };
     this.mint = this.newMint(0xb0);
-    this.#chips = new ChipFactory({
+    this.#chips = factory({
       clock: this.time.clock,
       randomness: (name) => new SeededRandomness(sodiumCryptography, `${seed} ${name}`),
       debugFirmware: process.env["TALLY_DEBUG_FIRMWARE"] !== undefined,
