@@ -79,7 +79,7 @@ class Ledger {
   last: readonly number[] = [0, 0, 0];
 }
 
-function valueOf(serial: number): bigint {
+function worthOf(serial: number): bigint {
   return serial < 30 ? 2n : serial < 42 ? 3n : 10n;
 }
 
@@ -124,7 +124,7 @@ async function spend(ledger: Ledger, what: Extract<Deed, { kind: "spend" }>, rec
   const serials = serialsOf(ranges);
   expect(ledger.closed).toBe(false);
   expect(amount).toBe(what.amount);
-  expect(serials.reduce((sum, serial) => sum + valueOf(serial), 0n)).toBe(what.amount);
+  expect(serials.reduce((sum, serial) => sum + worthOf(serial), 0n)).toBe(what.amount);
   expect(toHex(halves)).toBe(toHex(halvesOf(filled.request.seed, filled.purse, order, serials)));
   for (const serial of serials) {
     const owner = ledger.orders.get(serial);
