@@ -1,5 +1,6 @@
 /**
- * EP 0 833 285 A2 fig. 7, the buyer's chip: as many halves as make the price leave it, and nothing else is done for them than keyed hashes.
+ * EP 0 833 285 A2 fig. 7, the buyer's chip: as many halves as make the price leave it, and nothing else is done for
+ * them than keyed hashes.
  */
 
 import { beforeEach, expect, it } from "vitest";

@@ -1,7 +1,8 @@
 /**
- * Any bytes, as a command, to a purse in any state, on the release firmware: an answer with a status word that docs/APDU.md knows, no trap,
- * the store as before (but for the count of PIN tries), and what was paid before is shown again afterwards. Also real commands that
- * were cut short, made longer or changed in a byte; and envelopes of the purse's own numbers with anything in them.
+ * Any bytes, as a command, to a purse in any state, on the release firmware: an answer with a status word that
+ * docs/APDU.md knows, no trap, the store as before (but for the count of PIN tries), and what was paid before is
+ * shown again afterwards. Also real commands that were cut short, made longer or changed in a byte; and envelopes of
+ * the purse's own numbers with anything in them.
  */
 
 import fc from "fast-check";

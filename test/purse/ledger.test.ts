@@ -1,7 +1,8 @@
 /**
- * Anything an owner, a thief or a terminal may do to a purse, in any order, with power pulled anywhere; and a ledger beside it of what left
- * the chip. Whatever comes: a token is one order's and no other's, an order is shown exactly what it was paid, the count in the chip is
- * ahead of what left, and without the PIN no more leaves than the owner allowed.
+ * Anything an owner, a thief or a terminal may do to a purse, in any order, with power pulled anywhere; and a ledger
+ * beside it of what left the chip. Whatever comes: a token is one order's and no other's, an order is shown exactly
+ * what it was paid, the count in the chip is ahead of what left, and without the PIN no more leaves than the owner
+ * allowed.
  */
 
 import fc from "fast-check";

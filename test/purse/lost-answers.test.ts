@@ -1,6 +1,6 @@
 /**
- * Answers that are lost between card and host, and readers that carry little at once. A command that cannot be carried out twice is recognised when it
- * comes again, and answered again; the others say the same by themselves.
+ * Answers that are lost between card and host, and readers that carry little at once. A command that cannot be
+ * carried out twice is recognised when it comes again, and answered again; the others say the same by themselves.
  */
 
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";

@@ -1,7 +1,7 @@
 /**
- * Power is cut at each operation of the flash while a purse carries out a command: before it, after it, within it. When power is back the
- * purse is as it was before the command or as it is after it; what left the chip is backed by what is stored; a half that left
- * is never revealed for another order; and the same order is shown the same halves.
+ * Power is cut at each operation of the flash while a purse carries out a command: before it, after it, within it.
+ * When power is back the purse is as it was before the command or as it is after it; what left the chip is backed by
+ * what is stored; a half that left is never revealed for another order; and the same order is shown the same halves.
  */
 
 import { beforeAll, describe, expect, test, vi } from "vitest";

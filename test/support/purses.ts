@@ -1,6 +1,7 @@
 /**
- * Purses on simulated chips, and whom they deal with: a mint with every key in the test's hands, and sellers of whom no more than the id
- * counts. What tests of the purse start from; the mint's words are made with the host's own codecs.
+ * Purses on simulated chips, and whom they deal with: a mint with every key in the test's hands, and sellers of whom
+ * no more than the id counts. What tests of the purse start from; the mint's words are made with the host's own
+ * codecs.
  */
 
 import { ROLE_MINT, ROLE_PURSE } from "../../firmware/protocol/kinds.js";
