@@ -1,6 +1,6 @@
 /**
- * A purse in a seller's terminal does not say whose it is: without the PIN nothing that it answers differs from what another purse would
- * answer. And what is secret is not left in memory behind a command.
+ * A purse in a seller's terminal does not say whose it is: without the PIN nothing that it answers differs from what
+ * another purse would answer. And what is secret is not left in memory behind a command.
  */
 
 import { beforeAll, describe, expect, test } from "vitest";
