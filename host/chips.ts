@@ -2,7 +2,7 @@
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { AID_MONEY_MODULE, AID_TRUSTED_AGENT } from "../firmware/protocol/apdu.js";
+import { AID_MONEY_MODULE, AID_PURSE, AID_TRUSTED_AGENT } from "../firmware/protocol/apdu.js";
 import type { Applet } from "../simulator/applet.js";
 import { type AppletName, loadApplet, shippedApplet, shippedAppletPath } from "../simulator/applet-files.js";
 import { Chip } from "../simulator/chip.js";
@@ -33,10 +33,13 @@ export interface ChipParts {
   readonly debugFirmware?: boolean;
 }
 
-const FIRMWARE: Record<ElementSort, AppletName> = { agent: "trusted-agent", module: "money-module" };
-const APPLETS: Record<ElementSort, number> = { agent: AID_TRUSTED_AGENT, module: AID_MONEY_MODULE };
+/** An element of a device, or a purse, which is a card of its own. */
+export type ChipSort = ElementSort | "purse";
 
-function appletOf(sort: ElementSort, debug: boolean): Applet {
+const FIRMWARE: Record<ChipSort, AppletName> = { agent: "trusted-agent", module: "money-module", purse: "purse" };
+const APPLETS: Record<ChipSort, number> = { agent: AID_TRUSTED_AGENT, module: AID_MONEY_MODULE, purse: AID_PURSE };
+
+function appletOf(sort: ChipSort, debug: boolean): Applet {
   const name = FIRMWARE[sort];
   return debug ? loadApplet(shippedAppletPath(name).replace(/\.wasm$/, ".debug.wasm")) : shippedApplet(name);
 }
@@ -59,14 +62,14 @@ export class ChipFactory {
   }
 
   /** The chip of this name, powered on and selected. */
-  async chip(name: string, sort: ElementSort): Promise<SimulatedChip> {
+  async chip(name: string, sort: ChipSort): Promise<SimulatedChip> {
     const known = this.#chips.get(name);
     if (known === undefined) return this.#make(name, sort);
     await known.element.select();
     return known;
   }
 
-  async #make(name: string, sort: ElementSort): Promise<SimulatedChip> {
+  async #make(name: string, sort: ChipSort): Promise<SimulatedChip> {
     const { folder, debugFirmware, geometry } = this.#parts;
     const given = this.#parts.cryptography ?? sodiumCryptography;
     const cryptography = typeof given === "function" ? given(name) : given;

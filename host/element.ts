@@ -1,4 +1,4 @@
-/** A typed client of one element, a money module or a trusted agent: one method for each command of `docs/APDU.md`. */
+/** A typed client of one element, a money module, a trusted agent or a purse: one method for each command of `docs/APDU.md`. */
 
 import * as p from "../firmware/protocol/apdu.js";
 import { ApduClient, type Command, EXTENDED_ANSWER_BYTES_MAX, type Response, SHORT_ANSWER_BYTES_MAX } from "./apdu.js";
@@ -72,11 +72,13 @@ export class Element {
     return this.#information;
   }
 
-  /** Subject id; an element before personalisation has none. */
+  /** Subject id; an element before personalisation has none, and a purse says it only to who has its PIN. */
   get id(): Uint8Array {
-    const { id } = this.known;
-    if (id === undefined) throw new Error("The chip has no identity yet. No money is in it. Personalise it first.");
-    return id;
+    const { id, life } = this.known;
+    if (id !== undefined) return id;
+    if (this.applet === p.AID_PURSE && life >= p.LIFE_PERSONALISED)
+      throw new Error("The purse says whose it is only to its owner. Its tokens are safe. Give it the PIN first.");
+    throw new Error("The chip has no identity yet. No money is in it. Personalise it first.");
   }
 
   get idHex(): string {
@@ -93,6 +95,8 @@ export class Element {
 
   async verifyPin(digits: string): Promise<void> {
     await this.#tell(p.CLA_ISO, p.INS_VERIFY, 0, p.REFERENCE_PIN, ascii(digits));
+    // A purse says who it is only now.
+    if (this.applet === p.AID_PURSE) await this.information();
   }
 
   async pinTriesLeft(): Promise<number> {

@@ -149,6 +149,51 @@ const SENTENCES: ReadonlyMap<number, string> = new Map([
   ],
   [reason.REASON_CANCELLED, "It was cancelled. No money moved."],
   [reason.REASON_NOT_PERMITTED, "This kind of device cannot do that. No money moved. Use a device of the right role."],
+
+  [
+    reason.REASON_PURSE_WAITING,
+    "The tokens of this purse have not come yet. Nothing was spent. Fetch them, from the seller or the bank, and install them.",
+  ],
+  [
+    reason.REASON_PURSE_OPEN,
+    "The tokens of this purse are in the chip and still count. Nothing was given up. Close the purse and have it refunded first.",
+  ],
+  [
+    reason.REASON_PURSE_CLOSED,
+    "This purse is closed and pays nothing any more. What was not spent is refunded. Ask the bank for the refund, and for a new purse.",
+  ],
+  [
+    reason.REASON_PURSE_EXISTS,
+    "The chip has an open purse for this seller already. Nothing was asked of the bank. Spend that one, or ask again and let the bank take it back first.",
+  ],
+  [
+    reason.REASON_PURSE_DIFFERS,
+    "What the bank sent is not for what this purse asked. Nothing was taken, and no token was spent. Ask the bank.",
+  ],
+  [
+    reason.REASON_TOO_MANY_TOKENS,
+    "One purse does not hold so many tokens. Nothing was asked of the bank. Ask for fewer, or for some of greater value.",
+  ],
+  [
+    reason.REASON_SPENDING_OVER,
+    "The last day on which this purse can be spent is over. Nothing was spent. Close it and have what is left refunded.",
+  ],
+  [
+    reason.REASON_NOT_EXACT,
+    "No tokens that are left make this amount exactly, and a purse gets no change. Nothing was spent. Pay another amount, or pay in another way.",
+  ],
+  [
+    reason.REASON_ALLOWANCE,
+    "The amount is above what the owner lets this purse pay without the PIN. Nothing was spent. Pay less, or give the PIN.",
+  ],
+  [
+    reason.REASON_OTHER_SELLER,
+    "The order is for another seller than this purse. Nothing was spent. Use a purse for that seller.",
+  ],
+  [
+    reason.REASON_OTHER_ASSERTION,
+    "The order asks for another assertion than this purse makes. Nothing was shown. Use a purse that makes it.",
+  ],
 ]);
 
 /** The sentence for a reason; one that is not known says so and stays useful. */

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Applet } from "./applet.js";
 
-export type AppletName = "money-module" | "trusted-agent";
+export type AppletName = "money-module" | "trusted-agent" | "purse";
 
 /** The applets were not built. */
 export class AppletMissing extends Error {

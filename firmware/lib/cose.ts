@@ -20,6 +20,7 @@ import { COSE_PAYLOAD_BYTES_MAX } from "../protocol/limits";
 import { REASON_MALFORMED, REASON_TOO_LONG } from "../protocol/reasons";
 import { Reader, Writer } from "./cbor";
 import { signatureVerify } from "./ed25519";
+import { wipe } from "./memory";
 
 /** Bytes of a signed object beside its payload, at most: head, headers, payload's header, signature. */
 export const COSE_OVERHEAD_BYTES: u32 = 1 + 4 + 1 + 3 + 66;
@@ -74,6 +75,11 @@ export function coseSign(kind: i32, slot: u32, payload: usize, payloadLength: u3
   writer.raw(signed + start, length - start);
   writer.bytes(signatureOut, SIGNATURE_BYTES);
   return writer.finish();
+}
+
+/** Wipes what was signed or verified last: for who signs secrets. */
+export function coseForget(): void {
+  wipe(signed, SIGNED_BYTES_MAX);
 }
 
 /**

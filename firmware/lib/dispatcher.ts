@@ -239,6 +239,14 @@ function select(applet: i32): i32 {
   return A.SW_OK;
 }
 
+/**
+ * Whether whoever asks now may tell this chip from others of its sort. A purse is put into sellers' terminals, who must not know
+ * whose it is: only its owner may, and who personalises it. Other elements show a peer who they are, and hide nothing.
+ */
+function tellsApart(applet: i32): bool {
+  return applet != A.AID_PURSE || pinVerified() || personalisationOpen();
+}
+
 function writeInformation(applet: i32): void {
   const template = tlvOpen(A.TAG_INFORMATION);
   tlv8(0x80, applet);
@@ -246,7 +254,7 @@ function writeInformation(applet: i32): void {
   tlv16(0x82, (STORED_VERSION << 8) | PROTOCOL_SPOKEN);
   tlv8(0x83, lifeState());
   tlv8(0x84, elementRole());
-  tlvBytes(0x85, elementId(), ID_BYTES);
+  if (tellsApart(applet)) tlvBytes(0x85, elementId(), ID_BYTES);
   if (partnerPresent()) tlvBytes(0x86, partnerId(), ID_BYTES);
   tlv16(0x87, IO_BYTES);
   tlvClose(template);
@@ -269,14 +277,17 @@ function getData(applet: i32): i32 {
       break;
     }
     case A.TAG_STORE: {
+      if (!tellsApart(applet)) return A.SW_SECURITY_STATUS;
       const status = writeStore();
       if (status != A.SW_OK) return status;
       break;
     }
     case A.TAG_COUNTERS:
+      if (!tellsApart(applet)) return A.SW_SECURITY_STATUS;
       writeCounters();
       break;
     case A.TAG_DIGEST: {
+      if (!tellsApart(applet)) return A.SW_SECURITY_STATUS;
       if (storeDigest(scratch) < 0) return A.SW_MEMORY_FAILURE;
       tlvBytes(tag, scratch, HASH_BYTES);
       break;

@@ -295,6 +295,11 @@ export function storeRead(key: u32, offset: u32, destination: usize, length: u32
   return bytes;
 }
 
+/** Wipes what was read or written last: for who keeps secrets in records. */
+export function storeForget(): void {
+  wipe(VALUE, STORE_VALUE_BYTES_MAX);
+}
+
 /** Smallest key above `after` and not above `last`, or 0. */
 export function storeNext(after: u32, last: u32): u32 {
   if (state.phase == PHASE_CLOSED || after == u32.MAX_VALUE) return 0;

@@ -61,3 +61,16 @@ export const REASON_NOT_PAIRED: i32 = 167; // no partner element, or another one
 export const REASON_PEER: i32 = 168; // the peer aborted without saying why
 export const REASON_CANCELLED: i32 = 169; // the host cancelled
 export const REASON_NOT_PERMITTED: i32 = 170; // this element's role cannot do that
+
+// Purses (docs/TOKENS.md).
+export const REASON_PURSE_WAITING: i32 = 180; // requested; its tokens have not come
+export const REASON_PURSE_OPEN: i32 = 181; // its tokens are there, and count until it is closed
+export const REASON_PURSE_CLOSED: i32 = 182; // it reveals no half any more
+export const REASON_PURSE_EXISTS: i32 = 183; // the pair has an open purse: flush it first
+export const REASON_PURSE_DIFFERS: i32 = 184; // a share or notice is genuine, but not what was asked for, or of another purse
+export const REASON_TOO_MANY_TOKENS: i32 = 185; // above PURSE_TOKENS_MAX
+export const REASON_SPENDING_OVER: i32 = 186; // the last second for spending is over
+export const REASON_NOT_EXACT: i32 = 187; // no tokens that are left make this amount
+export const REASON_ALLOWANCE: i32 = 188; // above what may be revealed without the PIN
+export const REASON_OTHER_SELLER: i32 = 189; // the order is for another seller than the purse
+export const REASON_OTHER_ASSERTION: i32 = 190; // the order asks for something else than the purse says

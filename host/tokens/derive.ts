@@ -148,6 +148,16 @@ export function leavesRoot(leaves: Uint8Array): Uint8Array {
   return sha256(leaves);
 }
 
+/**
+ * Where goods travel sealed, under what: the goods key of the purse that paid; where an authorization was shown too, HMAC(goods key
+ * of the purse that paid, goods key of the authorization). `keys` are these, in this order.
+ */
+export function sealingKey(keys: readonly Uint8Array[]): Uint8Array {
+  const [first, second] = keys;
+  if (first === undefined) throw new RangeError("keys: none");
+  return second === undefined ? first : hmacSha256(first, second);
+}
+
 /** XORs the masks of all tokens of `ranges` into `halves`, 32 bytes each, in their order. */
 export function maskHalves(
   halves: Uint8Array,

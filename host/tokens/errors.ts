@@ -29,6 +29,7 @@ export type TokenErrorCode =
   | "half-missing" // a holder of a joint purse has not shown its half
   | "purse-expired"
   | "purse-recalled"
+  | "not-written" // the seller's books cannot be written now: the same order again
   // A mint, of a redemption or refund.
   | "already-redeemed"
   | "wrong-secret"

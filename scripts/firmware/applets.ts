@@ -2,7 +2,7 @@
 
 import type { CompileRequest, FirmwareTarget } from "./compile.js";
 
-export const APPLETS = ["money-module", "trusted-agent"] as const;
+export const APPLETS = ["money-module", "trusted-agent", "purse"] as const;
 /** What ships, and what helps to find faults in it. */
 export const TARGETS: readonly FirmwareTarget[] = ["release", "debug"];
 
