@@ -7,12 +7,15 @@ export type TokenErrorCode =
   | "unknown-purse"
   | "unknown-issuer"
   | "unknown-seller"
+  | "reused" // an id that must be new was used for something else
   // A mint, of a request.
+  | "refused" // for a reason that is the buyer's own affair
   | "wrong-seller"
   | "unknown-buyer"
   | "insufficient-funds"
   | "unit-refused"
   | "not-proved" // the assertion
+  | "joint-mismatch" // the holders of a joint purse asked for different things
   | "flush-first"
   | "flushing" // the old purse of the pair is being recalled: ask again
   | "waiting" // the other holders of a joint purse have not asked yet
@@ -26,6 +29,7 @@ export type TokenErrorCode =
   | "half-missing" // a holder of a joint purse has not shown its half
   | "purse-expired"
   | "purse-recalled"
+  | "not-written" // the seller's books cannot be written now: the same order again
   // A mint, of a redemption or refund.
   | "already-redeemed"
   | "wrong-secret"
