@@ -11,6 +11,7 @@
  *   clearing/UNIT       asset      what other banks and the world outside owe this bank (below zero: it owes them)
  *   fraud-loss/UNIT     expense    paid for copies of notes, which nobody was ever issued
  *   refresh/MODULE/UNIT liability  what a module paid in to have it back in fresh notes, and has not had back yet
+ *   token-...           several    token halves: token-accounts.ts
  *
  * Every operation has an id, the pay-id of the money modules where there is one. The same operation again changes
  * nothing and gives the same answer, whatever crashed in between; another one under the same id is refused.
@@ -28,6 +29,7 @@ import {
   type Posting,
   type Unit,
 } from "./ledger.js";
+import { TokenAccounts } from "./token-accounts.js";
 
 export interface BankTables extends LedgerTables {
   bank_operation: {
@@ -148,6 +150,8 @@ export class BankBooks {
   readonly #database: Kysely<BankTables>;
   readonly #ledger = new Ledger();
   readonly #clock: Clock;
+  /** Of token halves, posted in the transactions of their issuer. */
+  readonly tokens = new TokenAccounts(this.#ledger);
 
   private constructor(database: Kysely<BankTables>, clock: Clock) {
     this.#database = database;
@@ -346,8 +350,8 @@ export class BankBooks {
     return (await this.#ledger.find(this.#database, id))?.balance ?? 0n;
   }
 
-  audit(): Promise<string[]> {
-    return this.#ledger.audit(this.#database);
+  async audit(): Promise<string[]> {
+    return [...(await this.#ledger.audit(this.#database)), ...(await this.tokens.audit(this.#database))];
   }
 
   async #transact<Result>(work: (transaction: Transaction<BankTables>) => Promise<Result>): Promise<Result> {
@@ -502,7 +506,7 @@ function kindOf(name: string): AccountKind {
 const DEPOSITS = "deposits/";
 
 /** Ledger account of a deposit account, or of a module's own, which the unit is still missing from. */
-function depositOf(number: string): string {
+export function depositOf(number: string): string {
   return number.startsWith(OWN_ACCOUNT) ? `refresh/${number.slice(OWN_ACCOUNT.length)}` : `${DEPOSITS}${number}`;
 }
 

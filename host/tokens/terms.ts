@@ -99,3 +99,17 @@ export function tokenValue(denominations: readonly Denomination[], serial: numbe
   }
   return undefined;
 }
+
+/** What tokens of these serial numbers, which rise, are worth together. */
+export function worthOf(denominations: readonly Denomination[], serials: readonly number[]): bigint {
+  let sum = 0n;
+  let at = 0;
+  let end = 0;
+  for (const { value, count } of denominations) {
+    end += count;
+    const first = at;
+    while (at < serials.length && (serials[at] ?? end) < end) at += 1;
+    sum += value * BigInt(at - first);
+  }
+  return sum;
+}

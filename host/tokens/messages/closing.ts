@@ -64,13 +64,14 @@ export function verifyRecall(signed: Uint8Array, publicKey: Uint8Array): Recall 
 }
 
 export interface CreditNotice {
-  /** CREDIT_REDEEMED or CREDIT_REFUNDED. */
+  /** CREDIT_REDEEMED, or CREDIT_REFUNDED: the purse is closed. */
   readonly what: number;
   readonly purse: Uint8Array;
-  /** Who is credited: a seller, or a buyer's purse. */
+  /** Who is told: a seller, or a buyer's purse. Nobody is told of another. */
   readonly subject: Uint8Array;
-  /** Of a seller's word; null for a refund. */
+  /** Of a seller's word; null when a purse is closed. */
   readonly request: Uint8Array | null;
+  /** How many tokens `amount` is for: credited by this word, refunded, or, where a seller is told of a closed purse, credited in all. */
   readonly tokens: number;
   readonly amount: bigint;
   readonly unit: { readonly currency: number; readonly exponent: number };

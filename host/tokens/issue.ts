@@ -1,0 +1,103 @@
+/**
+ * Both purses of a request, made from the secrets of the purse and the seeds of its holders (EP 0 833 285 A2 fig. 4, steps
+ * 1014-1028): the same secrets give the same purses, so that a request can be answered again.
+ */
+
+import { HALF_BYTES } from "../../firmware/protocol/tokens.js";
+import type { Signer } from "../codec/signer.js";
+import { sealBulk } from "./bulk.js";
+import {
+  buyerHalves,
+  halfKey,
+  leavesRoot,
+  orderKey,
+  type SerialHashes,
+  TokenLeaves,
+  TokenSecrets,
+  UNIQUE_BYTES,
+} from "./derive.js";
+import { PROLOGUE } from "./messages/common.js";
+import { encodeSellerPurse, type PurseShare, sealShare, signHead, signShare } from "./messages/purses.js";
+import type { StoredPurse } from "./mint-books.js";
+
+/** A purse this large is made in pieces, so that others are answered in between. */
+const PIECE_TOKENS = 16_384;
+
+/** Who signs purses and seals them. */
+export interface PurseMaker {
+  readonly signer: Signer;
+  /** Of the issuer. */
+  readonly chain: Uint8Array;
+  readonly random: (length: number) => Uint8Array;
+}
+
+/** What a seller keeps of each token, one after the other. */
+export interface SellerTokens {
+  readonly leaves: Uint8Array;
+  readonly uniques: Uint8Array;
+  readonly halves: Uint8Array;
+}
+
+/** An open purse: its secret and its holders' seeds are still there. */
+export interface OpenSecrets {
+  readonly secret: Uint8Array;
+  /** In the order of the holders. */
+  readonly seeds: readonly Uint8Array[];
+}
+
+/** Makes the tokens, and splits each of them (1014-1024). */
+export async function splitTokens(purse: StoredPurse, { secret, seeds }: OpenSecrets): Promise<SellerTokens> {
+  const { id, tokens, denominations } = purse;
+  const leaves = new Uint8Array(tokens * HALF_BYTES);
+  const uniques = new Uint8Array(tokens * UNIQUE_BYTES);
+  const halves = new Uint8Array(tokens * HALF_BYTES);
+  const made = new TokenSecrets(secret);
+  const leaf = new TokenLeaves(id);
+  const buyers = seeds.map((seed) => buyerHalves(halfKey(seed), id));
+  let serial = 0;
+  for (const { value, count } of denominations) {
+    for (const end = serial + count; serial < end; serial++) {
+      const unique = made.unique(serial);
+      const tokenSecret = made.secret(serial);
+      uniques.set(unique, serial * UNIQUE_BYTES);
+      leaves.set(leaf.of(serial, value, unique, tokenSecret), serial * HALF_BYTES);
+      split(halves, serial, tokenSecret, buyers);
+      if ((serial + 1) % PIECE_TOKENS === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  return { leaves, uniques, halves };
+}
+
+/** Q is the token XOR the P of each holder (1020-1022). */
+function split(halves: Uint8Array, serial: number, secret: Uint8Array, buyers: readonly SerialHashes[]): void {
+  const at = serial * HALF_BYTES;
+  halves.set(secret, at);
+  for (const buyer of buyers) {
+    const half = buyer.of(serial);
+    for (let i = 0; i < HALF_BYTES; i++) halves[at + i] = (halves[at + i] ?? 0) ^ (half[i] ?? 0);
+  }
+}
+
+/** The seller's purse, signed and sealed (1026). */
+export function sealSellerPurse(
+  maker: PurseMaker,
+  purse: StoredPurse,
+  { seeds }: OpenSecrets,
+  tokens: SellerTokens,
+  remoteStatic: Uint8Array,
+): Uint8Array {
+  const { signer, chain, random } = maker;
+  const head = signHead({ ...purse, purse: purse.id, root: leavesRoot(tokens.leaves) }, signer);
+  const plain = encodeSellerPurse({ head, chain, orderKeys: seeds.map(orderKey), ...tokens });
+  return sealBulk({ remoteStatic, prologue: PROLOGUE.purse, random }, plain);
+}
+
+/** The share of one holder, signed and sealed (1028). */
+export function sealBuyerShare(
+  { signer, random }: PurseMaker,
+  purse: StoredPurse,
+  { nonce, buyer, index }: Pick<PurseShare, "nonce" | "buyer" | "index">,
+  remoteStatic: Uint8Array,
+): Uint8Array {
+  return sealShare(signShare({ ...purse, purse: purse.id, nonce, buyer, index }, signer), { remoteStatic, random });
+}
