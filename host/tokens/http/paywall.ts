@@ -26,13 +26,7 @@ import { readOrder, readPayment } from "../messages/payment.js";
 import type { Accepted, Seller } from "../seller.js";
 import { readBody, sendBytes, sendJson, sendRefusal } from "./bodies.js";
 import { captureAnswer } from "./captured-answer.js";
-import {
-  type Challenge,
-  challengeHeader,
-  PAY_PATH,
-  REQUEST_PATH,
-  readAuthorization,
-} from "./challenge.js";
+import { type Challenge, challengeHeader, PAY_PATH, REQUEST_PATH, readAuthorization } from "./challenge.js";
 import type { Deliveries, Delivery } from "./deliveries.js";
 import { SELLER_PATHS } from "./mint-paths.js";
 import { INNER_TYPE_HEADER, SEALED_TYPE, sealGoods } from "./sealed-goods.js";
