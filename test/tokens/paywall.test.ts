@@ -28,7 +28,12 @@ const OFFERS: Readonly<Record<string, Offer>> = {
 };
 const MAX = { amount: 4_000n, unit: FINE_DOLLAR };
 /** Time passes at once: what is tried again is tried now. */
-const HURRIED = { after: (_delay_ms: number, call: () => void) => (queueMicrotask(call), () => {}) };
+const HURRIED = {
+  after(_delay_ms: number, call: () => void) {
+    queueMicrotask(call);
+    return () => {};
+  },
+};
 
 let world: SellerWorld;
 let server: SellerServer;

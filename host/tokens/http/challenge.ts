@@ -13,9 +13,6 @@ export const SCHEME = "TallyTokens";
 /** Where payments go that are too long for a header. */
 export const PAY_PATH = "/tally/pay";
 export const REQUEST_PATH = "/tally/request";
-export const RECALL_PATH = "/tally/recall";
-export const PURSE_PATH = "/tally/purse";
-export const NOTICE_PATH = "/tally/notice";
 /** Node takes 16 KiB of headers, proxies often 8. */
 export const HEADER_PAYMENT_CHARS_MAX = 6_000;
 

@@ -26,17 +26,9 @@ import { readOrder, readPayment } from "../messages/payment.js";
 import type { Accepted, Seller } from "../seller.js";
 import { readBody, sendBytes, sendJson, sendRefusal } from "./bodies.js";
 import { captureAnswer } from "./captured-answer.js";
-import {
-  type Challenge,
-  challengeHeader,
-  NOTICE_PATH,
-  PAY_PATH,
-  PURSE_PATH,
-  RECALL_PATH,
-  REQUEST_PATH,
-  readAuthorization,
-} from "./challenge.js";
+import { type Challenge, challengeHeader, PAY_PATH, REQUEST_PATH, readAuthorization } from "./challenge.js";
 import type { Deliveries, Delivery } from "./deliveries.js";
+import { SELLER_PATHS } from "./mint-paths.js";
 import { INNER_TYPE_HEADER, SEALED_TYPE, sealGoods } from "./sealed-goods.js";
 
 /** What a request costs. */
@@ -153,14 +145,14 @@ class Paywall {
       const outer = await readBody(request, MESSAGE_BYTES_MAX);
       sendBytes(response, encodeBuyerPurse(await this.#seller.forward(outer)));
     },
-    [RECALL_PATH]: async (request, response) => {
+    [SELLER_PATHS.recall]: async (request, response) => {
       sendBytes(response, await this.#seller.recall(await readBody(request, MESSAGE_BYTES_MAX)));
     },
-    [PURSE_PATH]: async (request, response) => {
+    [SELLER_PATHS.deliver]: async (request, response) => {
       await this.#seller.deliver(await readBody(request, this.#options.purseBytes_max ?? PURSE_BYTES_MAX));
       sendBytes(response, new Uint8Array(0));
     },
-    [NOTICE_PATH]: async (request, response) => {
+    [SELLER_PATHS.notice]: async (request, response) => {
       await this.#seller.notice(await readBody(request, MESSAGE_BYTES_MAX));
       sendBytes(response, new Uint8Array(0));
     },
