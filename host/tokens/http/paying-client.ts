@@ -112,8 +112,9 @@ class PayingClient {
     const nonce = randomBytes(random, 16);
     const order = encodeOrder({ seller, nonce, goods, unit, price: amount, delivery, assertion });
     const shown: Shown[] = [];
-    if (money !== undefined) shown.push(await money.spend(order, amount));
+    // The proof first: where that is refused no money was shown for nothing.
     if (card !== undefined) shown.push(await card.spend(order, 1n));
+    if (money !== undefined) shown.push(await money.spend(order, amount));
     const parts = shown.flatMap((each) => each.parts);
     const keys = shown.flatMap(({ goodsKey }) => (goodsKey === null ? [] : [goodsKey]));
     return {
