@@ -65,13 +65,12 @@ export interface SellerEvents {
 
 /** The newspaper: articles for token halves. What it earned it redeems when it is closed. */
 export async function serveNewspaper(
-  site: Site,
+  tokens: HomeTokens,
   name: string,
   place: ServerPlace = {},
   { onSold = () => undefined }: SellerEvents = {},
 ): Promise<ServedSeller> {
   checkPublic(place);
-  const tokens = new HomeTokens(site);
   const record = tokens.sellerRecord(name);
   const seller = await tokens.seller(record.name);
   const server = await serveSeller(seller, {
@@ -80,7 +79,7 @@ export async function serveNewspaper(
     handler: (request, response) => answer(request, response, record.title, onSold),
   });
   const url = publicAddress(server.url, place.publicUrl);
-  site.parts.home.announce(`seller-${record.name}`, server.url, url);
+  tokens.site.parts.home.announce(`seller-${record.name}`, server.url, url);
   const close = async () => {
     await server.close();
     await tokens.close();

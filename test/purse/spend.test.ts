@@ -249,7 +249,11 @@ describe("authorizations", () => {
   });
 
   test("beside money of any unit and price, which is another purse's affair", async () => {
-    for (const [number, changes] of [{ unit: MILLS, price: 40n }, { price: 0n }, { unit: MILLS, price: 1n }].entries()) {
+    for (const [number, changes] of [
+      { unit: MILLS, price: 40n },
+      { price: 0n },
+      { unit: MILLS, price: 1n },
+    ].entries()) {
       const { ranges } = await buyer.card.spend(slot, order(number, changes), 1n);
       expect(ranges).toEqual([{ first: number, count: 1 }]);
     }

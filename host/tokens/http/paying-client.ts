@@ -13,7 +13,7 @@ import { sha256 } from "../../crypto.js";
 import { type RandomSource, randomBytes, systemRandom } from "../../randomness.js";
 import { systemTimers, type Timers } from "../../services/clock.js";
 import { formatMoney, type Money, sameUnit } from "../../units.js";
-import { type FoundTokenPurse, type Shown, type TokenPurse, wantedAuthorization, wantedMoney } from "../buyer.js";
+import { type FoundTokenPurse, type TokenPurse, wantedAuthorization, wantedMoney } from "../buyer.js";
 import { sealingKey } from "../derive.js";
 import { isTokenErrorCode, TokenError } from "../errors.js";
 import { encodeOrder, encodePayment, type PaymentPart } from "../messages/payment.js";
@@ -111,10 +111,10 @@ class PayingClient {
     onPay?.({ url, price, assertion });
     const nonce = randomBytes(random, 16);
     const order = encodeOrder({ seller, nonce, goods, unit, price: amount, delivery, assertion });
-    const shown: Shown[] = [];
     // The proof first: where that is refused no money was shown for nothing.
-    if (card !== undefined) shown.push(await card.spend(order, 1n));
-    if (money !== undefined) shown.push(await money.spend(order, amount));
+    const proof = await card?.spend(order, 1n);
+    const paid = await money?.spend(order, amount);
+    const shown = [paid, proof].filter((each) => each !== undefined);
     const parts = shown.flatMap((each) => each.parts);
     const keys = shown.flatMap(({ goodsKey }) => (goodsKey === null ? [] : [goodsKey]));
     return {
