@@ -1,16 +1,17 @@
 /**
- * Which tokens make an amount exactly: there is no change. The largest values are taken first, as many as fit; where that leaves what the
- * smaller ones cannot make, fewer are tried. A count is tried only if the rest is a multiple of what all smaller values have in
- * common, and not more than they are worth together. So two denominations take one step each, and values that divide one another, as
- * coins do, hardly ever a step back.
+ * Which tokens make an amount exactly: there is no change. The largest values are taken first, as many as fit; where
+ * that leaves what the smaller ones cannot make, fewer are tried. A count is tried only if the rest is a multiple of
+ * what all smaller values have in common, and not more than they are worth together. So two denominations take one
+ * step each, and values that divide one another, as coins do, hardly ever a step back.
  *
- * The search ends after CHOICE_STEPS_MAX counts, found or not: an amount that takes longer is refused like one that cannot be made.
+ * The search ends after CHOICE_STEPS_MAX steps, found or not: an amount that takes longer is refused like one that
+ * cannot be made.
  */
 
 import { DENOMINATIONS_MAX } from "../protocol/tokens";
 import { Purse } from "./purse";
 
-/** Counts tried in one search. */
+/** Steps of one search, forth and back. */
 export const CHOICE_STEPS_MAX: u32 = 4096;
 
 /** For each denomination the count that is tried. */

@@ -67,7 +67,7 @@ export class DirectoryServer {
 }
 
 /** Nobody takes all the connections. */
-function limitPerAddress(server: Server): void {
+export function limitPerAddress(server: Server): void {
   const counts = new Map<string, number>();
   server.on("connection", (socket: Socket) => {
     const address = socket.remoteAddress ?? "";

@@ -11,6 +11,7 @@ import { decodeCommand, encodeCommand } from "../../host/apdu.js";
 import { concatBytes, toHex } from "../../host/codec/bytes.js";
 import { type CborValue, decode, encode } from "../../host/codec/cbor.js";
 import { externalAad } from "../../host/codec/cose.js";
+import { hostNoiseCrypto, type NoiseCrypto } from "../../host/codec/noise.js";
 import type { Cryptography, SigningKey } from "../../simulator/crypto.js";
 import { sodiumCryptography } from "../../simulator/sodium.js";
 import { valueIn } from "./mutate.js";
@@ -51,33 +52,25 @@ export interface Layer {
 }
 
 export class Knowledge {
-  /** By ciphertext: who opens what a chip sealed learns nothing new of it. */
-  readonly #seals = new Map<string, Seal>();
+  readonly #seals: Seal[] = [];
   readonly #signatures = new Map<string, Signature>();
   readonly #authorities: SigningKey[] = [];
 
   /** The cryptography of a chip whose secrets are to be known. */
   recording(): Cryptography {
-    const { aeadOpen, aeadSeal, ed25519Sign } = sodiumCryptography;
-    // The buffers may be the same place.
-    const copies = (key: Uint8Array, nonce: Uint8Array, associated: Uint8Array) => ({
-      key: key.slice(),
-      nonce: nonce.slice(),
-      associated: associated.slice(),
-    });
+    const { aeadSeal, ed25519Sign } = sodiumCryptography;
     return {
       ...sodiumCryptography,
       aeadSeal: (key, nonce, associated, plaintext, ciphertext) => {
-        const known = { ...copies(key, nonce, associated), plaintext: plaintext.slice() };
+        // The buffers may be the same place.
+        const known = {
+          key: key.slice(),
+          nonce: nonce.slice(),
+          associated: associated.slice(),
+          plaintext: plaintext.slice(),
+        };
         aeadSeal(key, nonce, associated, plaintext, ciphertext);
-        this.#know({ ...known, ciphertext: ciphertext.slice() });
-      },
-      // What was sealed by somebody who is no chip, as an issuer is.
-      aeadOpen: (key, nonce, associated, ciphertext, plaintext) => {
-        const known = { ...copies(key, nonce, associated), ciphertext: ciphertext.slice() };
-        const isOpen = aeadOpen(key, nonce, associated, ciphertext, plaintext);
-        if (isOpen) this.#know({ ...known, plaintext: plaintext.slice() });
-        return isOpen;
+        this.#seals.push({ ...known, ciphertext: ciphertext.slice() });
       },
       ed25519Sign: (key, message, signature) => {
         ed25519Sign(key, message, signature);
@@ -87,9 +80,17 @@ export class Knowledge {
     };
   }
 
-  #know(seal: Seal): void {
-    const id = Buffer.from(seal.ciphertext).toString("latin1");
-    if (!this.#seals.has(id)) this.#seals.set(id, seal);
+  /** What seals words to a chip, of somebody whose secrets are to be known. */
+  recordingNoise(): NoiseCrypto {
+    return {
+      ...hostNoiseCrypto,
+      seal: (key, nonce, associated, plaintext) => {
+        const ciphertext = hostNoiseCrypto.seal(key, nonce, associated, plaintext);
+        const known = { key: key.slice(), nonce: nonce.slice(), associated: associated.slice() };
+        this.#seals.push({ ...known, plaintext: plaintext.slice(), ciphertext: ciphertext.slice() });
+        return ciphertext;
+      },
+    };
   }
 
   /** A key that no chip has: an agency's, the card network's. */
@@ -161,7 +162,7 @@ export class Knowledge {
 
   #sealsIn(content: Uint8Array): Seal[] {
     const bytes = Buffer.from(content.buffer, content.byteOffset, content.length);
-    return [...this.#seals.values()].filter(
+    return this.#seals.filter(
       ({ ciphertext }) =>
         ciphertext.length <= bytes.length &&
         bytes.includes(Buffer.from(ciphertext.buffer, ciphertext.byteOffset, ciphertext.length)),

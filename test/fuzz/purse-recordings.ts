@@ -3,6 +3,7 @@
 import { PURSE_MONEY } from "../../firmware/protocol/tokens.js";
 import { ReasonError } from "../../host/reasons.js";
 import { StatusWordError } from "../../host/status-words.js";
+import { NO_UNIT } from "../../host/tokens/terms.js";
 import { MILLS, NOW, OTHER_SELLER, orderOf, PIN, PUK, PurseWorld, REDEEM_BY, SELLER } from "../support/purses.js";
 import { knowledgeOf, OTHER_PIN, type Recording, RecordingChips } from "./recording-chips.js";
 
@@ -11,7 +12,14 @@ const SEED = "fuzz purses";
 /** Two chips: a life from the first request to the last refund, and one of many purses, which is spent without a PIN. */
 export async function recordPurses(recordings: Recording[]): Promise<void> {
   const knowledge = knowledgeOf(SEED);
-  const world = new PurseWorld(SEED, {}, (parts) => new RecordingChips("purses", parts, knowledge, recordings));
+  const world = new PurseWorld(
+    SEED,
+    {},
+    {
+      chips: (parts) => new RecordingChips("purses", parts, knowledge, recordings),
+      noise: knowledge.recordingNoise(),
+    },
+  );
   knowledge.addAuthority(new Uint8Array(32).fill(world.mint.fill));
   await recordLife(world);
   await recordMany(world);
@@ -67,7 +75,7 @@ async function recordMany(world: PurseWorld): Promise<void> {
   await card.spend(money.slot, orderOf(30n), 30n);
   await refused(card.spend(money.slot, orderOf(30n, 2), 30n));
   await world.unlock(buyer);
-  await card.spend(proof.slot, orderOf(1n, 3, { unit: { currency: 0, exponent: 0 }, assertion: "over-21" }), 1n);
+  await card.spend(proof.slot, orderOf(1n, 3, { unit: NO_UNIT, assertion: "over-21" }), 1n);
   await card.spend(shared.slot, orderOf(8n, 4, { seller: OTHER_SELLER }), 8n);
   await card.purses();
   await card.close(shared.slot);

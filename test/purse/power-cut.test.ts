@@ -1,7 +1,7 @@
 /**
- * Power is cut at each operation of the flash while a purse carries out a command: before it, after it, within it. When power is back the
- * purse is as it was before the command or as it is after it; what left the chip is backed by what is stored; a half that left
- * is never revealed for another order; and the same order is shown the same halves.
+ * Power is cut at each operation of the flash while a purse carries out a command: before it, after it, within it.
+ * When power is back the purse is as it was before the command or as it is after it; what left the chip is backed by
+ * what is stored; a half that left is never revealed for another order; and the same order is shown the same halves.
  */
 
 import { beforeAll, describe, expect, test, vi } from "vitest";
@@ -60,7 +60,7 @@ interface Step {
   readonly locked?: boolean;
   readonly run: () => Promise<unknown>;
   /** What must hold when power is back, beside that the state is the one before or the one after. */
-  readonly then: (done: boolean, said: unknown) => Promise<void>;
+  readonly check: (done: boolean, said: unknown) => Promise<void>;
 }
 
 const spendings = (order: Uint8Array, amount: bigint) => buyer.card.spend(open.slot, order, amount);
@@ -83,11 +83,11 @@ const references = new Map<string, SpentTokens>();
 const STEPS: Readonly<Record<string, Step>> = {
   request: {
     run: () => buyer.card.request(world.order({ unit: { currency: 978, exponent: 3 } })),
-    then: (done, said) => requestStands(3, done, said),
+    check: (done, said) => requestStands(3, done, said),
   },
   "request that flushes": {
     run: () => buyer.card.request(world.order({ flush: true })),
-    then: async (done, said) => {
+    check: async (done, said) => {
       await requestStands(3, done, said);
       const { sealed } = await buyer.card.close(open.slot);
       expect(world.mint.openClose(sealed, open.request).spent).toEqual([2, 1, 0]);
@@ -95,22 +95,22 @@ const STEPS: Readonly<Record<string, Step>> = {
   },
   install: {
     run: () => buyer.card.install(waiting.share),
-    then: async () => {
+    check: async () => {
       expect((await buyer.card.install(waiting.share)).slot).toBe(waiting.slot);
     },
   },
   "spend, a new order": {
     run: () => spendings(NEXT, 22n),
-    then: (done) => spentOnce(NEXT, 22n, reference("spend, a new order"), done),
+    check: (done) => spentOnce(NEXT, 22n, reference("spend, a new order"), done),
   },
   "spend, more for the open order": {
     run: () => spendings(PAID, 33n),
-    then: (done) => spentOnce(PAID, 33n, reference("spend, more for the open order"), done),
+    check: (done) => spentOnce(PAID, 33n, reference("spend, more for the open order"), done),
   },
   "spend, the allowance": {
     locked: true,
     run: () => spendings(NEXT, 40n),
-    then: async (done) => {
+    check: async (done) => {
       const allowance = (await buyer.card.purses())[0]?.allowance;
       expect(allowance).toBe(done ? 0n : 40n);
       await spentOnce(NEXT, 40n, reference("spend, the allowance"), done);
@@ -118,13 +118,13 @@ const STEPS: Readonly<Record<string, Step>> = {
   },
   allow: {
     run: () => buyer.card.allow(open.slot, 9n),
-    then: async () => {
+    check: async () => {
       expect(await buyer.card.allow(open.slot, 9n)).toBe(9n);
     },
   },
   close: {
     run: () => buyer.card.close(open.slot),
-    then: async () => {
+    check: async () => {
       const { sealed } = await buyer.card.close(open.slot);
       expect(world.mint.openClose(sealed, open.request).spent).toEqual([2, 1, 0]);
       await expect(spendings(PAID, 7n)).rejects.toBeInstanceOf(ReasonError);
@@ -132,14 +132,14 @@ const STEPS: Readonly<Record<string, Step>> = {
   },
   settled: {
     run: () => buyer.card.settled(closed.slot, world.mint.refund(closed)),
-    then: async (done) => {
+    check: async (done) => {
       if (!done) await buyer.card.settled(closed.slot, world.mint.refund(closed));
       expect((await buyer.card.purses()).map(({ slot }) => slot)).toEqual([open.slot, waiting.slot]);
     },
   },
   forget: {
     run: () => buyer.card.forget(waiting.slot),
-    then: async (done) => {
+    check: async (done) => {
       if (!done) await buyer.card.forget(waiting.slot);
       expect((await buyer.card.purses()).map(({ slot }) => slot)).toEqual([open.slot, closed.slot]);
     },
@@ -192,7 +192,7 @@ interface Measured {
 
 /** The step without a fault. */
 async function measure(name: string, step: Step, image: Uint8Array): Promise<Measured> {
-  await begin(image, { run: step.run, then: step.then });
+  await begin(image, { run: step.run, check: step.check });
   const before = await state();
   await begin(image, step);
   let operations = 0;
@@ -249,7 +249,7 @@ async function judge(step: Step, { before, after }: Measured, said: unknown): Pr
   const now = await state();
   expect([before, after]).toContain(now);
   if (said !== undefined) expect(now).toBe(after);
-  await step.then(now === after, said);
+  await step.check(now === after, said);
   return now === after;
 }
 

@@ -1,14 +1,16 @@
 /**
- * A purse in a seller's terminal does not say whose it is: without the PIN nothing that it answers differs from what another purse would
- * answer. And what is secret is not left in memory behind a command.
+ * A purse in a seller's terminal does not say whose it is: without the PIN nothing that it answers differs from what
+ * another purse would answer. And what is secret is not left in memory behind a command.
  */
 
 import { beforeAll, describe, expect, test } from "vitest";
 import * as p from "../../firmware/protocol/apdu.js";
 import { ROLE_PURSE } from "../../firmware/protocol/kinds.js";
+import { COMMAND_PURSE_REPEAT } from "../../firmware/protocol/tokens.js";
 import { encodeCommand } from "../../host/apdu.js";
 import { ChipFactory } from "../../host/chips.js";
 import { toHex } from "../../host/codec/bytes.js";
+import { hostEnvelope } from "../../host/commands.js";
 import { sha256 } from "../../host/crypto.js";
 import { authenticate, personalise } from "../../host/provision.js";
 import { buyerHalf, halfKey, halfMask, orderKey } from "../../host/tokens/derive.js";
@@ -109,6 +111,23 @@ describe("what is left in memory", () => {
         expect(image).not.toContain(toHex(halfMask(orderKey(seed), sha256(order), serial)));
       }
     }
+  });
+
+  test("behind a request, before its answer is fetched: no seed", async () => {
+    await world.restart(buyer);
+    const { slot, sealed } = await buyer.card.request(world.authorization("over-21", 5));
+    const { seed } = world.mint.open(sealed);
+    await world.restart(buyer);
+    const data = hostEnvelope(COMMAND_PURSE_REPEAT, slot);
+    // Without an Le the answer stays in the chip, and nothing has been written over what was sealed.
+    const [status] = buyer.transport.transmit(
+      encodeCommand({ cla: p.CLA_OWN, ins: p.INS_ENVELOPE, p1: 0, p2: 0, data }),
+    );
+    expect(status).toBe(p.SW_FETCH >> 8);
+    expect(memory()).not.toContain(toHex(seed));
+    const [again] = await buyer.element.fetchAgain();
+    expect(toHex(again as Uint8Array)).not.toContain(toHex(seed));
+    await buyer.card.forget(slot);
   });
 
   test("behind every other command: no seed", async () => {

@@ -6,8 +6,11 @@ import * as r from "../../firmware/protocol/reasons.js";
 import * as t from "../../firmware/protocol/tokens.js";
 import { toHex } from "../../host/codec/bytes.js";
 import { type CborValue, encode } from "../../host/codec/cbor.js";
+import { ReasonError } from "../../host/reasons.js";
+import { StatusWordError } from "../../host/status-words.js";
 import type { Order } from "../../host/tokens/messages/payment.js";
 import { NO_UNIT } from "../../host/tokens/terms.js";
+import { PlatformError } from "../../simulator/platform.generated.js";
 import { RecordReader } from "../support/conservation-records.js";
 import { refuses, refusesBy, storedIn } from "../support/purse-checks.js";
 import {
@@ -245,9 +248,19 @@ describe("authorizations", () => {
       await refuses(buyer, reader, r.REASON_OTHER_ASSERTION, () => buyer.card.spend(slot, order(1, { assertion }), 1n));
   });
 
-  test("neither two of them, nor in money", async () => {
+  test("beside money of any unit and price, which is another purse's affair", async () => {
+    for (const [number, changes] of [
+      { unit: MILLS, price: 40n },
+      { price: 0n },
+      { unit: MILLS, price: 1n },
+    ].entries()) {
+      const { ranges } = await buyer.card.spend(slot, order(number, changes), 1n);
+      expect(ranges).toEqual([{ first: number, count: 1 }]);
+    }
+  });
+
+  test("not two of them for one order", async () => {
     await refuses(buyer, reader, r.REASON_WRONG_AMOUNT, () => buyer.card.spend(slot, order(1, { price: 2n }), 2n));
-    await refuses(buyer, reader, r.REASON_UNKNOWN_UNIT, () => buyer.card.spend(slot, order(1, { unit: MILLS }), 1n));
   });
 });
 
@@ -303,4 +316,51 @@ describe("without the PIN", () => {
     await refusesBy(buyer, reader, SW_SECURITY_STATUS, () => buyer.card.close(filled.slot));
     await refusesBy(buyer, reader, SW_SECURITY_STATUS, () => buyer.card.purses());
   });
+});
+
+describe("a chip that fails", () => {
+  /** The n-th call of a function of the platform answers that it failed. */
+  function failing(name: "hmacSha256" | "hkdfSha256" | "sha256", at: number): { readonly failed: () => boolean } {
+    const { chip } = buyer.simulated;
+    let left = at;
+    const real = chip[name].bind(chip) as (...values: never[]) => number;
+    const value = (...values: never[]) => {
+      left -= 1;
+      return left === -1 ? PlatformError.FlashFailure : real(...values);
+    };
+    Object.defineProperty(chip, name, { configurable: true, value });
+    return { failed: () => left < 0 };
+  }
+
+  test.each(["hmacSha256", "hkdfSha256", "sha256"] as const)(
+    "in any %s: no half leaves, and none is lost",
+    async (name) => {
+      const order = orderOf(108n);
+      const { seed } = filled.request;
+      let failures = 0;
+      for (let at = 0; ; at += 1) {
+        buyer.simulated.restore(full);
+        const { failed } = failing(name, at);
+        const outcome = await buyer.card.spend(filled.slot, order, 108n).catch((error: unknown) => error);
+        Reflect.deleteProperty(buyer.simulated.chip, name);
+        if (!failed()) break;
+        failures += 1;
+        // Where the store finds by itself that its write is whole, it is.
+        if (outcome instanceof Error)
+          expect(outcome instanceof StatusWordError || outcome instanceof ReasonError).toBe(true);
+        const waiting = await buyer.element.fetchAgain().catch(() => []);
+        // Address, kind, array, number.
+        const halves = waiting.filter((envelope) => envelope[4] === t.NOTICE_PURSE_SPENT);
+        expect(halves).toHaveLength(outcome instanceof Error ? 0 : 1);
+        const spent = await buyer.card.spend(filled.slot, order, 108n);
+        expect(spent.ranges).toEqual([
+          { first: 0, count: 3 },
+          { first: 500, count: 1 },
+          { first: 580, count: 1 },
+        ]);
+        expect(toHex(spent.halves)).toBe(toHex(halvesOf(seed, filled.purse, order, serialsOf(spent.ranges))));
+      }
+      expect(failures).toBeGreaterThan(name === "hmacSha256" ? 9 : 1);
+    },
+  );
 });
