@@ -1,6 +1,6 @@
 /**
  * The scheme as it is in the source (EP 0 833 285 A2 fig. 4, steps 1014-1024): what is split is a token with its signature, of its
- * own length, so that each costs a signature and halves of about 140 bytes. For cards that only store halves, and to be measured
+ * own length, so that each costs a signature and halves of about 120 bytes. For cards that only store halves, and to be measured
  * beside ours. docs/TOKENS.md says what each costs.
  *
  * A token is `[1, value, unique serial number, issuer id, currency, exponent, assertion or null]`, kind TOKEN, by the issuer.
