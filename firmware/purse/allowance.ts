@@ -1,6 +1,6 @@
 /**
- * Spending without the PIN, as at a parking meter: the owner allows an amount for a purse, and SPEND takes from it. What a chip without its PIN tells
- * a terminal is where such a purse is, and nothing of the others.
+ * Spending without the PIN, as at a parking meter: the owner allows an amount for a purse, and SPEND takes from it.
+ * What a chip without its PIN tells a terminal is where such a purse is, and nothing of the others.
  */
 
 import { ID_BYTES } from "../protocol/limits";

@@ -1,6 +1,7 @@
 /**
- * The buyer's part of a refund (EP 0 833 285 A2 fig. 10): CLOSE ends spending before the chip says how far it went, because the issuer gives back
- * what the seller cannot have; SETTLED is the issuer's word that it did. FORGET gives up what is worth nothing any more.
+ * The buyer's part of a refund (EP 0 833 285 A2 fig. 10): CLOSE ends spending before the chip says how far it went,
+ * because the issuer gives back what the seller cannot have; SETTLED is the issuer's word that it did. FORGET gives
+ * up what is worth nothing any more.
  */
 
 import { SIGNED_TOKEN_CLOSED, SIGNED_TOKEN_NOTICE } from "../protocol/kinds";
@@ -93,7 +94,10 @@ export function settledTake(r: Reader, items: u32): i32 {
   return 0;
 }
 
-/** [1, what, purse id, subject id, request id or null, tokens, amount, currency, exponent, time]: of this purse, to this chip. */
+/**
+ * [1, what, purse id, subject id, request id or null, tokens, amount, currency, exponent, time]: of this purse, to
+ * this chip.
+ */
 function isRefund(payload: usize, length: u32): i32 {
   reader.begin(payload, length);
   reader.arrayOf(10);

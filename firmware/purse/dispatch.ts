@@ -1,6 +1,6 @@
 /**
- * ENVELOPE: a purse hears its host and nobody else. A command that cannot be read is refused by a status word, and one that is understood
- * and cannot be carried out answers NOTICE_ABORTED with the reason; neither changes anything.
+ * ENVELOPE: a purse hears its host and nobody else. A command that cannot be read is refused by a status word, and
+ * one that is understood and cannot be carried out answers NOTICE_ABORTED with the reason; neither changes anything.
  */
 
 import { HASH_BYTES } from "../platform/constants";
@@ -23,7 +23,10 @@ import { spendTake } from "./spend";
 
 const reader = changetype<Reader>(memory.data(offsetof<Reader>(), 4));
 
-/** Of the last command, if it was carried out and cannot be twice: the same again, because the answer was lost, is answered again. */
+/**
+ * Of the last command, if it was carried out and cannot be twice: the same again, because the answer was lost, is
+ * answered again.
+ */
 const done = memory.data(HASH_BYTES, 8);
 const hash = memory.data(HASH_BYTES, 8);
 let isDone: bool = false;

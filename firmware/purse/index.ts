@@ -1,6 +1,7 @@
 /**
- * The token purse (EP 0 833 285 A2, docs/TOKENS.md): the buyer's chip. It asks issuers for tokens for one seller at a time, and spends them by showing
- * its halves. Read purse.ts first, then request.ts, install.ts, spend.ts, close.ts beside figures 2, 6, 7, 10.
+ * The token purse (EP 0 833 285 A2, docs/TOKENS.md): the buyer's chip. It asks issuers for tokens for one seller at a
+ * time, and spends them by showing its halves. Read purse.ts first, then request.ts, install.ts, spend.ts, close.ts
+ * beside figures 2, 6, 7, 10.
  */
 
 import { apduInstruction, apduLength, apduP1, apduP2 } from "../lib/apdu";

@@ -1,6 +1,7 @@
 /**
- * INSTALL (EP 0 833 285 A2 fig. 6): the buyer unseals the issuer's message, checks who signed it, and adds the purse to those that it can
- * spend. No half comes with it: the chip makes its halves of the seed that it sent with the request, so that the issuer's word is short.
+ * INSTALL (EP 0 833 285 A2 fig. 6): the buyer unseals the issuer's message, checks who signed it, and adds the purse
+ * to those that it can spend. No half comes with it: the chip makes its halves of the seed that it sent with the
+ * request, so that the issuer's word is short.
  *
  * The share must say what was asked for, to the letter; only the last days are the issuer's to set.
  */

@@ -1,6 +1,7 @@
 /**
- * An order: what the buyer's host and the seller agreed on. The chip reads it, so that halves go to the seller, and for the price, that
- * it says; and hides what it reveals under it, so that halves that are overheard are of no use for another.
+ * An order: what the buyer's host and the seller agreed on. The chip reads it, so that halves go to the seller, and
+ * for the price, that it says; and hides what it reveals under it, so that halves that are overheard are of no use
+ * for another.
  *
  *     order   [1, seller id, nonce, SHA-256 of what is bought, currency, exponent, price, delivery, assertion or null]
  *     mask    HMAC(K, order hash || serial)

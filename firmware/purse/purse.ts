@@ -3,9 +3,9 @@
  *
  *     none -- REQUEST --> REQUESTED -- INSTALL --> OPEN -- CLOSE, or a REQUEST that flushes it --> CLOSED -- SETTLED --> none
  *
- * One record a slot, always PURSE_BYTES long, however many tokens the purse has: its halves are made of the seed when they are spent. The tokens of
- * a denomination are spent in order, and the record says which is next: it is stored before a half leaves the chip, and never
- * goes back.
+ * One record a slot, always PURSE_BYTES long, however many tokens the purse has: its halves are made of the seed when
+ * they are spent. The tokens of a denomination are spent in order, and the record says which is next: it is stored
+ * before a half leaves the chip, and never goes back.
  *
  *     record  [ a Purse, as it lies in memory ]
  *             [ nonce 16 | id 16 | issuer 16 | seller 16 | flushed 16 | joint 16 ]

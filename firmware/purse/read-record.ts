@@ -28,11 +28,11 @@ export function readRecord(number: i32, p2: i32): i32 {
   if ((p2 & 7) != 4) return SW_WRONG_P1P2;
   if (p2 >> 3 != FILE_PURSES || !isUsable()) return SW_NOT_FOUND;
   const slot = slotOf(number);
+  writer.begin(IO, ENVELOPE_BYTES_MAX);
+  if (slot >= 0 && slot < PURSES_MAX) writePurse(slot);
+  pursesForget();
   if (slot < 0) return SW_MEMORY_FAILURE;
   if (slot == PURSES_MAX) return SW_RECORD_NOT_FOUND;
-  writer.begin(IO, ENVELOPE_BYTES_MAX);
-  writePurse(slot);
-  pursesForget();
   const length = writer.finish();
   assert(length > 0);
   responseSet(length);

@@ -1,6 +1,6 @@
 /**
- * REQUEST (EP 0 833 285 A2 fig. 2, 102-106): the chip asks an issuer for tokens for one seller, signs that (104) and seals it (106). The
- * seller who forwards it (108-110) sees a message of one length.
+ * REQUEST (EP 0 833 285 A2 fig. 2, 102-106): the chip asks an issuer for tokens for one seller, signs that (104) and
+ * seals it (106). The seller who forwards it (108-110) sees a message of one length.
  *
  * The request is a record before it leaves: what comes back is compared with it, and REPEAT says the same again.
  */

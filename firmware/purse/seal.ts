@@ -24,7 +24,10 @@ export function payloadBegin(): Writer {
   return writer;
 }
 
-/** Signs the payload, seals it in `plainBytes`, with the own chain if asked for, and writes the result as a byte string. 0, or an error. */
+/**
+ * Signs the payload, seals it in `plainBytes`, with the own chain if asked for, and writes the result as a byte
+ * string. 0, or an error.
+ */
 export function sealPayload(
   kind: i32,
   withChain: bool,

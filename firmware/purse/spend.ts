@@ -1,10 +1,10 @@
 /**
- * SPEND (EP 0 833 285 A2 fig. 7): the buyer's halves of as many tokens as make the amount, masked for one order. No public-key
- * cryptography: two keys from the seed, two HMACs a half.
+ * SPEND (EP 0 833 285 A2 fig. 7): the buyer's halves of as many tokens as make the amount, masked for one order. No
+ * public-key cryptography: two keys from the seed, two HMACs a half.
  *
- * How far the tokens are spent, and for which order, is stored first, in one write; a half that leaves the chip is never revealed for another
- * order, whatever happens then. The same order again is shown the same halves. An order can be paid in steps: `amount` is what it
- * was paid in all, and what is new is the difference.
+ * How far the tokens are spent, and for which order, is stored first, in one write; a half that leaves the chip is
+ * never revealed for another order, whatever happens then. The same order again is shown the same halves. An order
+ * can be paid in steps: `amount` is what it was paid in all, and what is new is the difference.
  */
 
 import { HASH_BYTES, KEY_BYTES } from "../platform/constants";
@@ -94,7 +94,10 @@ function sameFirsts(): i32 {
   return 0;
 }
 
-/** Another order takes the place of the open one. What the host skips is never revealed; what was passed is not had again. */
+/**
+ * Another order takes the place of the open one. What the host skips is never revealed; what was passed is not had
+ * again.
+ */
 function newOrder(): i32 {
   p.flags |= PURSE_HAS_ORDER;
   p.revealed = 0;

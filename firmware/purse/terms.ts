@@ -1,4 +1,7 @@
-/** What request and share say alike of a purse: kind, unit, denominations, assertion, party; read strictly and written as read. */
+/**
+ * What request and share say alike of a purse: kind, unit, denominations, assertion, party; read strictly and written
+ * as read.
+ */
 
 import { ID_BYTES, SECONDS_BITS } from "../protocol/limits";
 import { REASON_ARITHMETIC, REASON_MALFORMED, REASON_TOO_MANY_TOKENS, REASON_UNKNOWN_UNIT } from "../protocol/reasons";

@@ -58,6 +58,8 @@ export interface OrderRecord {
   /** A token of the assertion was shown. */
   isShown: boolean;
   isComplete: boolean;
+  /** Second at which it was. */
+  paidAt_seconds: bigint;
   /** By purse, in rising order. */
   readonly taken: Map<string, readonly SerialRange[]>;
 }
@@ -254,17 +256,24 @@ function combined(
 
 /** Of an order for which nothing was accepted yet. */
 export function newRecord({ orderHash, payer }: Payment): OrderRecord {
-  return { orderHash, payer, paid: 0n, isShown: false, isComplete: false, taken: new Map() };
+  return { orderHash, payer, paid: 0n, isShown: false, isComplete: false, paidAt_seconds: 0n, taken: new Map() };
 }
 
 /** Step 560, the sum. */
-export function addProved(record: OrderRecord, { order }: Payment, proved: readonly Proved[]): void {
+export function addProved(
+  record: OrderRecord,
+  { order }: Payment,
+  proved: readonly Proved[],
+  now_seconds: bigint,
+): void {
   for (const { book, ranges } of proved) {
     if (book.head.kind === PURSE_MONEY) record.paid += book.valueOf(ranges);
     else record.isShown = true;
     record.taken.set(book.key, merged(record.taken.get(book.key) ?? [], ranges));
   }
+  if (record.isComplete) return;
   record.isComplete = record.paid >= order.price && (order.assertion === null || record.isShown);
+  record.paidAt_seconds = now_seconds;
 }
 
 /** Under what goods travel that are sealed: nobody has the key but the seller and who paid, and showed what was to be shown. */

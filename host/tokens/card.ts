@@ -1,6 +1,7 @@
 /**
- * A typed client of a purse: one method for each of its commands (docs/TOKENS.md, docs/APDU.md). What a purse understands and refuses
- * is a ReasonError; a status word otherwise. An answer that was lost is asked for again by Element.
+ * A typed client of a purse: one method for each of its commands (docs/TOKENS.md, docs/APDU.md). What a purse
+ * understands and refuses is a ReasonError; a status word otherwise. An answer that was lost is asked for again by
+ * Element.
  */
 
 import * as p from "../../firmware/protocol/apdu.js";
@@ -58,8 +59,8 @@ export interface PurseOrder {
 
 export interface SpendOptions {
   /**
-   * The first token of each denomination, from 0 within it, none before the purse's `next`: for a joint purse whose holders got out of
-   * step. What is skipped is never revealed. Only for an order that is new to the purse.
+   * The first token of each denomination, from 0 within it, none before the purse's `next`: for a joint purse whose
+   * holders got out of step. What is skipped is never revealed. Only for an order that is new to the purse.
    */
   readonly firsts?: readonly number[];
 }

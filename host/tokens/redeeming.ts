@@ -100,7 +100,7 @@ export class Redeeming {
         : issuer.line.redeem(row.sealed));
       const checked = checkedNotice(notice, issuer, this.#books.id, row, refused, book);
       await this.#settle(row, notice, refused, book);
-      yield checked;
+      if (checked.tokens > 0) yield checked;
     } catch (error) {
       if (!(error instanceof TokenError) || !isOver(error)) throw error;
       const ranges = readPresentedRanges(row.ranges);

@@ -53,6 +53,8 @@ export interface Accepted {
   readonly goodsKey: Uint8Array;
   /** DELIVERY_OPEN or DELIVERY_SEALED. */
   readonly delivery: number;
+  /** Second at which it was paid; 0 until then. */
+  readonly paidAt_seconds: bigint;
 }
 
 export interface SellerBalance {
@@ -113,6 +115,11 @@ export class Seller implements SellerLine {
   /** Ed25519 and X25519: the id is their hash. */
   get keys(): { readonly signatureKey: Uint8Array; readonly agreementKey: Uint8Array } {
     return { signatureKey: this.#books.signer.publicKey, agreementKey: this.#books.agreementKey };
+  }
+
+  /** The seller's clock. */
+  get now_seconds(): bigint {
+    return this.#books.options.clock.now_seconds();
   }
 
   /** Ids of those whose tokens are taken. */
@@ -195,7 +202,7 @@ export class Seller implements SellerLine {
     const wasComplete = before?.isComplete ?? false;
     const wasPaid = before?.paid ?? 0n;
     const record: LiveRecord = before ?? { ...newRecord(payment), rows: 0, rowsStored: 0, isNews: false };
-    addProved(record, payment, proved);
+    addProved(record, payment, proved, BigInt(now_seconds));
     record.rows += 1;
     record.isNews ||= record.isComplete && !wasComplete;
     for (const { book, ranges, secrets } of proved) book.take(ranges, secrets);
@@ -229,6 +236,7 @@ export class Seller implements SellerLine {
     for (const row of rows) {
       record.paid += row.amount;
       record.isShown ||= row.shown === 1n;
+      if (row.complete === 1n && !record.isComplete) record.paidAt_seconds = row.time_seconds;
       record.isComplete ||= row.complete === 1n;
       for (const { purse, ranges } of readTokens(row.tokens)) {
         const key = toHex(purse);
@@ -300,7 +308,7 @@ export class Seller implements SellerLine {
 }
 
 function answerTo(payment: Payment, record: OrderRecord): Omit<Accepted, "first"> {
-  const { isComplete, orderHash, paid } = record;
+  const { isComplete, orderHash, paid, paidAt_seconds } = record;
   const { key: purchase, order } = payment;
   return {
     state: isComplete ? "paid" : "underpaid",
@@ -311,5 +319,6 @@ function answerTo(payment: Payment, record: OrderRecord): Omit<Accepted, "first"
     purchase,
     goodsKey: goodsKeyOf(payment),
     delivery: order.delivery,
+    paidAt_seconds: isComplete ? paidAt_seconds : 0n,
   };
 }

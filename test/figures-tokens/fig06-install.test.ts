@@ -1,4 +1,7 @@
-/** EP 0 833 285 A2 fig. 6: the buyer unseals its purse, checks that the issuer signed it, and adds it to those that it can spend. */
+/**
+ * EP 0 833 285 A2 fig. 6: the buyer unseals its purse, checks that the issuer signed it, and adds it to those that it
+ * can spend.
+ */
 
 import { beforeEach, expect, it } from "vitest";
 import { REASON_BAD_SEAL, REASON_BAD_SIGNATURE } from "../../firmware/protocol/reasons.js";

@@ -1,5 +1,6 @@
 /**
- * EP 0 833 285 A2 fig. 7, the buyer's chip: as many halves as make the price leave it, and nothing else is done for them than keyed hashes.
+ * EP 0 833 285 A2 fig. 7, the buyer's chip: as many halves as make the price leave it, and nothing else is done for
+ * them than keyed hashes.
  */
 
 import { beforeEach, expect, it } from "vitest";
@@ -83,54 +84,66 @@ it("a large payment comes in pages, the same whatever is asked for first", async
   expect((await buyer.card.spendPage(slot, order, 1_700n, 7)).halves.length).toBe(HALVES_PER_SPEND_MAX * HALF_BYTES);
 });
 
-/** What the applet asks of the platform while `work` runs. */
-async function platformCalls(work: () => Promise<unknown>): Promise<Map<string, number>> {
+const WATCHED: readonly (keyof Platform)[] = [
+  "ed25519Sign",
+  "ed25519Verify",
+  "x25519Agree",
+  "slotGenerate",
+  "slotPublic",
+  "slotDerive",
+  "sha256",
+  "hmacSha256",
+  "hkdfSha256",
+  "aeadSeal",
+  "aeadOpen",
+  "randomBytes",
+  "flashProgram",
+];
+
+/** What the applet asks of the platform while `work` runs, in order. */
+async function platformCalls(work: () => Promise<unknown>): Promise<(keyof Platform)[]> {
   const { chip } = buyer.simulated;
-  const calls = new Map<string, number>();
-  const names: (keyof Platform)[] = [
-    "ed25519Sign",
-    "ed25519Verify",
-    "x25519Agree",
-    "slotGenerate",
-    "slotPublic",
-    "slotDerive",
-    "sha256",
-    "hmacSha256",
-    "hkdfSha256",
-    "aeadSeal",
-    "aeadOpen",
-    "randomBytes",
-  ];
-  for (const name of names) {
+  const calls: (keyof Platform)[] = [];
+  for (const name of WATCHED) {
     const real = chip[name].bind(chip) as (...values: never[]) => number;
-    Object.defineProperty(chip, name, {
-      configurable: true,
-      value: (...values: never[]) => {
-        calls.set(name, (calls.get(name) ?? 0) + 1);
-        return real(...values);
-      },
-    });
+    const value = (...values: never[]) => {
+      calls.push(name);
+      return real(...values);
+    };
+    Object.defineProperty(chip, name, { configurable: true, value });
   }
   try {
     await work();
   } finally {
-    for (const name of names) Reflect.deleteProperty(chip, name);
+    for (const name of WATCHED) Reflect.deleteProperty(chip, name);
   }
   return calls;
 }
+
+const countOf = (calls: readonly string[], name: string) => calls.filter((each) => each === name).length;
 
 it("the chip does no public-key cryptography: two keyed hashes a half, and a few besides", async () => {
   const one = await platformCalls(() => buyer.card.spend(filled.slot, orderOf(100n), 100n));
   const many = await platformCalls(() => buyer.card.spend(filled.slot, orderOf(500n, 2), 500n));
   for (const calls of [one, many]) {
-    expect([...calls.keys()].filter((name) => /25519|slot|aead|random/.test(name))).toEqual([]);
-    expect(calls.get("hkdfSha256")).toBe(2);
+    expect(calls.filter((name) => /25519|slot|aead|random/.test(name))).toEqual([]);
+    expect(countOf(calls, "hkdfSha256")).toBe(2);
   }
   // Two for each half, one for the goods; the store's commit is one more.
-  expect([one.get("hmacSha256"), many.get("hmacSha256")]).toEqual([2 + 1 + 1, 2 * 5 + 1 + 1]);
-  // The command, the order; the store hashes what it writes.
-  expect(one.get("sha256")).toBe(many.get("sha256"));
+  expect([one, many].map((calls) => countOf(calls, "hmacSha256"))).toEqual([2 + 1 + 1, 2 * 5 + 1 + 1]);
+  // The command, the order, and what the store writes.
+  expect(countOf(one, "sha256")).toBe(countOf(many, "sha256"));
   // The count is real: a close does what a spend does not.
   const close = await platformCalls(() => buyer.card.close(filled.slot));
-  expect([close.get("ed25519Sign"), close.get("x25519Agree")]).toEqual([1, 1]);
+  expect([countOf(close, "ed25519Sign"), countOf(close, "x25519Agree")]).toEqual([1, 1]);
+});
+
+it("what is spent is stored, in one write, before a half is made", async () => {
+  const calls = await platformCalls(() => buyer.card.spend(filled.slot, orderOf(100n), 100n));
+  const [record, commit, ...more] = calls.flatMap((name, at) => (name === "flashProgram" ? [at] : []));
+  expect([record, commit]).not.toContain(undefined);
+  expect(more).toEqual([]);
+  expect(calls.indexOf("hkdfSha256")).toBeGreaterThan(commit as number);
+  const again = await platformCalls(() => buyer.card.spend(filled.slot, orderOf(100n), 100n));
+  expect(countOf(again, "flashProgram")).toBe(0);
 });

@@ -1,4 +1,7 @@
-/** EP 0 833 285 A2 fig. 10, the buyer's chip: it spends no more, then says how far it went, and forgets the purse when it was refunded. */
+/**
+ * EP 0 833 285 A2 fig. 10, the buyer's chip: it spends no more, then says how far it went, and forgets the purse when
+ * it was refunded.
+ */
 
 import { beforeEach, expect, it } from "vitest";
 import { REASON_PURSE_CLOSED } from "../../firmware/protocol/reasons.js";

@@ -7,6 +7,7 @@
 import * as p from "../../firmware/protocol/apdu.js";
 import { IO_BYTES } from "../../firmware/protocol/limits.js";
 import * as m from "../../firmware/protocol/messages.js";
+import * as t from "../../firmware/protocol/tokens.js";
 import { type Command, decodeCommand, encodeCommand } from "../../host/apdu.js";
 import { concatBytes, toHex } from "../../host/codec/bytes.js";
 import { type CborValue, encode } from "../../host/codec/cbor.js";
@@ -22,7 +23,7 @@ import { isKnownStatus } from "../support/status.js";
 import { type Layer, type Nonces, rebuilt } from "./knowledge.js";
 import { mutated, valueIn } from "./mutate.js";
 import type { Numbers } from "./numbers.js";
-import { checkMoney, digestOf, type Observation, observe, type Transmit, verifyPin } from "./observation.js";
+import { checkMoney, type Observation, observe, type Transmit, verifyPin } from "./observation.js";
 import { OTHER_PIN, type RecordedCommand, type Recording, whole } from "./recordings.js";
 import { rememberingCryptography } from "./remembering.js";
 import { FEATURES_A_BLOCK, Finding, FORMS, type Form, type Input, type Step, type Target } from "./target.js";
@@ -42,7 +43,9 @@ const SHORT_BYTES = 255;
 const CHANGES_PIN: ReadonlySet<number> = new Set([p.INS_CHANGE_REFERENCE_DATA, p.INS_RESET_RETRY_COUNTER]);
 const INSTRUCTIONS = Object.entries(p).flatMap(([name, value]) => (name.startsWith("INS_") ? [value] : []));
 const TAGS = Object.entries(p).flatMap(([name, value]) => (name.startsWith("TAG_") ? [value] : []));
-const HOST_COMMANDS = Object.entries(m).flatMap(([name, value]) => (name.startsWith("COMMAND_") ? [value] : []));
+const HOST_COMMANDS = [...Object.entries(m), ...Object.entries(t)].flatMap(([name, value]) =>
+  name.startsWith("COMMAND_") ? [value] : [],
+);
 const KINDS = [
   m.KIND_HOST,
   m.KIND_HANDSHAKE,
@@ -201,14 +204,18 @@ export class ElementTarget implements Target {
     return layers;
   }
 
+  #observe(): Observation {
+    return observe(this.#victim.transmit, () => this.#mounted());
+  }
+
   #observedBefore(start: number): Observation {
     const known = this.#before.get(start);
     if (known !== undefined) return known;
     this.#victim.become(this.#command(start));
-    let seen = observe(this.#victim.transmit);
+    let seen = this.#observe();
     if (seen.money === undefined && seen.information.life >= p.LIFE_PERSONALISED) {
       verifyPin(this.#victim.transmit, PIN);
-      seen = { ...seen, money: observe(this.#victim.transmit).money };
+      seen = { ...seen, money: this.#observe().money };
     }
     this.#before.set(start, seen);
     return seen;
@@ -267,16 +274,16 @@ export class ElementTarget implements Target {
   /** What the element says of itself now, beside what it said before. */
   #checkSaid(before: Observation, sent: readonly Uint8Array[]): void {
     const { transmit } = this.#victim;
-    let after = observe(transmit);
+    let after = this.#observe();
     const { life } = after.information;
-    const isMore = after.counters.pinTries > before.counters.pinTries && before.information.life >= p.LIFE_PERSONALISED;
+    const isMore = after.pinTries > before.pinTries && before.information.life >= p.LIFE_PERSONALISED;
     if (isMore && !sent.some(tellsSecret)) {
       throw new Finding("pin", "more tries than before, and nobody gave PIN or PUK");
     }
-    const mayAsk = life >= p.LIFE_PERSONALISED && life <= p.LIFE_OPERATIONAL && after.counters.pinTries > 0;
+    const mayAsk = life >= p.LIFE_PERSONALISED && life <= p.LIFE_OPERATIONAL && after.pinTries > 0;
     if (mayAsk && after.money === undefined && after.digest !== before.digest) {
       verifyPin(transmit, PIN);
-      after = { ...after, money: observe(transmit).money };
+      after = { ...after, money: this.#observe().money };
     }
     if (before.money !== undefined && after.money !== undefined) checkMoney(before.money, after.money);
   }
@@ -294,13 +301,13 @@ export class ElementTarget implements Target {
   #checkWhole(sent: readonly Uint8Array[]): void {
     this.#victim.checkMemory();
     const { transmit } = this.#victim;
-    const digest = digestOf(transmit);
+    const { digest } = this.#observe();
     if (this.#mounted() !== digest) throw new Finding("digest", "the store mounts to something else");
     this.#victim.power();
-    const first = observe(transmit);
+    const first = this.#observe();
     this.#victim.power();
-    if (digestOf(transmit) !== first.digest) throw new Finding("digest", "power came twice, and the store changed");
-    if (first.information.life !== p.LIFE_OPERATIONAL || first.counters.pinTries === 0) return;
+    if (this.#observe().digest !== first.digest) throw new Finding("digest", "power came twice, and the store changed");
+    if (first.information.life !== p.LIFE_OPERATIONAL || first.pinTries === 0) return;
     const status = verifyPin(transmit, PIN);
     const isChanged = sent.some((apdu) => CHANGES_PIN.has(apdu[1] ?? 0) || apdu[1] === p.INS_STORE_DATA);
     const isOwners = this.#recording.commands.some(({ apdu }) => CHANGES_PIN.has(apdu[1] ?? 0)) || isChanged;
@@ -314,7 +321,7 @@ export class ElementTarget implements Target {
       const data = hostEnvelope(...word);
       this.#send(encodeCommand({ cla: p.CLA_OWN, ins: p.INS_ENVELOPE, p1: 0, p2: 0, data, answerBytesMax: 65_536 }));
     }
-    observe(this.#victim.transmit);
+    this.#observe();
   }
 
   mutate(input: Input, numbers: Numbers, others: readonly Input[]): Input {

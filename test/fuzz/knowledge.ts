@@ -10,12 +10,13 @@ import { decodeCommand, encodeCommand } from "../../host/apdu.js";
 import { concatBytes, toHex } from "../../host/codec/bytes.js";
 import { type CborValue, decode, encode } from "../../host/codec/cbor.js";
 import { externalAad } from "../../host/codec/cose.js";
+import { hostNoiseCrypto, type NoiseCrypto } from "../../host/codec/noise.js";
 import type { Cryptography, SigningKey } from "../../simulator/crypto.js";
 import { sodiumCryptography } from "../../simulator/sodium.js";
 import { valueIn } from "./mutate.js";
 
 /** Kinds of signed objects there may be. */
-const KIND_MAX = 16;
+const KIND_MAX = 20;
 const TAG_BYTES = 16;
 const SIGNATURE_BYTES = 64;
 const DEPTH_MAX = 12;
@@ -72,6 +73,19 @@ export class Knowledge {
         ed25519Sign(key, message, signature);
         const copy = { publicKey: key.publicKey.slice(), secretKey: key.secretKey.slice() };
         this.#signatures.set(toHex(signature), { key: copy, message: message.slice() });
+      },
+    };
+  }
+
+  /** What seals words to a chip, of somebody whose secrets are to be known. */
+  recordingNoise(): NoiseCrypto {
+    return {
+      ...hostNoiseCrypto,
+      seal: (key, nonce, associated, plaintext) => {
+        const ciphertext = hostNoiseCrypto.seal(key, nonce, associated, plaintext);
+        const known = { key: key.slice(), nonce: nonce.slice(), associated: associated.slice() };
+        this.#seals.push({ ...known, plaintext: plaintext.slice(), ciphertext: ciphertext.slice() });
+        return ciphertext;
       },
     };
   }

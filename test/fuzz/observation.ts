@@ -7,7 +7,6 @@ import { encodeCommand } from "../../host/apdu.js";
 import { toHex } from "../../host/codec/bytes.js";
 import { decode } from "../../host/codec/cbor.js";
 import {
-  type Counters,
   type Information,
   type LogEntry,
   readBalances,
@@ -29,7 +28,7 @@ export type Transmit = (apdu: Uint8Array) => Uint8Array;
 
 export interface Observation {
   readonly information: Information;
-  readonly counters: Counters;
+  readonly pinTries: number;
   readonly digest: string;
   /** Of a module that can be asked, which takes the PIN. */
   readonly money: Holding | undefined;
@@ -71,14 +70,23 @@ export function verifyPin(transmit: Transmit, pin: string): number {
   return ((response[0] as number) << 8) | (response[1] as number);
 }
 
-export function observe(transmit: Transmit): Observation {
+/** Tries left of the PIN, as VERIFY says when it is only asked; 0 before there is a PIN. */
+function triesAsked(transmit: Transmit): number {
+  const [high = 0, low = 0] = transmit(Uint8Array.of(p.CLA_ISO, p.INS_VERIFY, 0, p.REFERENCE_PIN));
+  return high === p.SW_WARNING_TRIES >> 8 ? low & 0xf : 0;
+}
+
+/** `stored`: the digest as it is read beside the element, for a purse, which says it only to its owner. */
+export function observe(transmit: Transmit, stored: () => string): Observation {
   try {
     endChain(transmit);
     const information = readInformation(required(transmit, p.TAG_INFORMATION));
+    const isPurse = information.applet === p.AID_PURSE;
+    const counters = isPurse ? getData(transmit, p.TAG_COUNTERS) : required(transmit, p.TAG_COUNTERS);
     return {
       information,
-      counters: readCounters(required(transmit, p.TAG_COUNTERS)),
-      digest: toHex(required(transmit, p.TAG_DIGEST)),
+      pinTries: counters === undefined ? triesAsked(transmit) : readCounters(counters).pinTries,
+      digest: isPurse ? stored() : digestOf(transmit),
       money: information.applet === p.AID_MONEY_MODULE ? holding(transmit, information.role) : undefined,
     };
   } catch (error) {
@@ -87,7 +95,7 @@ export function observe(transmit: Transmit): Observation {
   }
 }
 
-export function digestOf(transmit: Transmit): string {
+function digestOf(transmit: Transmit): string {
   return toHex(required(transmit, p.TAG_DIGEST));
 }
 

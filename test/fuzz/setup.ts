@@ -2,9 +2,10 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { ChipSort } from "../../host/chips.js";
 import { appletRequest } from "../../scripts/firmware/applets.js";
 import { inspect } from "../../scripts/firmware/footprint.js";
-import { packageRoot } from "../../simulator/applet-files.js";
+import { type AppletName, packageRoot } from "../../simulator/applet-files.js";
 import { RecordReader } from "../support/conservation-records.js";
 import { type InstrumentedApplet, instrumentProcess } from "../support/coverage.js";
 import { ElementTarget, Victim } from "./elements.js";
@@ -15,6 +16,12 @@ import { record } from "./recordings.js";
 
 /** Applets have far more states than parsers. */
 const APPLET_TURNS = 6;
+
+const SORTS: Readonly<Record<AppletName, ChipSort>> = {
+  "money-module": "module",
+  "trusted-agent": "agent",
+  purse: "purse",
+};
 
 export interface Workshop {
   readonly applets: readonly InstrumentedApplet[];
@@ -33,8 +40,7 @@ export async function workshop(): Promise<Workshop> {
   const twin = await RecordReader.create();
   const groups = applets.map((applet) => {
     const victim = new Victim(applet, staticBytes(applet.name));
-    const sort = applet.name === "money-module" ? "module" : "agent";
-    const own = recordings.filter((each) => each.sort === sort);
+    const own = recordings.filter((each) => each.sort === SORTS[applet.name]);
     return { targets: own.map((each) => new ElementTarget(each, victim, twin)), turns: APPLET_TURNS };
   });
   return {

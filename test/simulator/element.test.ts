@@ -193,7 +193,7 @@ describe("the element as a value", () => {
 });
 
 describe("the applets that ship", () => {
-  test.each(["money-module", "trusted-agent"] as const)("%s starts on a new chip, and again", async (name) => {
+  test.each(["money-module", "trusted-agent", "purse"] as const)("%s starts on a new chip, and again", async (name) => {
     const element = new Element(await testApplet(name), testChip(name));
     element.powerOn();
     element.powerOn();

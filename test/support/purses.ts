@@ -1,6 +1,7 @@
 /**
- * Purses on simulated chips, and whom they deal with: a mint with every key in the test's hands, and sellers of whom no more than the id
- * counts. What tests of the purse start from; the mint's words are made with the host's own codecs.
+ * Purses on simulated chips, and whom they deal with: a mint with every key in the test's hands, and sellers of whom
+ * no more than the id counts. What tests of the purse start from; the mint's words are made with the host's own
+ * codecs.
  */
 
 import { ROLE_MINT, ROLE_PURSE } from "../../firmware/protocol/kinds.js";
@@ -9,6 +10,7 @@ import { type Agencies, Agency, type AgencySecrets, newAgencies } from "../../ho
 import { ChipFactory, type ChipParts, type SimulatedChip } from "../../host/chips.js";
 import { concatBytes } from "../../host/codec/bytes.js";
 import { verifyChain } from "../../host/codec/certificate.js";
+import { hostNoiseCrypto, type NoiseCrypto } from "../../host/codec/noise.js";
 import type { Signer } from "../../host/codec/signer.js";
 import { ed25519Signer, sha256, x25519KeyPair } from "../../host/crypto.js";
 import { finishPersonalisation, personalise } from "../../host/provision.js";
@@ -48,6 +50,11 @@ export const COINS = [
   { value: 100n, count: 10 },
 ];
 
+export interface WorldTools {
+  readonly chips?: (parts: ChipParts) => ChipFactory;
+  readonly noise?: NoiseCrypto;
+}
+
 export interface Buyer extends SimulatedChip {
   readonly card: PurseCard;
   readonly id: Uint8Array;
@@ -67,21 +74,27 @@ export class PurseWorld {
   readonly mint: TestMint;
   readonly #chips: ChipFactory;
 
-  constructor(seed: string, chips: ChipParts = {}) {
+  /** `tools`: other chips or another cryptography of the mint, for who wants to see what they do. */
+  constructor(
+    seed: string,
+    chips: ChipParts = {},
+    private readonly tools: WorldTools = {},
+  ) {
     this.random = new SeededRandomness(sodiumCryptography, seed);
     this.secrets = newAgencies(this.random, NOW);
     this.agencies = { agents: new Agency(this.secrets.agents), modules: new Agency(this.secrets.modules) };
     this.mint = this.newMint(0xb0);
-    this.#chips = new ChipFactory({
+    const parts = {
       clock: this.time.clock,
-      randomness: (name) => new SeededRandomness(sodiumCryptography, `${seed} ${name}`),
+      randomness: (name: string) => new SeededRandomness(sodiumCryptography, `${seed} ${name}`),
       debugFirmware: process.env["TALLY_DEBUG_FIRMWARE"] !== undefined,
       ...chips,
-    });
+    };
+    this.#chips = tools.chips?.(parts) ?? new ChipFactory(parts);
   }
 
   newMint(fill: number, role = ROLE_MINT): TestMint {
-    return new TestMint(this.agencies.agents, fill, role, this.random);
+    return new TestMint(this.agencies.agents, fill, role, this.random, this.tools.noise);
   }
 
   /** A purse of its owner: personalised, with the PIN given and the date. */
@@ -104,6 +117,11 @@ export class PurseWorld {
   /** Power off and on. */
   async restart(buyer: Buyer): Promise<void> {
     buyer.simulated.chip.onOperation = undefined;
+    await this.unlockAfterPower(buyer);
+  }
+
+  /** Power, PIN and date, whatever faults are about. */
+  async unlockAfterPower(buyer: Buyer): Promise<void> {
     await buyer.element.restart();
     await this.unlock(buyer);
   }
@@ -158,6 +176,7 @@ export class TestMint {
     readonly fill: number,
     role: number,
     readonly random: SeededRandomness,
+    readonly noise: NoiseCrypto = hostNoiseCrypto,
   ) {
     this.id = new Uint8Array(16).fill(fill);
     this.signer = ed25519Signer(new Uint8Array(32).fill(fill));
@@ -199,7 +218,11 @@ export class TestMint {
   }
 
   sealTo({ agreementKey }: OpenedRequest, signed: Uint8Array): Uint8Array {
-    return sealShare(signed, { remoteStatic: agreementKey, random: (length) => this.#bytes(length) });
+    return sealShare(signed, {
+      remoteStatic: agreementKey,
+      random: (length) => this.#bytes(length),
+      crypto: this.noise,
+    });
   }
 
   newPurseId(): Uint8Array {

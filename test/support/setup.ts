@@ -2,7 +2,7 @@
  * Property tests start from one seed, so that two runs of the same code agree. `TALLY_SEED=random npm test` lets each run
  * look elsewhere, `TALLY_SEED=42` repeats one; a failure prints the seed it came from.
  *
- * TALLY_TEST_AGENT and TALLY_TEST_MODULE put other applets in the place of those that ship: with a defect that tests must notice.
+ * TALLY_TEST_AGENT, TALLY_TEST_MODULE and TALLY_TEST_PURSE put other applets in the place of those that ship: with a defect that tests must notice.
  * TALLY_COVERAGE=FOLDER runs instrumented applets and leaves there, for each test file, which blocks of them it reached.
  */
 
@@ -17,8 +17,9 @@ import { type InstrumentedApplet, instrumentProcess } from "./coverage.js";
 const wanted = process.env["TALLY_SEED"] ?? "1996";
 if (wanted !== "random") fc.configureGlobal({ ...fc.readConfigureGlobal(), seed: Number(wanted) });
 
-const { TALLY_TEST_AGENT: agent, TALLY_TEST_MODULE: module } = process.env;
-for (const [name, path] of [["trusted-agent", agent] as const, ["money-module", module] as const]) {
+const { TALLY_TEST_AGENT: agent, TALLY_TEST_MODULE: module, TALLY_TEST_PURSE: purse } = process.env;
+const REPLACED = [["trusted-agent", agent] as const, ["money-module", module] as const, ["purse", purse] as const];
+for (const [name, path] of REPLACED) {
   if (path === undefined) continue;
   const shipped = shippedAppletPath(name);
   for (const each of [shipped, shipped.replace(/\.wasm$/, ".debug.wasm")]) replaceApplet(each, loadApplet(path));

@@ -19,7 +19,7 @@ import {
   xorInto,
 } from "../../host/tokens/derive.js";
 import { TokenError } from "../../host/tokens/errors.js";
-import { signNotice, signRecall } from "../../host/tokens/messages/closing.js";
+import { openClose, signNotice, signRecall } from "../../host/tokens/messages/closing.js";
 import { PROLOGUE } from "../../host/tokens/messages/common.js";
 import { encodeSellerPurse, sealShare, signHead, signShare } from "../../host/tokens/messages/purses.js";
 import { openRequest, readRequest, type TokenRequest, verifyRequest } from "../../host/tokens/messages/request.js";
@@ -217,6 +217,11 @@ export class TestIssuer implements Issuer {
       { ...what, tokens: redeemed.size, amount, unit: request.unit, time_seconds: this.#now() },
       this.signer,
     );
+  }
+
+  /** The signed close in it. */
+  openClose(sealed: Uint8Array): Uint8Array {
+    return openClose(sealed, { staticPrivate: this.#agreement.secretKey });
   }
 
   async collect(): Promise<Waiting> {

@@ -1,0 +1,272 @@
+/**
+ * HTTP 402: a middleware `(request, response, next)` for node:http and servers like express, before which a handler is paid (EP 0 833
+ * 285 A2 fig. 7 and 8 over the web), and the routes by which a seller is reached.
+ *
+ *   GET /article                                                  402, WWW-Authenticate: TallyTokens challenge="..."
+ *   GET /article, Authorization: TallyTokens <payment>            200 and the goods; 402 and what is missing; 4xx and why
+ *   POST /tally/pay, a payment                                    as JSON what it came to; the goods as above, with one half of it
+ *   POST /tally/request, a buyer's message for an issuer          the buyer's purse (fig. 3, 5)
+ *   POST /tally/recall, /tally/purse, /tally/notice               from an issuer (fig. 10)
+ *
+ * The same payment again has the same answer: a buyer whose answer was lost repeats it. Who overhears a payment can repeat it too,
+ * and so goods travel sealed under a key that only the buyer has, unless the order wants them in the open.
+ */
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { DELIVERY_SEALED } from "../../../firmware/protocol/tokens.js";
+import { toHex } from "../../codec/bytes.js";
+import { sha256 } from "../../crypto.js";
+import { type RandomSource, systemRandom } from "../../randomness.js";
+import { systemTimers, type Timers } from "../../services/clock.js";
+import type { Unit } from "../../units.js";
+import type { Expected } from "../acceptance.js";
+import { TokenError } from "../errors.js";
+import { encodeBuyerPurse } from "../messages/answers.js";
+import { readOrder, readPayment } from "../messages/payment.js";
+import type { Accepted, Seller } from "../seller.js";
+import { readBody, sendBytes, sendJson, sendRefusal } from "./bodies.js";
+import { captureAnswer } from "./captured-answer.js";
+import { type Challenge, challengeHeader, PAY_PATH, REQUEST_PATH, readAuthorization } from "./challenge.js";
+import type { Deliveries, Delivery } from "./deliveries.js";
+import { SELLER_PATHS } from "./mint-paths.js";
+import { INNER_TYPE_HEADER, SEALED_TYPE, sealGoods } from "./sealed-goods.js";
+
+/** What a request costs. */
+export interface Offer {
+  readonly unit: Unit;
+  readonly price: bigint;
+  /** SHA-256 of what is bought; without it of method and URL. */
+  readonly goods?: Uint8Array;
+  /** What the buyer has to show: "over-21". */
+  readonly assertion?: string;
+  /** DELIVERY_OPEN or DELIVERY_SEALED; without it the buyer chooses. */
+  readonly delivery?: number;
+  /** The handler runs once for each purchase, and its answer is kept and repeated. Needs `deliveries`. */
+  readonly once?: boolean;
+}
+
+export interface PaywallOptions {
+  /** What this request costs; undefined where it is free. It may be asked several times for one purchase. */
+  readonly price: (request: IncomingMessage) => Offer | undefined | Promise<Offer | undefined>;
+  /** Where buyers may ask issuers straight away, by the issuer's id in hex. */
+  readonly issuers?: Readonly<Record<string, string>>;
+  /** For offers that are `once`. */
+  readonly deliveries?: Deliveries;
+  /** How long after it was paid the same payment is answered with the goods again; a day. */
+  readonly again_seconds?: number;
+  /** Of an answer that is sealed or kept. */
+  readonly answerBytes_max?: number;
+  /** Of a seller's purse that an issuer brings: 80 bytes a token. */
+  readonly purseBytes_max?: number;
+  /** Of a payment: 32 bytes a half. */
+  readonly paymentBytes_max?: number;
+  /** How long a handler may take whose answer is held back. */
+  readonly answer_ms_max?: number;
+  readonly random?: RandomSource;
+  readonly timers?: Timers;
+}
+
+export type Middleware = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
+
+const DAY_SECONDS = 86_400;
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+const PURSE_BYTES_MAX = 16 * 1024 * 1024;
+const PAYMENT_BYTES_MAX = 1024 * 1024;
+const MESSAGE_BYTES_MAX = 4_096;
+const ANSWER_MS_MAX = 60_000;
+/** Offers of the last challenges, by their goods: what POST /tally/pay is measured by. */
+const OFFERS_MAX = 4_096;
+
+const paidRequests = new WeakMap<IncomingMessage, Accepted>();
+
+/** What was paid for a request, for its handler. `purchase` is the same whenever the same payment comes again. */
+export function paymentOf(request: IncomingMessage): Accepted | undefined {
+  return paidRequests.get(request);
+}
+
+export function paywall(seller: Seller, options: PaywallOptions): Middleware {
+  const wall = new Paywall(seller, options);
+  return (request, response, next) => {
+    wall.handle(request, response, next).catch((error: unknown) => sendRefusal(response, error));
+  };
+}
+
+class Paywall {
+  readonly #seller: Seller;
+  readonly #options: PaywallOptions;
+  readonly #offers = new Map<string, Offer>();
+  /** Handlers of `once` that run, by purchase. */
+  readonly #running = new Map<string, Promise<Delivery>>();
+
+  constructor(seller: Seller, options: PaywallOptions) {
+    this.#seller = seller;
+    this.#options = options;
+  }
+
+  async handle(request: IncomingMessage, response: ServerResponse, next: () => void): Promise<void> {
+    const [path = ""] = (request.url ?? "").split("?");
+    const route = request.method === "POST" ? this.#routes[path] : undefined;
+    if (route !== undefined) return route(request, response);
+    const offer = await this.#options.price(request);
+    if (offer === undefined) return next();
+    const challenge = this.#challenge(request, offer);
+    const headers = { "www-authenticate": challengeHeader(challenge) };
+    try {
+      const payment = readAuthorization(request.headers.authorization);
+      if (payment === undefined) {
+        const { assertion, price, unit } = challenge;
+        const message = "This costs money. Pay with token halves as the header www-authenticate says.";
+        sendJson(response, 402, { code: "payment-required", message, price, unit, assertion }, headers);
+        return;
+      }
+      const accepted = await this.#seller.accept(payment, expectedOf(offer, challenge.goods));
+      if (accepted.state === "underpaid") sendJson(response, 402, underpaid(accepted), headers);
+      else await this.#deliver(request, response, next, offer, accepted);
+    } catch (error) {
+      sendRefusal(response, error, headers);
+    }
+  }
+
+  readonly #routes: Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => Promise<void>>> = {
+    [PAY_PATH]: async (request, response) => {
+      const payment = await readBody(request, this.#options.paymentBytes_max ?? PAYMENT_BYTES_MAX);
+      const goods = goodsOf(payment);
+      const offer = this.#offers.get(toHex(goods));
+      if (offer === undefined)
+        throw new TokenError(
+          "wrong-order",
+          "The shop has not told the price of these goods lately. Nothing was taken. Ask for them again, and pay the same order.",
+        );
+      const accepted = await this.#seller.accept(payment, expectedOf(offer, goods));
+      const { credit, paid, price, state } = accepted;
+      sendJson(response, 200, state === "paid" ? { state, paid, price, credit } : underpaid(accepted));
+    },
+    [REQUEST_PATH]: async (request, response) => {
+      const outer = await readBody(request, MESSAGE_BYTES_MAX);
+      sendBytes(response, encodeBuyerPurse(await this.#seller.forward(outer)));
+    },
+    [SELLER_PATHS.recall]: async (request, response) => {
+      sendBytes(response, await this.#seller.recall(await readBody(request, MESSAGE_BYTES_MAX)));
+    },
+    [SELLER_PATHS.deliver]: async (request, response) => {
+      await this.#seller.deliver(await readBody(request, this.#options.purseBytes_max ?? PURSE_BYTES_MAX));
+      sendBytes(response, new Uint8Array(0));
+    },
+    [SELLER_PATHS.notice]: async (request, response) => {
+      await this.#seller.notice(await readBody(request, MESSAGE_BYTES_MAX));
+      sendBytes(response, new Uint8Array(0));
+    },
+  };
+
+  #challenge(request: IncomingMessage, offer: Offer): Challenge {
+    const goods = offer.goods ?? sha256(new TextEncoder().encode(`${request.method ?? ""} ${request.url ?? ""}`));
+    const key = toHex(goods);
+    this.#offers.delete(key);
+    this.#offers.set(key, offer);
+    const [oldest] = this.#offers.keys();
+    if (this.#offers.size > OFFERS_MAX && oldest !== undefined) this.#offers.delete(oldest);
+    const { issuers = {} } = this.#options;
+    return {
+      seller: this.#seller.id,
+      issuers: this.#seller.issuers.map((id) => {
+        const address = issuers[toHex(id)];
+        return address === undefined ? { id } : { id, address };
+      }),
+      unit: offer.unit,
+      price: offer.price,
+      goods,
+      assertion: offer.assertion ?? null,
+      delivery: offer.delivery ?? null,
+    };
+  }
+
+  async #deliver(
+    request: IncomingMessage,
+    response: ServerResponse,
+    next: () => void,
+    offer: Offer,
+    accepted: Accepted,
+  ): Promise<void> {
+    paidRequests.set(request, accepted);
+    if (offer.once === true) return this.#deliverOnce(response, next, accepted);
+    const { again_seconds = DAY_SECONDS } = this.#options;
+    if (this.#seller.now_seconds > accepted.paidAt_seconds + BigInt(again_seconds))
+      throw new TokenError(
+        "order-over",
+        `This was paid and delivered, and is delivered again for ${again_seconds} seconds only. Nothing more was taken. Buy it again.`,
+      );
+    if (accepted.delivery !== DELIVERY_SEALED) return next();
+    this.#send(response, await this.#answered(response, next), accepted);
+  }
+
+  /** Whoever repeats the payment while the handler runs waits for the same answer. */
+  async #deliverOnce(response: ServerResponse, next: () => void, accepted: Accepted): Promise<void> {
+    const { deliveries } = this.#options;
+    const { purchase } = accepted;
+    if (deliveries === undefined) throw new TypeError("deliveries: an offer that is once needs them");
+    const known = this.#running.get(purchase) ?? (await deliveries.find(purchase));
+    // Somebody may have come while the disk was asked.
+    let running = known === undefined ? this.#running.get(purchase) : undefined;
+    if (known === undefined && running === undefined) {
+      running = this.#answered(response, next).then(async (delivery) => {
+        // A server that failed may do better the next time.
+        if (delivery.status < 500) await deliveries.keep(purchase, delivery, this.#seller.now_seconds);
+        return delivery;
+      });
+      this.#running.set(purchase, running);
+      running.finally(() => this.#running.delete(purchase)).catch(() => {}); // Whoever waits sees the error.
+    }
+    const delivery = await (known ?? running);
+    if (delivery !== undefined) this.#send(response, delivery, accepted);
+  }
+
+  /** What the handler answers; the response is as before then. */
+  async #answered(response: ServerResponse, next: () => void): Promise<Delivery> {
+    const { answer_ms_max = ANSWER_MS_MAX, answerBytes_max = ANSWER_BYTES_MAX, timers = systemTimers } = this.#options;
+    const captured = captureAnswer(response, answerBytes_max);
+    let cancel = () => {};
+    const late = new Promise<never>((_, reject) => {
+      cancel = timers.after(answer_ms_max, () => reject(new Error("the handler did not answer in time")));
+    });
+    try {
+      next();
+      return await Promise.race([captured.delivery, late]);
+    } finally {
+      cancel();
+      captured.release();
+    }
+  }
+
+  #send(response: ServerResponse, { body, headers, status }: Delivery, accepted: Accepted): void {
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    if (accepted.delivery !== DELIVERY_SEALED) {
+      response.writeHead(status);
+      response.end(body);
+      return;
+    }
+    const type = typeof headers["content-type"] === "string" ? headers["content-type"] : "application/octet-stream";
+    response.setHeader(INNER_TYPE_HEADER, type);
+    response.writeHead(status, { "content-type": SEALED_TYPE });
+    const { goodsKey: key, orderHash } = accepted;
+    response.end(sealGoods(body, { key, orderHash, type }, this.#options.random ?? systemRandom));
+  }
+}
+
+function expectedOf({ assertion, delivery, price, unit }: Offer, goods: Uint8Array): Expected {
+  const expected = { goods, unit, price, assertion: assertion ?? null };
+  return delivery === undefined ? expected : { ...expected, delivery };
+}
+
+function underpaid({ credit, paid, price, state }: Accepted) {
+  const message =
+    "This is not the whole price. What was paid stays for this order: show the missing halves for the same order.";
+  return { code: state, message, state, paid, price, credit, missing: price - paid };
+}
+
+function goodsOf(payment: Uint8Array): Uint8Array {
+  try {
+    return readOrder(readPayment(payment).order).goods;
+  } catch (error) {
+    throw new TokenError("malformed", "This is no payment. Nothing was taken. Send it again.", { cause: error });
+  }
+}
