@@ -68,7 +68,7 @@ export async function run(story: Story, faults: readonly Fault[], options: RunOp
   };
 }
 
-async function audited(world: World, shop: Shop): Promise<Audited> {
+export async function audited(world: World, shop: Shop): Promise<Audited> {
   await world.recover();
   const { template } = world;
   const owners = ["alice", "bob"];
