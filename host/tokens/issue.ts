@@ -4,7 +4,9 @@
  */
 
 import { HALF_BYTES } from "../../firmware/protocol/tokens.js";
+import { encode } from "../codec/cbor.js";
 import type { Signer } from "../codec/signer.js";
+import { sha256 } from "../crypto.js";
 import { sealBulk } from "./bulk.js";
 import {
   buyerHalves,
@@ -19,6 +21,7 @@ import {
 import { PROLOGUE } from "./messages/common.js";
 import { encodeSellerPurse, type PurseShare, sealShare, signHead, signShare } from "./messages/purses.js";
 import type { StoredPurse } from "./mint-books.js";
+import { sourceHalves, splitSourceTokens, tokenOffsets } from "./source-scheme.js";
 
 /** A purse this large is made in pieces, so that others are answered in between. */
 const PIECE_TOKENS = 16_384;
@@ -33,6 +36,8 @@ export interface PurseMaker {
 
 /** What a seller keeps of each token, one after the other. */
 export interface SellerTokens {
+  /** What the head is signed over: the root of the leaves, in the source's scheme SHA-256 over the halves. */
+  readonly root: Uint8Array;
   readonly leaves: Uint8Array;
   readonly uniques: Uint8Array;
   readonly halves: Uint8Array;
@@ -65,7 +70,7 @@ export async function splitTokens(purse: StoredPurse, { secret, seeds }: OpenSec
       if ((serial + 1) % PIECE_TOKENS === 0) await new Promise((resolve) => setImmediate(resolve));
     }
   }
-  return { leaves, uniques, halves };
+  return { root: leavesRoot(leaves), leaves, uniques, halves };
 }
 
 /** Q is the token XOR the P of each holder (1020-1022). */
@@ -87,9 +92,30 @@ export function sealSellerPurse(
   remoteStatic: Uint8Array,
 ): Uint8Array {
   const { signer, chain, random } = maker;
-  const head = signHead({ ...purse, purse: purse.id, root: leavesRoot(tokens.leaves) }, signer);
+  const head = signHead({ ...purse, purse: purse.id, root: tokens.root }, signer);
   const plain = encodeSellerPurse({ head, chain, orderKeys: seeds.map(orderKey), ...tokens });
   return sealBulk({ remoteStatic, prologue: PROLOGUE.purse, random }, plain);
+}
+
+/** As `splitTokens`, in the source's scheme. */
+export async function splitBySource(
+  { signer }: PurseMaker,
+  purse: StoredPurse,
+  { secret }: OpenSecrets,
+): Promise<SellerTokens> {
+  const { uniques, halves } = await splitSourceTokens(purse, secret, signer);
+  return { root: sha256(halves), leaves: new Uint8Array(0), uniques, halves };
+}
+
+/** The buyer's halves in the source's scheme, which it cannot make itself: purse id, and all halves in the order of their serial numbers. */
+export function sealBuyerHalves(
+  { random }: PurseMaker,
+  purse: StoredPurse,
+  { secret }: OpenSecrets,
+  remoteStatic: Uint8Array,
+): Uint8Array {
+  const halves = sourceHalves(purse, secret, tokenOffsets(purse));
+  return sealBulk({ remoteStatic, prologue: PROLOGUE.halves, random }, encode([purse.id, halves]));
 }
 
 /** The share of one holder, signed and sealed (1028). */
