@@ -57,9 +57,9 @@ export class CardPurse implements TokenPurse {
     this.#card = card;
   }
 
-  async find({ kind, seller, unit }: Wanted): Promise<FoundTokenPurse | undefined> {
+  async find({ assertion, kind, seller, unit }: Wanted): Promise<FoundTokenPurse | undefined> {
     const card = this.#card;
-    const found = await card.find(seller, kind, unit);
+    const found = await card.find(seller, kind, unit, assertion);
     if (found === undefined) return undefined;
     const available = found.stacks.reduce((sum, { count, next, value }) => sum + value * BigInt(count - next), 0n);
     return {
