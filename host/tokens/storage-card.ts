@@ -138,7 +138,14 @@ export class StorageCard implements TokenPurse {
     const isWanted = equalBytes(terms.seller, seller) && terms.kind === kind && terms.assertion === assertion;
     if (!isWanted || !sameUnit(terms.unit, unit) || this.#state.isClosed) return undefined;
     const { available } = this;
-    return { isBare: true, opensSealed: false, available, spend: (order, amount) => this.spend(order, amount) };
+    const openOrder = async () => this.#state.order;
+    return {
+      isBare: true,
+      opensSealed: false,
+      available,
+      openOrder,
+      spend: (order, amount) => this.spend(order, amount),
+    };
   }
 
   /** Takes the halves out that pay `amount` of an order in all; the same again takes out the same. */
