@@ -32,7 +32,7 @@ export function addMint(program: Command): void {
       const options = command.optsWithGlobals<GlobalOptions & { readonly days?: number }>();
       const validUntil = await withSite(options, async (site) => {
         const until = Number(site.parts.clock.now_seconds()) + (options.days ?? 365) * DAY_SECONDS;
-        await new HomeTokens(site).prove(owner, assertion, until);
+        await (await HomeTokens.open(site)).prove(owner, assertion, until);
         return new Date(until * 1000).toISOString();
       });
       const line = `${owner} has proved "${assertion}", until ${validUntil.slice(0, 10)}.`;
@@ -44,7 +44,7 @@ export function addMint(program: Command): void {
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       const { units, faults } = await withSite(options, async (site) => {
-        const tokens = new HomeTokens(site);
+        const tokens = await HomeTokens.open(site);
         const audited = await (await tokens.mint("mint")).audit();
         await tokens.close();
         return audited;

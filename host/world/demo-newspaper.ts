@@ -44,7 +44,7 @@ export class NewspaperDemo {
   }
 
   static async open(site: Site): Promise<NewspaperDemo> {
-    const tokens = new HomeTokens(site);
+    const tokens = await HomeTokens.open(site);
     const served = await serveNewspaper(tokens, NEWSPAPER);
     return new NewspaperDemo(tokens, served, await tokens.purse(READER));
   }

@@ -25,7 +25,7 @@ export async function serveMint(
   place: ServerPlace & { readonly clearancePort?: number } = {},
 ): Promise<ServedMint> {
   checkPublic(place);
-  const tokens = new HomeTokens(site);
+  const tokens = await HomeTokens.open(site);
   const { home } = site.parts;
   const opened: MintServer[] = [];
   const open = async (name: IssuerName, at: ServerPlace) => {

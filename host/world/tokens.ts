@@ -70,9 +70,13 @@ export class HomeTokens {
   readonly #issuers = new Map<IssuerName, Promise<Mint>>();
   readonly #sellers = new Map<string, Promise<Seller>>();
 
-  constructor(site: Site) {
+  private constructor(site: Site, state: TokenState) {
     this.site = site;
-    this.#state = tokenState(site);
+    this.#state = state;
+  }
+
+  static async open(site: Site): Promise<HomeTokens> {
+    return new HomeTokens(site, await tokenState(site));
   }
 
   get sellers(): readonly SellerRecord[] {
@@ -235,7 +239,7 @@ export class HomeTokens {
 
   async #chip(owner: string): Promise<PurseCard> {
     const { home } = this.site.parts;
-    home.claim(`wallet-${owner}`);
+    home.claim(`purse-${owner}`);
     try {
       return new PurseCard((await home.chips.chip(chipName(owner), "purse")).element);
     } catch (error) {
@@ -258,20 +262,23 @@ export class HomeTokens {
   /** A new chip with the PIN of the owner's other chips, certified, and known to the mint. */
   async #makePurse(owner: string, { pin, puk }: { readonly pin: string; readonly puk: string }): Promise<PurseRecord> {
     const { home, random, clock } = this.site.parts;
-    home.claim("settings");
-    home.claim(`wallet-${owner}`);
-    this.#state = tokenState(this.site); // Another process may have made somebody's since.
-    // One that was broken off before it was written down was never anybody's.
-    home.chips.discard(chipName(owner));
-    const { element } = await this.#chip(owner);
-    const order = { role: ROLE_PURSE, pin, puk };
-    const purse = await personalise(element, this.site.agencies, order, random, clock.now_seconds());
-    await finishPersonalisation(element);
-    await (await this.#registers("mint")).addBuyer(purse.id, depositAccount(owner, ACCOUNT_UNIT));
-    const record = { name: owner, pin, puk, purse };
-    this.#state = { ...this.#state, purses: [...this.#state.purses, record] };
-    writeTokenState(this.site, this.#state);
-    return record;
+    return home.withClaim("settings", async () => {
+      this.#state = await tokenState(this.site); // Another process may have made one since.
+      const meanwhile = this.#state.purses.find(({ name }) => name === owner);
+      if (meanwhile !== undefined) return meanwhile;
+      home.claim(`purse-${owner}`);
+      // One that was broken off before it was written down was never anybody's.
+      home.chips.discard(chipName(owner));
+      const { element } = await this.#chip(owner);
+      const order = { role: ROLE_PURSE, pin, puk };
+      const purse = await personalise(element, this.site.agencies, order, random, clock.now_seconds());
+      await finishPersonalisation(element);
+      await (await this.#registers("mint")).addBuyer(purse.id, depositAccount(owner, ACCOUNT_UNIT));
+      const record = { name: owner, pin, puk, purse };
+      this.#state = { ...this.#state, purses: [...this.#state.purses, record] };
+      writeTokenState(this.site, this.#state);
+      return record;
+    });
   }
 
   /** Before the home is closed. */
