@@ -14,7 +14,15 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node
 import { join } from "node:path";
 import Libsql from "libsql";
 
-export type Part = "settings" | "bank" | "network" | `merchant-${string}` | `wallet-${string}`;
+export type Part =
+  | "settings"
+  | "bank"
+  | "network"
+  | "mint"
+  | "clearance"
+  | `merchant-${string}`
+  | `seller-${string}`
+  | `wallet-${string}`;
 
 /** Where a part of the home is served by another process. */
 export interface Announcement {

@@ -112,7 +112,7 @@ function newKeys(random: RandomSource): KeySeeds {
   return { signatureSeed: toHex(randomBytes(random, 32)), agreementSecret: toHex(randomBytes(random, 32)) };
 }
 
-function publicKeys({ signatureSeed, agreementSecret }: KeySeeds) {
+export function publicKeys({ signatureSeed, agreementSecret }: KeySeeds) {
   return {
     signatureKey: ed25519KeyPair(fromHex(signatureSeed)).publicKey,
     agreementKey: x25519KeyPair(fromHex(agreementSecret)).publicKey,
