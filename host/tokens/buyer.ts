@@ -1,6 +1,6 @@
 /** What pays: a purse in a chip, or a card that only stores halves. */
 
-import { PURSE_AUTHORIZATION, PURSE_MONEY } from "../../firmware/protocol/tokens.js";
+import { HALF_BYTES, PURSE_AUTHORIZATION, PURSE_MONEY } from "../../firmware/protocol/tokens.js";
 import type { Unit } from "../units.js";
 import type { PurseCard } from "./card.js";
 import type { PaymentPart } from "./messages/payment.js";
@@ -21,6 +21,8 @@ export interface Shown {
   readonly parts: readonly PaymentPart[];
   /** Under what the goods of this order travel sealed; null where nobody here could open them. */
   readonly goodsKey: Uint8Array | null;
+  /** How long the first half of each part is. */
+  readonly firstHalfBytes: number;
 }
 
 /** A purse that pays one seller. */
@@ -68,7 +70,7 @@ export class CardPurse implements TokenPurse {
       available,
       async spend(order, amount) {
         const { goodsKey, halves, index, purse, ranges } = await card.spend(found.slot, order, amount);
-        return { parts: [{ purse, index, ranges, halves }], goodsKey };
+        return { parts: [{ purse, index, ranges, halves }], goodsKey, firstHalfBytes: HALF_BYTES };
       },
     };
   }

@@ -41,6 +41,6 @@ export class SoftPurse implements TokenPurse {
     const halves = this.#buyer.halves(this.#purse, ranges);
     maskHalves(halves, orderKey(seed), hash, ranges);
     const part = { purse: share.purse, index: share.index, ranges, halves };
-    return { parts: [part], goodsKey: goodsKey(orderKey(seed), hash) };
+    return { parts: [part], goodsKey: goodsKey(orderKey(seed), hash), firstHalfBytes: 32 };
   }
 }

@@ -70,7 +70,7 @@ it("a reader pays an article server with a card, for each article, and what is l
   const denominations = [{ value: 10n, count: 100 }];
   const { outer } = await identity.ask(card, { ...what, denominations, spendBy_seconds: now + DAY }, now);
   const answer = await post(`${url}/tally/request`, outer, { answer_ms_max: 10_000, answerBytes_max: 10_000 });
-  await identity.install(card, readBuyerPurse(answer).share);
+  await identity.install(card, readBuyerPurse(answer));
 
   expect((await fetch(`${url}/articles/1`)).status).toBe(402);
   const reader = new Child(["examples/reader.mjs", card, `${url}/articles/1`, `${url}/articles/2`]);

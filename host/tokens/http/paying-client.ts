@@ -119,7 +119,7 @@ class PayingClient {
     return {
       orderHash: sha256(order),
       payment: encodePayment({ order, parts }),
-      reminder: encodePayment({ order, parts: parts.map(firstHalf) }),
+      reminder: encodePayment({ order, parts: shown.flatMap(reminders) }),
       price: amount,
       challenge,
       goodsKey: delivery === DELIVERY_SEALED ? sealingKey(keys) : null,
@@ -214,9 +214,12 @@ function bodyKey({ body }: RequestInit): string {
   return ` ${toHex(sha256(typeof body === "string" ? new TextEncoder().encode(body) : body))}`;
 }
 
-function firstHalf({ halves, index, purse, ranges }: PaymentPart): PaymentPart {
-  const first = ranges[0]?.first ?? 0;
-  return { purse, index, ranges: [{ first, count: 1 }], halves: halves.slice(0, 32) };
+/** Of each part its first half. */
+function reminders({ firstHalfBytes, parts }: Shown): PaymentPart[] {
+  return parts.map(({ halves, index, purse, ranges }) => {
+    const first = ranges[0]?.first ?? 0;
+    return { purse, index, ranges: [{ first, count: 1 }], halves: halves.slice(0, firstHalfBytes) };
+  });
 }
 
 /** A TokenError of the shop, if the answer is one. */
