@@ -135,7 +135,8 @@ function byPurse(parts: readonly PaymentPart[], find: (purse: Uint8Array) => Pur
     if (part.index >= book.head.holders)
       throw refused("malformed", "The payment names a holder whom a purse does not have.");
     const end = part.ranges.at(-1);
-    if (end === undefined || part.halves.length !== book.bytesOf(part.ranges))
+    const isReminder = part.halves.length === 0;
+    if (end === undefined || (!isReminder && part.halves.length !== book.bytesOf(part.ranges)))
       throw refused("malformed", "The payment has not one half, of the right length, for each serial number.");
     if (end.first + end.count > book.tokens)
       throw refused("unknown-serial", "The payment shows a half with a serial number that its purse does not have.");
@@ -188,7 +189,10 @@ function shownOnly({ authorization }: Payment): PurseShown[] {
   return authorization === undefined ? [] : [authorization];
 }
 
-/** Step 556: does the seller have its halves of these still? */
+/**
+ * Step 556: does the seller have its halves of these still? A part without halves reminds of tokens that were shown for the order before:
+ * who paid with many need not send them again with each request.
+ */
 function freshHalves(part: PaymentPart, book: PurseBook, counted: readonly SerialRange[]) {
   const builder = new RangeBuilder();
   for (const { first, count } of part.ranges) {
@@ -199,6 +203,8 @@ function freshHalves(part: PaymentPart, book: PurseBook, counted: readonly Seria
     }
   }
   const { ranges } = builder;
+  if (part.halves.length === 0 && builder.tokens > 0)
+    throw refused("half-missing", "The payment reminds of halves that were never shown.");
   const isAll = builder.tokens === countOf(part.ranges);
   return { ranges, halves: isAll ? part.halves : halvesOfFresh(part, book, ranges) };
 }

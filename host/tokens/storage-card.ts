@@ -145,7 +145,14 @@ export class StorageCard implements TokenPurse {
     const isWanted = equalBytes(terms.seller, seller) && terms.kind === kind && terms.assertion === assertion;
     if (!isWanted || !sameUnit(terms.unit, unit) || this.#state.isClosed) return undefined;
     const { available } = this;
-    return { isBare: true, opensSealed: false, available, spend: (order, amount) => this.spend(order, amount) };
+    const openOrder = async () => this.#state.order;
+    return {
+      isBare: true,
+      opensSealed: false,
+      available,
+      openOrder,
+      spend: (order, amount) => this.spend(order, amount),
+    };
   }
 
   /** Takes the halves out that pay `amount` of an order in all; the same again takes out the same. */
@@ -155,9 +162,7 @@ export class StorageCard implements TokenPurse {
       const next = this.#afterPaying(order, amount);
       if (next !== this.#state) await this.#write(next);
       const ranges = this.#rangesOf(next);
-      const first = ranges[0]?.first ?? 0;
-      const firstHalfBytes = this.#begin(first + 1) - this.#begin(first);
-      return { parts: [{ purse, index, ranges, halves: await this.#halves(ranges) }], goodsKey: null, firstHalfBytes };
+      return { parts: [{ purse, index, ranges, halves: await this.#halves(ranges) }], goodsKey: null };
     });
   }
 

@@ -4,7 +4,7 @@
  */
 
 import { ROLE_PURSE } from "../../firmware/protocol/kinds.js";
-import { fromHex, toHex } from "../codec/bytes.js";
+import { equalBytes, fromHex } from "../codec/bytes.js";
 import { tellTime } from "../device.js";
 import { finishPersonalisation, personalise } from "../provision.js";
 import { BankBooks } from "../services/bank-books.js";
@@ -15,12 +15,13 @@ import { MintClient } from "../tokens/http/mint-client.js";
 import { post } from "../tokens/http/post.js";
 import { SellerClient } from "../tokens/http/seller-client.js";
 import { readBuyerPurse } from "../tokens/messages/answers.js";
+import { type CreditNotice, verifyNotice } from "../tokens/messages/closing.js";
 import { Mint } from "../tokens/mint.js";
 import { MintBooks } from "../tokens/mint-books.js";
 import { Registers } from "../tokens/mint-registers.js";
 import type { BuyerPurse, Issuer, SellerLine } from "../tokens/parties.js";
 import { Seller } from "../tokens/seller.js";
-import { type Unit, unitOf } from "../units.js";
+import { AmountError, type Money, parseMoney, sameUnit, type Unit, unitOf } from "../units.js";
 import { openAccounts } from "./bank.js";
 import type { Part } from "./claims.js";
 import { OVER_21 } from "./newspaper.js";
@@ -43,7 +44,15 @@ export type IssuerName = "mint" | "clearance";
 /** The currency in which the sandbox's buyers and sellers keep their accounts. */
 const ACCOUNT_UNIT = unitOf("USD");
 /** A token is worth hundredths of a cent. */
-export const TOKEN_UNIT: Unit = { currency: ACCOUNT_UNIT.currency, exponent: ACCOUNT_UNIT.exponent + 2 };
+const TOKEN_DECIMALS = 2;
+export const TOKEN_UNIT: Unit = { currency: ACCOUNT_UNIT.currency, exponent: ACCOUNT_UNIT.exponent + TOKEN_DECIMALS };
+
+/** "USD 0.001", in units of token halves. */
+export function parseTokenMoney(text: string): Money {
+  const money = parseMoney(text, TOKEN_DECIMALS);
+  if (sameUnit(money.unit, TOKEN_UNIT)) return money;
+  throw new AmountError(`"${text}" is in a currency that tokens are not sold in here.`);
+}
 
 /** The issuer waits for an older purse of the same buyer meanwhile. */
 const FORWARD_MS_MAX = 60_000;
@@ -81,6 +90,16 @@ export class HomeTokens {
     return fromHex(this.#state[name].chain);
   }
 
+  /** 16 bytes. */
+  issuerId(name: IssuerName): Uint8Array {
+    return fromHex(this.#state[name].id);
+  }
+
+  /** What an issuer's notice says, if it is one of this issuer's. */
+  noticeOf(name: IssuerName, signed: Uint8Array): CreditNotice {
+    return verifyNotice(signed, publicKeys(this.#state[name]).signatureKey);
+  }
+
   /** Wherever it is. */
   issuer(name: IssuerName): Issuer {
     const here = async (): Promise<Issuer> => {
@@ -112,10 +131,8 @@ export class HomeTokens {
         lineOf: (seller) => this.#lineTo(seller.id),
       });
       for (const seller of this.#state.sellers) {
-        const keys = publicKeys(seller);
-        const id = sellerIdOf(keys.signatureKey, keys.agreementKey);
         const account = name === "mint" ? sellerAccount(seller.name) : null;
-        await mint.addSeller({ id, ...keys, account, address: seller.name });
+        await mint.addSeller({ id: idOf(seller), ...publicKeys(seller), account, address: seller.name });
       }
       return mint;
     });
@@ -133,7 +150,7 @@ export class HomeTokens {
   /** The registers of an issuer, which may be at work with them in another process. */
   async #registers(name: IssuerName): Promise<Registers> {
     const database = this.site.parts.home.database(databaseOf(name));
-    return new Registers(await MintBooks.open(database, fromHex(this.#state[name].id)));
+    return new Registers(await MintBooks.open(database, this.issuerId(name)));
   }
 
   /** The authorization service has looked at its owner's papers: the purse is good for an assertion until then. */
@@ -154,12 +171,16 @@ export class HomeTokens {
     );
   }
 
+  /** By its id. */
+  nameOfSeller(id: Uint8Array): string | undefined {
+    return this.#state.sellers.find((seller) => equalBytes(idOf(seller), id))?.name;
+  }
+
   /** Wherever it is. */
   door(name: string): SellerDoor {
     const record = this.sellerRecord(name);
-    const { signatureKey, agreementKey } = publicKeys(record);
     return {
-      id: sellerIdOf(signatureKey, agreementKey),
+      id: idOf(record),
       forward: async (outer) => {
         const url = this.site.parts.home.holder(partOf(record))?.url;
         return url === undefined ? (await this.seller(record.name)).forward(outer) : forwardTo(url, outer);
@@ -188,10 +209,7 @@ export class HomeTokens {
 
   /** How an issuer of this home reaches a seller. One that nobody serves is opened for it. */
   #lineTo(id: Uint8Array): SellerLine | undefined {
-    const record = this.#state.sellers.find((seller) => {
-      const keys = publicKeys(seller);
-      return toHex(sellerIdOf(keys.signatureKey, keys.agreementKey)) === toHex(id);
-    });
+    const record = this.#state.sellers.find((seller) => equalBytes(idOf(seller), id));
     if (record === undefined) return undefined;
     const line = async (): Promise<SellerLine> => {
       const url = this.site.parts.home.holder(partOf(record))?.url;
@@ -286,6 +304,11 @@ function identityOf({ chain, signatureSeed, agreementSecret }: IssuerRecord) {
 /** The mint is a part of the bank: tokens and accounts are in one database. */
 function databaseOf(name: IssuerName): string {
   return name === "mint" ? "bank" : name;
+}
+
+function idOf(seller: SellerRecord): Uint8Array {
+  const { signatureKey, agreementKey } = publicKeys(seller);
+  return sellerIdOf(signatureKey, agreementKey);
 }
 
 function partOf({ name }: SellerRecord): Part {

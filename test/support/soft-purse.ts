@@ -26,7 +26,8 @@ export class SoftPurse implements TokenPurse {
     if (!isWanted || !sameUnit(share.unit, unit)) return undefined;
     const [{ count, value }] = share.denominations as [{ value: bigint; count: number }];
     const spend = (order: Uint8Array, amount: bigint) => this.#spend(order, Number(amount / value));
-    return { isBare: false, opensSealed: true, available: BigInt(count - this.next) * value, spend };
+    const openOrder = async () => (this.#order.length === 0 ? null : this.#order);
+    return { isBare: false, opensSealed: true, available: BigInt(count - this.next) * value, openOrder, spend };
   }
 
   async #spend(order: Uint8Array, tokens: number): Promise<Shown> {
@@ -41,6 +42,6 @@ export class SoftPurse implements TokenPurse {
     const halves = this.#buyer.halves(this.#purse, ranges);
     maskHalves(halves, orderKey(seed), hash, ranges);
     const part = { purse: share.purse, index: share.index, ranges, halves };
-    return { parts: [part], goodsKey: goodsKey(orderKey(seed), hash), firstHalfBytes: 32 };
+    return { parts: [part], goodsKey: goodsKey(orderKey(seed), hash) };
   }
 }
