@@ -269,7 +269,13 @@ export class MintBooks {
   }
 
   async isWaiting(what: WaitingKind, purse: string): Promise<boolean> {
-    return (await this.waiting(what)).includes(purse);
+    const row = await this.database
+      .selectFrom("token_waiting")
+      .select("purse")
+      .where("what", "=", what)
+      .where("purse", "=", purse)
+      .executeTakeFirst();
+    return row !== undefined;
   }
 
   async waitingFor(seller: string) {

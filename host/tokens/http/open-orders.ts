@@ -115,13 +115,13 @@ export function hashOf({ bytes }: OpenOrder): Uint8Array {
   return sha256(bytes);
 }
 
-/** One half of each part: what shows a shop that the order was paid before. */
+/** One token of each part, without its half: what shows a shop that the order was paid before. */
 export function reminderOf({ payment }: ShownHalves): Uint8Array {
   const { order, parts } = readPayment(payment);
-  return encodePayment({ order, parts: parts.map(firstHalf) });
+  return encodePayment({ order, parts: parts.map(firstToken) });
 }
 
-function firstHalf({ halves, index, purse, ranges }: PaymentPart): PaymentPart {
+function firstToken({ index, purse, ranges }: PaymentPart): PaymentPart {
   const first = ranges[0]?.first ?? 0;
-  return { purse, index, ranges: [{ first, count: 1 }], halves: halves.slice(0, 32) };
+  return { purse, index, ranges: [{ first, count: 1 }], halves: new Uint8Array(0) };
 }
