@@ -51,6 +51,8 @@ async function serve(name: string, options: ServeOptions, stop: Stop): Promise<v
       { event: "ready", url: served.url },
       `${served.title} sells articles at ${served.url}. Ctrl-C ends it.`,
     );
+    if (served.mintIsHere)
+      output.say("Nobody serves the mint: until this ends it is served by this process, and nobody else can serve it.");
     await stop.told;
     const { credited, failed } = await served.seller.redeem();
     for (const { amount, unit, tokens } of credited) {

@@ -94,7 +94,10 @@ function addRequest(tokens: Command): void {
           flush: options.flush ?? false,
           ...(authorization === undefined ? {} : { assertion: authorization }),
         };
-        const installed = await requestTokens(card, home.issuerId(issuer), order, (outer) => door.forward(outer));
+        const forward = (outer: Uint8Array) => door.forward(outer);
+        const installed = await requestTokens(card, home.issuerId(issuer), order, forward).catch(async (error) => {
+          throw await explained(error, () => home.refusal(issuer, owner));
+        });
         // What the request flushed, and whatever else was closed and not refunded so far.
         const refunds = await refundClosed(card, home.issuerId(issuer), (sealed) => home.issuer(issuer).refund(sealed));
         const notices = refunds.flatMap((each) => (each.state === "closed" ? home.noticeOf(issuer, each.notice) : []));
@@ -115,6 +118,25 @@ function addRequest(tokens: Command): void {
         ...(isBack ? [`${formatMoney(back)} of older tokens came back.`] : []),
       ]);
     });
+}
+
+/** What an issuer tells a buyer and no seller. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  "insufficient-funds": "there is not enough on the account",
+  "unknown-buyer": "the purse has no account there",
+  "unit-refused": "it sells no tokens in this currency",
+  "not-proved": 'the owner has not proved that; see "tally mint prove"',
+  "flush-first": "there are older tokens for this seller; add --flush",
+};
+
+async function explained(error: unknown, why: () => Promise<string | undefined>): Promise<unknown> {
+  if (!(error instanceof TokenError) || error.code !== "refused") return error;
+  const code = await why();
+  const known = code === undefined ? undefined : REFUSALS[code];
+  if (known === undefined) return error;
+  return new TokenError("refused", `The issuer makes no tokens for this request: ${known}. No money was taken.`, {
+    cause: error,
+  });
 }
 
 /** Tokens of one value: then every price that is a multiple of it can be paid. */
