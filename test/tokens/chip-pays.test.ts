@@ -47,7 +47,11 @@ beforeEach(async () => {
 afterEach(() => server.close());
 
 /** Asked for by way of the seller, and installed in the chip (fig. 2, 3, 5, 6). */
-async function fill(what: { kind: number; unit: typeof FINE_DOLLAR; assertion?: string }, value: bigint, count: number) {
+async function fill(
+  what: { kind: number; unit: typeof FINE_DOLLAR; assertion?: string },
+  value: bigint,
+  count: number,
+) {
   const terms = { issuerChain: issuer.chain, seller: seller.id, spendBy_seconds: SPEND_BY, ...what };
   const { sealed } = await buyer.card.request({ ...terms, denominations: [{ value, count }] });
   const { share } = await seller.forward(encodeOuter({ issuer: issuer.keys.id, sealed }));
