@@ -6,7 +6,7 @@ import { equalBytes, toHex } from "../codec/bytes.js";
 import { CardPurse } from "../tokens/buyer.js";
 import type { PurseCard } from "../tokens/card.js";
 import type { PurseRecord } from "../tokens/card-data.js";
-import { refundTokens, requestTokens } from "../tokens/errands.js";
+import { refundClosed, refundTokens, requestTokens } from "../tokens/errands.js";
 import { TokenError } from "../tokens/errors.js";
 import { payingFetch } from "../tokens/http/paying-client.js";
 import { type Denomination, faceValue, NO_UNIT, tokenCount } from "../tokens/terms.js";
@@ -46,7 +46,7 @@ async function withTokens<Result>(
   work: (tokens: HomeTokens) => Promise<Result>,
 ): Promise<Result> {
   return withSite(options, async (site) => {
-    const tokens = new HomeTokens(site);
+    const tokens = await HomeTokens.open(site);
     try {
       return await work(tokens);
     } finally {
@@ -82,7 +82,7 @@ function addRequest(tokens: Command): void {
       const { authorization } = options;
       const kind = authorization === undefined ? PURSE_MONEY : PURSE_AUTHORIZATION;
       const issuer = authorization === undefined ? "mint" : "clearance";
-      const { slot } = await withPurse(options, owner, (card, home) => {
+      const { slot, refunded } = await withPurse(options, owner, async (card, home) => {
         const door = home.door(seller);
         const order = {
           issuerChain: home.chainOf(issuer),
@@ -94,7 +94,14 @@ function addRequest(tokens: Command): void {
           flush: options.flush ?? false,
           ...(authorization === undefined ? {} : { assertion: authorization }),
         };
-        return requestTokens(card, home.issuerId(issuer), order, (outer) => door.forward(outer));
+        const forward = (outer: Uint8Array) => door.forward(outer);
+        const installed = await requestTokens(card, home.issuerId(issuer), order, forward).catch(async (error) => {
+          throw await explained(error, () => home.refusal(issuer, owner));
+        });
+        // What the request flushed, and whatever else was closed and not refunded so far.
+        const refunds = await refundClosed(card, home.issuerId(issuer), (sealed) => home.issuer(issuer).refund(sealed));
+        const notices = refunds.flatMap((each) => (each.state === "closed" ? home.noticeOf(issuer, each.notice) : []));
+        return { ...installed, refunded: notices.reduce((sum, { amount }) => sum + amount, 0n) };
       });
       const count = tokenCount(denominations);
       const face: Money = { amount: faceValue(denominations), unit: TOKEN_UNIT };
@@ -103,10 +110,33 @@ function addRequest(tokens: Command): void {
           ? `${formatMoney(face)} in ${count} tokens`
           : `${count} proofs of "${authorization}"`;
       const json = authorization === undefined ? moneyJson(face) : { authorization };
-      outputFor(options).result({ owner, seller, slot, tokens: count, ...json }, [
+      const back: Money = { amount: refunded, unit: TOKEN_UNIT };
+      const isBack = authorization === undefined && refunded > 0n;
+      const refundedJson = isBack ? { refunded: moneyJson(back) } : {};
+      outputFor(options).result({ owner, seller, slot, tokens: count, ...json, ...refundedJson }, [
         `${owner} has ${worth} for ${seller}.`,
+        ...(isBack ? [`${formatMoney(back)} of older tokens came back.`] : []),
       ]);
     });
+}
+
+/** What an issuer tells a buyer and no seller. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  "insufficient-funds": "there is not enough on the account",
+  "unknown-buyer": "the purse has no account there",
+  "unit-refused": "it sells no tokens in this currency",
+  "not-proved": 'the owner has not proved that; see "tally mint prove"',
+  "flush-first": "there are older tokens for this seller; add --flush",
+};
+
+async function explained(error: unknown, why: () => Promise<string | undefined>): Promise<unknown> {
+  if (!(error instanceof TokenError) || error.code !== "refused") return error;
+  const code = await why();
+  const known = code === undefined ? undefined : REFUSALS[code];
+  if (known === undefined) return error;
+  return new TokenError("refused", `The issuer makes no tokens for this request: ${known}. No money was taken.`, {
+    cause: error,
+  });
 }
 
 /** Tokens of one value: then every price that is a multiple of it can be paid. */
@@ -194,8 +224,17 @@ function addSpend(tokens: Command): void {
       if (!URL.canParse(url)) throw new InvalidArgumentError(`"${url}" is not a URL. Nothing was paid.`);
       const maxPrice = parseTokenMoney(options.max ?? MAX_PRICE);
       let paid: Money | undefined;
-      const { status, body } = await withPurse(options, owner, async (card) => {
-        const pay = payingFetch({ purses: [new CardPurse(card)], maxPrice, onPay: ({ price }) => (paid = price) });
+      const { status, body } = await withPurse(options, owner, async (card, { site }) => {
+        const { home } = site.parts;
+        const file = `orders-${owner}.json`;
+        const pay = payingFetch({
+          purses: [new CardPurse(card)],
+          maxPrice,
+          onPay: ({ price }) => {
+            paid = price;
+          },
+          keeper: { read: () => home.read(file), write: (text) => home.write(file, text) },
+        });
         const response = await pay(url);
         return { status: response.status, body: await response.text() };
       });

@@ -58,3 +58,17 @@ export async function refundTokens(
   if (refund.state === "closed") await card.settled(slot, refund.notice);
   return refund;
 }
+
+/** Asks once more for what is left in purses of an issuer that were closed, by hand or because a request flushed them. How far each is. */
+export async function refundClosed(
+  card: PurseCard,
+  issuer: Uint8Array,
+  ask: (sealed: Uint8Array) => Promise<Refund>,
+): Promise<readonly Refund[]> {
+  const refunds: Refund[] = [];
+  for (const purse of await card.purses()) {
+    if (purse.state === "closed" && equalBytes(purse.issuer, issuer))
+      refunds.push(await refundTokens(card, purse.slot, ask));
+  }
+  return refunds;
+}

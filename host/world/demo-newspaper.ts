@@ -44,7 +44,7 @@ export class NewspaperDemo {
   }
 
   static async open(site: Site): Promise<NewspaperDemo> {
-    const tokens = new HomeTokens(site);
+    const tokens = await HomeTokens.open(site);
     const served = await serveNewspaper(tokens, NEWSPAPER);
     return new NewspaperDemo(tokens, served, await tokens.purse(READER));
   }
@@ -168,7 +168,7 @@ export class NewspaperDemo {
 
   /** Counted from every purse, and compared with the bank's books. */
   async audit(): Promise<TokenAuditLine[]> {
-    const { units, faults } = await (await this.#tokens.mint("mint")).audit();
+    const { units, faults } = await this.#tokens.audit();
     const findings = await this.#served.seller.audit();
     check(
       faults.length === 0 && findings.length === 0,

@@ -11,8 +11,7 @@ import type { Accepted, Seller } from "../tokens/seller.js";
 import { parseDecimal } from "../units.js";
 import { ARTICLES, type Article } from "./newspaper.js";
 import type { Served } from "./serve.js";
-import type { Site } from "./site.js";
-import { HomeTokens, type IssuerName, TOKEN_UNIT } from "./tokens.js";
+import { type HomeTokens, type IssuerName, TOKEN_UNIT } from "./tokens.js";
 
 export interface ServedMint extends Served {
   /** Of the authorization service. */
@@ -21,12 +20,11 @@ export interface ServedMint extends Served {
 
 /** The mint and the authorization service. */
 export async function serveMint(
-  site: Site,
+  tokens: HomeTokens,
   place: ServerPlace & { readonly clearancePort?: number } = {},
 ): Promise<ServedMint> {
   checkPublic(place);
-  const tokens = new HomeTokens(site);
-  const { home } = site.parts;
+  const { home } = tokens.site.parts;
   const opened: MintServer[] = [];
   const open = async (name: IssuerName, at: ServerPlace) => {
     const server = await MintServer.open(await tokens.mint(name), at);
@@ -56,6 +54,8 @@ export async function serveMint(
 export interface ServedSeller extends Served {
   readonly title: string;
   readonly seller: Seller;
+  /** Whether the mint is served by this process, because nobody else does. */
+  readonly mintIsHere: boolean;
 }
 
 /** What a seller's customers do. */
@@ -73,18 +73,22 @@ export async function serveNewspaper(
   checkPublic(place);
   const record = tokens.sellerRecord(name);
   const seller = await tokens.seller(record.name);
+  const { home } = tokens.site.parts;
+  // Others need the mint too, and this process would keep it from them.
+  const mint = home.holder("mint") === undefined ? await serveMint(tokens) : undefined;
   const server = await serveSeller(seller, {
     ...place,
     price: (request) => offerOf(articleOf(request)),
     handler: (request, response) => answer(request, response, record.title, onSold),
   });
   const url = publicAddress(server.url, place.publicUrl);
-  tokens.site.parts.home.announce(`seller-${record.name}`, server.url, url);
+  home.announce(`seller-${record.name}`, server.url, url);
   const close = async () => {
     await server.close();
+    await mint?.close();
     await tokens.close();
   };
-  return { url, title: record.title, seller, close };
+  return { url, title: record.title, seller, mintIsHere: mint !== undefined, close };
 }
 
 function articleOf(request: IncomingMessage): Article | undefined {

@@ -149,7 +149,12 @@ it("does not pay an order that was made and never shown, if it is too dear by no
   const poor = payingFetch({
     purses: [soft],
     maxPrice: { amount: PRICE - 1n, unit: FINE_DOLLAR },
-    keeper: { read: () => file, write: (text) => void (file = text) },
+    keeper: {
+      read: () => file,
+      write: (text) => {
+        file = text;
+      },
+    },
   });
   await expect(poor(`${server.url}/one`)).rejects.toMatchObject({ code: "too-expensive" });
   expect(soft.next).toBe(0);
