@@ -2,8 +2,11 @@
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CREDIT_REFUNDED } from "../../firmware/protocol/tokens.js";
+import { sha256 } from "../../host/crypto.js";
+import { encodeWaiting } from "../../host/tokens/messages/answers.js";
 import { type CreditNotice, signNotice, signRecall, verifyNotice } from "../../host/tokens/messages/closing.js";
 import { encodeOuter } from "../../host/tokens/messages/request.js";
+import { readWord } from "../../host/tokens/messages/words.js";
 import type { Issuer, Redemption } from "../../host/tokens/parties.js";
 import { NOW, signerOf } from "../support/agencies.js";
 import { DAY, outcome, range, SellerWorld } from "../support/seller-world.js";
@@ -142,6 +145,32 @@ describe("what waits at an issuer", () => {
         .map(({ state }) => state)
         .sort(),
     ).toEqual(["open", "returned"]);
+    expect(world.seller.balance()).toEqual([{ ...BALANCE, credited: 30n }]);
+  });
+
+  it("is acknowledged when all of it was done, and comes again until then", async () => {
+    const { issuer } = world;
+    const digests: Uint8Array[] = [];
+    let isBroken = true;
+    world.line = new Proxy(issuer as Issuer, {
+      get: (_, name) => {
+        if (name === "collect")
+          return async (word: Uint8Array) => {
+            digests.push(readWord(word).digest);
+            return issuer.collect();
+          };
+        if (name === "returned" && isBroken) return () => Promise.reject(new Error("the line broke"));
+        const method: unknown = Reflect.get(issuer, name);
+        return typeof method === "function" ? method.bind(issuer) : method;
+      },
+    });
+    issuer.waiting.recalls.push(issuer.recall(purse.share.purse));
+    expect((await world.seller.collect()).failed).toHaveLength(1);
+    isBroken = false;
+    expect((await world.seller.collect()).failed).toEqual([]);
+    await world.seller.collect();
+    const nothing = sha256(new Uint8Array(0));
+    expect(digests).toEqual([nothing, nothing, sha256(encodeWaiting(issuer.waiting))]);
     expect(world.seller.balance()).toEqual([{ ...BALANCE, credited: 30n }]);
   });
 
