@@ -205,7 +205,7 @@ export class Seller implements SellerLine {
     record.rows += 1;
     record.isNews ||= record.isComplete && !wasComplete;
     for (const { book, ranges, secrets } of proved) book.take(ranges, secrets);
-    this.#keep(payment.key, record);
+    if (this.#records.get(payment.key) !== record) this.#keep(payment.key, record);
     const row: AcceptanceRow = {
       nr: this.#books.nextNr(),
       order_hash: payment.orderHash,
@@ -247,14 +247,14 @@ export class Seller implements SellerLine {
     return record;
   }
 
+  /** The older half goes at once: what is asked for again is mostly what came last. */
   #keep(key: string, record: LiveRecord): void {
-    this.#records.delete(key);
     this.#records.set(key, record);
     if (this.#records.size <= RECENT_ORDERS_MAX) return;
+    let left = RECENT_ORDERS_MAX / 2;
     for (const [oldest, { rows, rowsStored }] of this.#records) {
-      if (rowsStored < rows) continue;
-      this.#records.delete(oldest);
-      return;
+      if (left-- === 0) return;
+      if (rowsStored === rows) this.#records.delete(oldest);
     }
   }
 
