@@ -72,6 +72,23 @@ export class LinkClosedError extends Error {
   }
 }
 
+/**
+ * Tells an element date and time. Its floor, which only issuers' signed dates raise, may be a moment ahead of this clock,
+ * because chips count whole seconds from their power-up: then the floor is the better date. `name` is for people.
+ */
+export async function tellTime(element: Element, clock: Clock, name: string): Promise<void> {
+  const now = clock.now_seconds();
+  try {
+    await element.open(now);
+  } catch (error) {
+    if (!(error instanceof StatusWordError) || error.status !== p.SW_WRONG_DATA) throw error;
+    const { clockFloor_seconds: floor } = await element.counters();
+    if (floor <= now) throw error;
+    if (floor - now > CLOCK_BEHIND_SECONDS_MAX) throw new ClockBehindError(name, floor);
+    await element.open(floor);
+  }
+}
+
 export class Device {
   readonly name: string;
   readonly parts: DeviceParts;
@@ -109,24 +126,7 @@ export class Device {
   async unlock(pin: string): Promise<void> {
     for (const element of this.elements()) {
       await element.verifyPin(pin);
-      await this.#openClock(element);
-    }
-  }
-
-  /**
-   * Tells an element date and time. Its floor, which only issuers' signed dates raise, may be a moment ahead of this
-   * clock, because chips count whole seconds from their power-up: then the floor is the better date.
-   */
-  async #openClock(element: Element): Promise<void> {
-    const now = this.parts.clock.now_seconds();
-    try {
-      await element.open(now);
-    } catch (error) {
-      if (!(error instanceof StatusWordError) || error.status !== p.SW_WRONG_DATA) throw error;
-      const { clockFloor_seconds: floor } = await element.counters();
-      if (floor <= now) throw error;
-      if (floor - now > CLOCK_BEHIND_SECONDS_MAX) throw new ClockBehindError(this.name, floor);
-      await element.open(floor);
+      await tellTime(element, this.parts.clock, this.name);
     }
   }
 

@@ -128,14 +128,15 @@ export function parseDecimal(text: string, exponent: number): bigint {
   return amount;
 }
 
-/** "USD 12.34" or "12.34 USD", in the currency's usual unit. */
-export function parseMoney(text: string): Money {
+/** "USD 12.34" or "12.34 USD", in the currency's usual unit, or one with so many decimals more. */
+export function parseMoney(text: string, finer = 0): Money {
   const trimmed = text.trim();
   const match = /^([A-Za-z]{3})\s*([\d.]+)$/.exec(trimmed) ?? /^([\d.]+)\s*([A-Za-z]{3})$/.exec(trimmed);
   const [, first, second] = match ?? [];
   if (first === undefined || second === undefined) throw new AmountError(`"${text}" is not an amount with a currency.`);
   const [code, digits] = /^[A-Za-z]/.test(first) ? [first, second] : [second, first];
-  const unit = unitOf(code);
+  const usual = unitOf(code);
+  const unit = { currency: usual.currency, exponent: usual.exponent + finer };
   return { amount: parseDecimal(digits, unit.exponent), unit };
 }
 

@@ -83,11 +83,12 @@ export function orderRead(bytes: usize, length: u32): i32 {
 /** Whether the purse may pay `amount` in all for the order: 0, or why not. */
 export function orderFits(purse: Purse, amount: u64): i32 {
   if (!equal(seller, purse.seller, ID_BYTES)) return -REASON_OTHER_SELLER;
-  if (currency != purse.currency || exponent != purse.exponent) return -REASON_UNKNOWN_UNIT;
   if (amount == 0) return -REASON_AMOUNT_ZERO;
-  if (amount > orderPrice) return -REASON_WRONG_AMOUNT;
-  if (purse.kind != PURSE_AUTHORIZATION) return 0;
-  // One token says it once; money may be asked for beside it, from another purse.
+  if (purse.kind != PURSE_AUTHORIZATION) {
+    if (currency != purse.currency || exponent != purse.exponent) return -REASON_UNKNOWN_UNIT;
+    return amount > orderPrice ? -REASON_WRONG_AMOUNT : 0;
+  }
+  // One token says it once. The price is money, which another purse pays.
   if (amount != 1) return -REASON_WRONG_AMOUNT;
   if (assertionLength != purse.assertionLength) return -REASON_OTHER_ASSERTION;
   return equal(assertion, purse.assertion, assertionLength) ? 0 : -REASON_OTHER_ASSERTION;

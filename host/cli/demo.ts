@@ -43,9 +43,9 @@ function run(output: Output, home: Home, network: NetworkMode): Promise<DemoResu
   );
 }
 
-function report(output: Output, { steps, audit }: DemoResult, milliseconds: number): void {
+function report(output: Output, { steps, audit, tokens }: DemoResult, milliseconds: number): void {
   const failed = steps.filter((step) => !step.ok).length;
   const verdict = failed === 0 ? `All ${steps.length} steps hold` : `${failed} of ${steps.length} steps failed`;
   const lines = ["", ...auditLines(audit), "", `${verdict}, in ${(milliseconds / 1000).toFixed(1)} s.`];
-  output.result({ steps: steps.map(({ name, ok }) => ({ name, ok })), audit }, lines);
+  output.result({ steps: steps.map(({ name, ok }) => ({ name, ok })), audit, tokens }, lines);
 }

@@ -8,9 +8,12 @@ import { addDevice } from "./device.js";
 import { exitCodeOf, explain, failureJson } from "./failure.js";
 import { addInit } from "./init.js";
 import { addMerchant } from "./merchant.js";
+import { addMint } from "./mint.js";
 import { addNetwork } from "./network.js";
 import { EXIT_USAGE } from "./output.js";
 import { addProof } from "./proof.js";
+import { addSeller } from "./seller.js";
+import { addTokens } from "./tokens.js";
 import { addWallet } from "./wallet.js";
 
 const AFTERWORD = `
@@ -32,6 +35,9 @@ export function programOf(): Command {
   addMerchant(program);
   addBank(program);
   addNetwork(program);
+  addTokens(program);
+  addSeller(program);
+  addMint(program);
   addProof(program);
   addCompletion(program);
   return program;

@@ -18,6 +18,8 @@ import { type CardOffer, readNotice } from "../notices.js";
 import { RESPONSE } from "../services/iso8583/messages.js";
 import { formatDecimal, formatMoney, type Money, parseMoney, sameUnit, unitOf } from "../units.js";
 import type { AuditLine } from "./audit.js";
+import { check, DemoFailure } from "./demo-check.js";
+import { NewspaperDemo, type TokenAuditLine, tokenLine } from "./demo-newspaper.js";
 import { createWorld } from "./init.js";
 import { depositAccount, tillName } from "./plan.js";
 import type { WorldParts } from "./site.js";
@@ -34,6 +36,7 @@ export interface DemoStep {
 export interface DemoResult {
   readonly steps: readonly DemoStep[];
   readonly audit: readonly AuditLine[];
+  readonly tokens: readonly TokenAuditLine[];
 }
 
 export interface DemoReporter {
@@ -41,9 +44,6 @@ export interface DemoReporter {
   progress(what: string): void;
   step(step: DemoStep): void;
 }
-
-/** What a step promised and did not keep. */
-class DemoFailure extends Error {}
 
 const PROMPTS = {
   confirmMerchant: () => true,
@@ -106,6 +106,7 @@ class Commits {
 class Demo {
   readonly #steps: DemoStep[] = [];
   #audit: AuditLine[] = [];
+  #tokenAudit: TokenAuditLine[] = [];
 
   constructor(
     private readonly world: World,
@@ -129,8 +130,24 @@ class Demo {
     await this.#step("a merchant deposits what it took in, and the bank redeems the notes", () => this.#deposited());
     await this.#step("the cable is pulled in the middle of a payment", () => this.#cable());
     await this.#step("after an empty battery both sides resume and agree", () => this.#resume());
+    await this.#newspaper();
     await this.#step("every cent is accounted for", () => this.#closingAudit());
-    return { steps: this.#steps, audit: this.#audit };
+    return { steps: this.#steps, audit: this.#audit, tokens: this.#tokenAudit };
+  }
+
+  async #newspaper(): Promise<void> {
+    const newspaper = await NewspaperDemo.open(this.world.site);
+    try {
+      await this.#step("tokens for a newspaper are bought, and split", () => newspaper.bought());
+      await this.#step("two hundred articles are read for tenths of a cent", () => newspaper.read());
+      await this.#step("halves that were shown before are refused", () => newspaper.cheated());
+      await this.#step("an article for adults is read without a name", () => newspaper.proved());
+      await this.#step("the newspaper redeems what it earned", () => newspaper.redeemed());
+      await this.#step("what was not spent comes back", () => newspaper.refunded());
+      this.#tokenAudit = await newspaper.audit();
+    } finally {
+      await newspaper.close();
+    }
   }
 
   note(name: string, detail: string, started: number, ok = true): void {
@@ -288,9 +305,11 @@ class Demo {
     const faults = [...(await this.world.books.audit()), ...(await this.world.network.audit())];
     check(faults.length === 0, `the books balance: ${faults.join("; ")}`);
     check((await this.world.bank.findings()).length === 0, "no note that came back was spent twice");
-    return this.#audit
-      .map((line) => `${line.currency} ${formatDecimal(line.issued, line.exponent)} issued, all found`)
-      .join("; ");
+    check(this.#tokenAudit.length > 0 && this.#tokenAudit.every((line) => line.balanced), "the tokens balance");
+    const notes = this.#audit.map(
+      (line) => `${line.currency} ${formatDecimal(line.issued, line.exponent)} issued, all found`,
+    );
+    return [...notes, ...this.#tokenAudit.map(tokenLine)].join("; ");
   }
 
   // What the steps are made of.
@@ -318,10 +337,6 @@ class Demo {
     const balances = await this.#customer(name).module.balances();
     return balances.find((balance) => sameUnit(balance.unit, money.unit))?.spendable ?? 0n;
   }
-}
-
-function check(holds: boolean, promise: string): asserts holds {
-  if (!holds) throw new DemoFailure(`It does not hold that ${promise}.`);
 }
 
 async function failureOf(work: Promise<unknown>): Promise<Error> {

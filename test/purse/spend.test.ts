@@ -248,9 +248,19 @@ describe("authorizations", () => {
       await refuses(buyer, reader, r.REASON_OTHER_ASSERTION, () => buyer.card.spend(slot, order(1, { assertion }), 1n));
   });
 
-  test("neither two of them, nor in money", async () => {
+  test("beside money of any unit and price, which is another purse's affair", async () => {
+    for (const [number, changes] of [
+      { unit: MILLS, price: 40n },
+      { price: 0n },
+      { unit: MILLS, price: 1n },
+    ].entries()) {
+      const { ranges } = await buyer.card.spend(slot, order(number, changes), 1n);
+      expect(ranges).toEqual([{ first: number, count: 1 }]);
+    }
+  });
+
+  test("not two of them for one order", async () => {
     await refuses(buyer, reader, r.REASON_WRONG_AMOUNT, () => buyer.card.spend(slot, order(1, { price: 2n }), 2n));
-    await refuses(buyer, reader, r.REASON_UNKNOWN_UNIT, () => buyer.card.spend(slot, order(1, { unit: MILLS }), 1n));
   });
 });
 

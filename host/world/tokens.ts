@@ -1,0 +1,331 @@
+/**
+ * Token halves in a home: its mint and its authorization service, its sellers, its customers' purses. A part that another process
+ * serves is asked over HTTP; one that nobody serves is opened here, within this process, until the home is closed.
+ */
+
+import { ROLE_PURSE } from "../../firmware/protocol/kinds.js";
+import { equalBytes, fromHex } from "../codec/bytes.js";
+import { tellTime } from "../device.js";
+import { finishPersonalisation, personalise } from "../provision.js";
+import { BankBooks } from "../services/bank-books.js";
+import { PurseCard } from "../tokens/card.js";
+import { sellerIdOf } from "../tokens/derive.js";
+import { REQUEST_PATH } from "../tokens/http/challenge.js";
+import { MintClient } from "../tokens/http/mint-client.js";
+import { post } from "../tokens/http/post.js";
+import { SellerClient } from "../tokens/http/seller-client.js";
+import { readBuyerPurse } from "../tokens/messages/answers.js";
+import { type CreditNotice, verifyNotice } from "../tokens/messages/closing.js";
+import { Mint } from "../tokens/mint.js";
+import { MintBooks } from "../tokens/mint-books.js";
+import { Registers } from "../tokens/mint-registers.js";
+import type { BuyerPurse, Issuer, SellerLine } from "../tokens/parties.js";
+import { Seller } from "../tokens/seller.js";
+import { AmountError, type Money, parseMoney, sameUnit, type Unit, unitOf } from "../units.js";
+import { openAccounts } from "./bank.js";
+import type { Part } from "./claims.js";
+import { OVER_21 } from "./newspaper.js";
+import { depositAccount } from "./plan.js";
+import { DamagedChipError, type Site, UnknownNameError } from "./site.js";
+import { IncompleteHomeError } from "./state.js";
+import {
+  type IssuerRecord,
+  type PurseRecord,
+  publicKeys,
+  type SellerRecord,
+  type TokenState,
+  tokenState,
+  writeTokenState,
+} from "./token-state.js";
+
+/** Who issues: the bank's mint, or the authorization service. */
+export type IssuerName = "mint" | "clearance";
+
+/** The currency in which the sandbox's buyers and sellers keep their accounts. */
+const ACCOUNT_UNIT = unitOf("USD");
+/** A token is worth hundredths of a cent. */
+const TOKEN_DECIMALS = 2;
+export const TOKEN_UNIT: Unit = { currency: ACCOUNT_UNIT.currency, exponent: ACCOUNT_UNIT.exponent + TOKEN_DECIMALS };
+
+/** "USD 0.001", in units of token halves. */
+export function parseTokenMoney(text: string): Money {
+  const money = parseMoney(text, TOKEN_DECIMALS);
+  if (sameUnit(money.unit, TOKEN_UNIT)) return money;
+  throw new AmountError(`"${text}" is in a currency that tokens are not sold in here.`);
+}
+
+/** The issuer waits for an older purse of the same buyer meanwhile. */
+const FORWARD_MS_MAX = 60_000;
+const BUYER_PURSE_BYTES_MAX = 64 * 1024;
+
+/** How a buyer reaches a seller to ask for tokens (fig. 2, step 110). */
+export interface SellerDoor {
+  readonly id: Uint8Array;
+  forward(outer: Uint8Array): Promise<BuyerPurse>;
+}
+
+export class HomeTokens {
+  readonly site: Site;
+  #state: TokenState;
+  readonly #issuers = new Map<IssuerName, Promise<Mint>>();
+  readonly #sellers = new Map<string, Promise<Seller>>();
+
+  private constructor(site: Site, state: TokenState) {
+    this.site = site;
+    this.#state = state;
+  }
+
+  static async open(site: Site): Promise<HomeTokens> {
+    return new HomeTokens(site, await tokenState(site));
+  }
+
+  get sellers(): readonly SellerRecord[] {
+    return this.#state.sellers;
+  }
+
+  get purses(): readonly PurseRecord[] {
+    return this.#state.purses;
+  }
+
+  // Issuers.
+
+  /** Its chain, which a purse wants to see. */
+  chainOf(name: IssuerName): Uint8Array {
+    return fromHex(this.#state[name].chain);
+  }
+
+  /** 16 bytes. */
+  issuerId(name: IssuerName): Uint8Array {
+    return fromHex(this.#state[name].id);
+  }
+
+  /** What an issuer's notice says, if it is one of this issuer's. */
+  noticeOf(name: IssuerName, signed: Uint8Array): CreditNotice {
+    return verifyNotice(signed, publicKeys(this.#state[name]).signatureKey);
+  }
+
+  /** Wherever it is. */
+  issuer(name: IssuerName): Issuer {
+    const here = async (): Promise<Issuer> => {
+      const url = this.site.parts.home.holder(name)?.url;
+      return url === undefined ? this.mint(name) : new MintClient(url);
+    };
+    return {
+      forward: async (word, sealed) => (await here()).forward(word, sealed),
+      request: async (sealed) => (await here()).request(sealed),
+      redeem: async (sealed) => (await here()).redeem(sealed),
+      returned: async (sealed) => (await here()).returned(sealed),
+      collect: async (word) => (await here()).collect(word),
+      refund: async (sealed) => (await here()).refund(sealed),
+    };
+  }
+
+  /** The issuer itself, opened in this process. */
+  mint(name: IssuerName): Promise<Mint> {
+    return once(this.#issuers, name, async () => {
+      const { home, clock, timers, random } = this.site.parts;
+      home.claim(name);
+      const record = this.#state[name];
+      const mint = await Mint.open({
+        identity: identityOf(record),
+        root: this.site.agencies.agents.root,
+        database: home.database(databaseOf(name)),
+        ...(name === "mint" ? { bank: await this.#bank() } : {}),
+        ...{ clock, timers, random },
+        lineOf: (seller) => this.#lineTo(seller.id),
+      });
+      for (const seller of this.#state.sellers) {
+        const account = name === "mint" ? sellerAccount(seller.name) : null;
+        await mint.addSeller({ id: idOf(seller), ...publicKeys(seller), account, address: seller.name });
+      }
+      return mint;
+    });
+  }
+
+  /** The bank's books, with everybody's accounts. The bank may be at work with them in another process. */
+  async #bank(): Promise<BankBooks> {
+    const { home, clock } = this.site.parts;
+    const books = await BankBooks.open(home.database(databaseOf("mint")), clock);
+    await openAccounts(this.site, books);
+    for (const { name } of this.#state.sellers) await books.openDeposit(sellerAccount(name), ACCOUNT_UNIT);
+    return books;
+  }
+
+  /** The registers of an issuer, which may be at work with them in another process. */
+  async #registers(name: IssuerName): Promise<Registers> {
+    const database = this.site.parts.home.database(databaseOf(name));
+    return new Registers(await MintBooks.open(database, this.issuerId(name)));
+  }
+
+  /** The authorization service has looked at its owner's papers: the purse is good for an assertion until then. */
+  async prove(owner: string, assertion: string, validUntil_seconds: number): Promise<void> {
+    const { purse } = await this.#purseRecord(owner);
+    await (await this.#registers("clearance")).addAssertion(purse.id, assertion, validUntil_seconds);
+  }
+
+  // Sellers.
+
+  sellerRecord(name: string): SellerRecord {
+    const found = this.#state.sellers.find((seller) => seller.name === name || seller.title === name);
+    if (found !== undefined) return found;
+    throw new UnknownNameError(
+      "seller",
+      name,
+      this.#state.sellers.map((seller) => seller.name),
+    );
+  }
+
+  /** By its id. */
+  nameOfSeller(id: Uint8Array): string | undefined {
+    return this.#state.sellers.find((seller) => equalBytes(idOf(seller), id))?.name;
+  }
+
+  /** Wherever it is. */
+  door(name: string): SellerDoor {
+    const record = this.sellerRecord(name);
+    return {
+      id: idOf(record),
+      forward: async (outer) => {
+        const url = this.site.parts.home.holder(partOf(record))?.url;
+        return url === undefined ? (await this.seller(record.name)).forward(outer) : forwardTo(url, outer);
+      },
+    };
+  }
+
+  /** The seller itself, opened in this process. */
+  seller(name: string): Promise<Seller> {
+    const record = this.sellerRecord(name);
+    return once(this.#sellers, record.name, () => {
+      const { home, clock, random } = this.site.parts;
+      home.claim(partOf(record));
+      return Seller.open({
+        keys: { signatureSeed: fromHex(record.signatureSeed), agreementSecret: fromHex(record.agreementSecret) },
+        database: home.database(partOf(record)),
+        root: this.site.agencies.agents.root,
+        issuers: [
+          { chain: this.chainOf("mint"), line: this.issuer("mint") },
+          { chain: this.chainOf("clearance"), line: this.issuer("clearance"), assertions: [OVER_21] },
+        ],
+        ...{ clock, random },
+      });
+    });
+  }
+
+  /** How an issuer of this home reaches a seller. One that nobody serves is opened for it. */
+  #lineTo(id: Uint8Array): SellerLine | undefined {
+    const record = this.#state.sellers.find((seller) => equalBytes(idOf(seller), id));
+    if (record === undefined) return undefined;
+    const line = async (): Promise<SellerLine> => {
+      const url = this.site.parts.home.holder(partOf(record))?.url;
+      return url === undefined ? this.seller(record.name) : new SellerClient(url);
+    };
+    return {
+      deliver: async (purse) => (await line()).deliver(purse),
+      recall: async (signed) => (await line()).recall(signed),
+      notice: async (signed) => (await line()).notice(signed),
+    };
+  }
+
+  // Purses.
+
+  /** A customer's purse, powered on and unlocked. One who has none gets one. */
+  async purse(owner: string, pin?: string): Promise<PurseCard> {
+    const record = await this.#purseRecord(owner);
+    const card = await this.#chip(owner);
+    await card.element.verifyPin(pin ?? record.pin);
+    await tellTime(card.element, this.site.parts.clock, `${owner}'s purse`);
+    return card;
+  }
+
+  async #chip(owner: string): Promise<PurseCard> {
+    const { home } = this.site.parts;
+    home.claim(`purse-${owner}`);
+    try {
+      return new PurseCard((await home.chips.chip(chipName(owner), "purse")).element);
+    } catch (error) {
+      // The system's own refusals (permissions, space) are not the chip's.
+      throw error instanceof Error && "syscall" in error ? error : new DamagedChipError(chipName(owner), error);
+    }
+  }
+
+  async #purseRecord(owner: string): Promise<PurseRecord> {
+    const { home } = this.site.parts;
+    const device = this.site.record(this.site.customerPlan(owner).name);
+    const known = this.#state.purses.find(({ name }) => name === owner);
+    if (known === undefined) return this.#makePurse(owner, device);
+    const files = ["flash.bin", "keys.bin"].map((file) => `chips/${chipName(owner)}/${file}`);
+    const missing = home.databaseFile("") === undefined ? undefined : files.find((file) => !home.holds(file));
+    if (missing !== undefined) throw new IncompleteHomeError(home.place, missing);
+    return known;
+  }
+
+  /** A new chip with the PIN of the owner's other chips, certified, and known to the mint. */
+  async #makePurse(owner: string, { pin, puk }: { readonly pin: string; readonly puk: string }): Promise<PurseRecord> {
+    const { home, random, clock } = this.site.parts;
+    return home.withClaim("settings", async () => {
+      this.#state = await tokenState(this.site); // Another process may have made one since.
+      const meanwhile = this.#state.purses.find(({ name }) => name === owner);
+      if (meanwhile !== undefined) return meanwhile;
+      home.claim(`purse-${owner}`);
+      // One that was broken off before it was written down was never anybody's.
+      home.chips.discard(chipName(owner));
+      const { element } = await this.#chip(owner);
+      const order = { role: ROLE_PURSE, pin, puk };
+      const purse = await personalise(element, this.site.agencies, order, random, clock.now_seconds());
+      await finishPersonalisation(element);
+      await (await this.#registers("mint")).addBuyer(purse.id, depositAccount(owner, ACCOUNT_UNIT));
+      const record = { name: owner, pin, puk, purse };
+      this.#state = { ...this.#state, purses: [...this.#state.purses, record] };
+      writeTokenState(this.site, this.#state);
+      return record;
+    });
+  }
+
+  /** Before the home is closed. */
+  async close(): Promise<void> {
+    for (const mint of this.#issuers.values()) (await mint).close();
+  }
+}
+
+/** A buyer's message for an issuer, to a seller that another process serves. */
+async function forwardTo(url: string, outer: Uint8Array): Promise<BuyerPurse> {
+  const limits = { answer_ms_max: FORWARD_MS_MAX, answerBytes_max: BUYER_PURSE_BYTES_MAX };
+  return readBuyerPurse(await post(url + REQUEST_PATH, outer, limits));
+}
+
+/** What is opened once; what failed may be tried again. */
+function once<Key, Value>(known: Map<Key, Promise<Value>>, key: Key, open: () => Promise<Value>): Promise<Value> {
+  let value = known.get(key);
+  if (value === undefined) {
+    value = open();
+    known.set(key, value);
+    value.catch(() => known.delete(key));
+  }
+  return value;
+}
+
+function identityOf({ chain, signatureSeed, agreementSecret }: IssuerRecord) {
+  return { chain: fromHex(chain), seed: fromHex(signatureSeed), agreementSecret: fromHex(agreementSecret) };
+}
+
+/** The mint is a part of the bank: tokens and accounts are in one database. */
+function databaseOf(name: IssuerName): string {
+  return name === "mint" ? "bank" : name;
+}
+
+function idOf(seller: SellerRecord): Uint8Array {
+  const { signatureKey, agreementKey } = publicKeys(seller);
+  return sellerIdOf(signatureKey, agreementKey);
+}
+
+function partOf({ name }: SellerRecord): Part {
+  return `seller-${name}`;
+}
+
+function chipName(owner: string): string {
+  return `${owner}.purse`;
+}
+
+export function sellerAccount(name: string): string {
+  return depositAccount(name, ACCOUNT_UNIT);
+}
