@@ -112,6 +112,19 @@ describe("fig. 10, refund unspent", () => {
     expect(await w.faults()).toEqual([]);
   });
 
+  it("asks the seller once for those who want it at the same moment", async () => {
+    const { w, purse } = await spentPurse(10);
+    let asked = 0;
+    const counting = () => {
+      asked += 1;
+      return new Promise<never>(() => {});
+    };
+    w.lines.set(toHex(w.shop.id), { ...silent, recall: counting });
+    const statement = w.alice.close(w.keys, purse, [10]);
+    await w.time.run(Promise.all([w.mint.refund(statement), w.mint.refund(statement), w.mint.refund(statement)]));
+    expect(asked).toBe(1);
+  });
+
   it("closes a purse once, however many look at it when its last second is over", async () => {
     const { w, purse, worth } = await spentPurse(10);
     w.time.clock.advance(40 * DAY * 1000);
