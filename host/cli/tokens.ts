@@ -3,7 +3,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { PURSE_AUTHORIZATION, PURSE_MONEY } from "../../firmware/protocol/tokens.js";
 import { equalBytes, toHex } from "../codec/bytes.js";
-import { CardPurse } from "../tokens/buyer.js";
 import type { PurseCard } from "../tokens/card.js";
 import type { PurseRecord } from "../tokens/card-data.js";
 import { refundClosed, refundTokens, requestTokens } from "../tokens/errands.js";
@@ -11,6 +10,7 @@ import { TokenError } from "../tokens/errors.js";
 import { payingFetch } from "../tokens/http/paying-client.js";
 import { type Denomination, faceValue, NO_UNIT, tokenCount } from "../tokens/terms.js";
 import { formatMoney, type Money, parseDecimal } from "../units.js";
+import { purseOf } from "../world/shop.js";
 import { HomeTokens, parseTokenMoney, TOKEN_UNIT } from "../world/tokens.js";
 import { type GlobalOptions, type OwnerOptions, outputFor, withSite } from "./context.js";
 import { daysNumber } from "./mint.js";
@@ -94,7 +94,10 @@ function addRequest(tokens: Command): void {
           flush: options.flush ?? false,
           ...(authorization === undefined ? {} : { assertion: authorization }),
         };
-        const installed = await requestTokens(card, home.issuerId(issuer), order, (outer) => door.forward(outer));
+        const forward = (outer: Uint8Array) => door.forward(outer);
+        const installed = await requestTokens(card, home.issuerId(issuer), order, forward).catch(async (error) => {
+          throw await explained(error, () => home.refusal(issuer, owner));
+        });
         // What the request flushed, and whatever else was closed and not refunded so far.
         const refunds = await refundClosed(card, home.issuerId(issuer), (sealed) => home.issuer(issuer).refund(sealed));
         const notices = refunds.flatMap((each) => (each.state === "closed" ? home.noticeOf(issuer, each.notice) : []));
@@ -115,6 +118,25 @@ function addRequest(tokens: Command): void {
         ...(isBack ? [`${formatMoney(back)} of older tokens came back.`] : []),
       ]);
     });
+}
+
+/** What an issuer tells a buyer and no seller. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  "insufficient-funds": "there is not enough on the account",
+  "unknown-buyer": "the purse has no account there",
+  "unit-refused": "it sells no tokens in this currency",
+  "not-proved": 'the owner has not proved that; see "tally mint prove"',
+  "flush-first": "there are older tokens for this seller; add --flush",
+};
+
+async function explained(error: unknown, why: () => Promise<string | undefined>): Promise<unknown> {
+  if (!(error instanceof TokenError) || error.code !== "refused") return error;
+  const code = await why();
+  const known = code === undefined ? undefined : REFUSALS[code];
+  if (known === undefined) return error;
+  return new TokenError("refused", `The issuer makes no tokens for this request: ${known}. No money was taken.`, {
+    cause: error,
+  });
 }
 
 /** Tokens of one value: then every price that is a multiple of it can be paid. */
@@ -202,17 +224,12 @@ function addSpend(tokens: Command): void {
       if (!URL.canParse(url)) throw new InvalidArgumentError(`"${url}" is not a URL. Nothing was paid.`);
       const maxPrice = parseTokenMoney(options.max ?? MAX_PRICE);
       let paid: Money | undefined;
-      const { status, body } = await withPurse(options, owner, async (card, { site }) => {
-        const { home } = site.parts;
-        const file = `orders-${owner}.json`;
-        const pay = payingFetch({
-          purses: [new CardPurse(card)],
-          maxPrice,
-          onPay: ({ price }) => {
-            paid = price;
-          },
-          keeper: { read: () => home.read(file), write: (text) => home.write(file, text) },
-        });
+      const { status, body } = await withTokens(options, async (tokens) => {
+        const purse = await purseOf(tokens, owner, options.pin);
+        const onPay = ({ price }: { readonly price: Money }) => {
+          paid = price;
+        };
+        const pay = payingFetch({ purses: [purse], maxPrice, onPay, keeper: purse.keeper });
         const response = await pay(url);
         return { status: response.status, body: await response.text() };
       });

@@ -344,7 +344,7 @@ export class Mint implements Issuer {
 
   /** What was issued and became of it, by unit; and what does not fit. */
   audit(): Promise<{ readonly units: readonly MintUnit[]; readonly faults: readonly string[] }> {
-    return auditMint(this.#parts);
+    return auditMint({ books: this.#parts.books, bank: this.#parts.money?.bank });
   }
 
   /** Starts nothing any more. Everything is in the books: another mint on the same database goes on. */

@@ -83,7 +83,13 @@ class PayingClient {
     const key = `${init.method ?? "GET"} ${url}${bodyKey(init)}`;
     const open = await this.#inTurn(() => this.#openOrder(key));
     if (open !== undefined) return this.#answered(key, url, init, open);
-    const response = await this.#ask(url, init);
+    const response = await this.#ask(url, init).catch((error: unknown) => {
+      const why = asError(error);
+      const what = why.cause instanceof Error ? why.cause.message : why.message;
+      throw new TokenError("unreachable", `${url} does not answer (${what}). Nothing was paid. Try it again later.`, {
+        cause: error,
+      });
+    });
     if (response.status !== 402) return response;
     const challenge = readChallenge(response.headers.get("www-authenticate"));
     if (challenge === undefined) return response;
