@@ -3,7 +3,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { ASSERTION_BYTES_MAX } from "../../firmware/protocol/tokens.js";
 import { currencyCode, formatDecimal } from "../units.js";
-import { serveMint } from "../world/serve-tokens.js";
+import { serveMint } from "../world/serve-mint.js";
 import { HomeTokens } from "../world/tokens.js";
 import { type GlobalOptions, outputFor, withSite } from "./context.js";
 import { EXIT_FAILED } from "./output.js";
@@ -32,7 +32,7 @@ export function addMint(program: Command): void {
       const options = command.optsWithGlobals<GlobalOptions & { readonly days?: number }>();
       const validUntil = await withSite(options, async (site) => {
         const until = Number(site.parts.clock.now_seconds()) + (options.days ?? 365) * DAY_SECONDS;
-        await new HomeTokens(site).prove(owner, assertion, until);
+        await (await HomeTokens.open(site)).prove(owner, assertion, until);
         return new Date(until * 1000).toISOString();
       });
       const line = `${owner} has proved "${assertion}", until ${validUntil.slice(0, 10)}.`;
@@ -44,10 +44,8 @@ export function addMint(program: Command): void {
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       const { units, faults } = await withSite(options, async (site) => {
-        const tokens = new HomeTokens(site);
-        const audited = await (await tokens.mint("mint")).audit();
-        await tokens.close();
-        return audited;
+        // Only read, so that a mint at work need not be waited for.
+        return (await HomeTokens.open(site)).audit();
       });
       const sums = units.map(({ unit, ...amounts }) => ({
         currency: currencyCode(unit),
@@ -70,7 +68,7 @@ async function serve(options: ServeOptions, stop: Stop): Promise<void> {
   const { clearancePort } = options;
   await withSite(options, async (site) => {
     const place = { ...placeOf(options), ...(clearancePort === undefined ? {} : { clearancePort }) };
-    const served = await serveMint(site, place);
+    const served = await serveMint(await HomeTokens.open(site), place);
     const { url, clearanceUrl } = served;
     const ready = `The mint serves at ${url}, the authorization service at ${clearanceUrl}. Ctrl-C ends it.`;
     tell(output, { event: "ready", url, clearanceUrl }, ready);

@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { formatMoney, type Money } from "../units.js";
-import { serveNewspaper } from "../world/serve-tokens.js";
+import { serveNewspaper } from "../world/serve-newspaper.js";
 import { HomeTokens, TOKEN_UNIT } from "../world/tokens.js";
 import { type GlobalOptions, outputFor, withSite } from "./context.js";
 import { moneyJson } from "./output.js";
@@ -24,7 +24,7 @@ export function addSeller(program: Command): void {
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       const sellers = await withSite(options, async (site) => {
-        const tokens = new HomeTokens(site);
+        const tokens = await HomeTokens.open(site);
         return tokens.sellers.map(({ name, title }) => {
           const url = site.parts.home.holder(`seller-${name}`)?.url ?? null;
           return { name, title, url };
@@ -40,7 +40,7 @@ export function addSeller(program: Command): void {
 async function serve(name: string, options: ServeOptions, stop: Stop): Promise<void> {
   const output = outputFor(options);
   await withSite(options, async (site) => {
-    const served = await serveNewspaper(new HomeTokens(site), name, placeOf(options), {
+    const served = await serveNewspaper(await HomeTokens.open(site), name, placeOf(options), {
       onSold: ({ path, title }, { price }) => {
         const money: Money = { amount: price, unit: TOKEN_UNIT };
         tell(output, { event: "sold", path, ...moneyJson(money) }, `Sold "${title}" for ${formatMoney(money)}.`);
@@ -49,10 +49,12 @@ async function serve(name: string, options: ServeOptions, stop: Stop): Promise<v
     tell(
       output,
       { event: "ready", url: served.url },
-      `${served.title} sells articles at ${served.url}. Ctrl-C ends it.`,
+      `${served.shop.title} sells articles at ${served.url}. Ctrl-C ends it.`,
     );
+    if (served.shop.mintIsHere)
+      output.say("Nobody serves the mint: until this ends it is served by this process, and nobody else can serve it.");
     await stop.told;
-    const { credited, failed } = await served.seller.redeem();
+    const { credited, failed } = await served.shop.seller.redeem();
     for (const { amount, unit, tokens } of credited) {
       const line = `Redeemed ${tokens} tokens: ${formatMoney({ amount, unit })} were credited.`;
       tell(output, { event: "redeemed", tokens, ...moneyJson({ amount, unit }) }, line);

@@ -3,14 +3,14 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { PURSE_AUTHORIZATION, PURSE_MONEY } from "../../firmware/protocol/tokens.js";
 import { equalBytes, toHex } from "../codec/bytes.js";
-import { CardPurse } from "../tokens/buyer.js";
 import type { PurseCard } from "../tokens/card.js";
 import type { PurseRecord } from "../tokens/card-data.js";
-import { refundTokens, requestTokens } from "../tokens/errands.js";
+import { refundClosed, refundTokens, requestTokens } from "../tokens/errands.js";
 import { TokenError } from "../tokens/errors.js";
 import { payingFetch } from "../tokens/http/paying-client.js";
 import { type Denomination, faceValue, NO_UNIT, tokenCount } from "../tokens/terms.js";
 import { formatMoney, type Money, parseDecimal } from "../units.js";
+import { purseOf } from "../world/shop.js";
 import { HomeTokens, parseTokenMoney, TOKEN_UNIT } from "../world/tokens.js";
 import { type GlobalOptions, type OwnerOptions, outputFor, withSite } from "./context.js";
 import { daysNumber } from "./mint.js";
@@ -46,7 +46,7 @@ async function withTokens<Result>(
   work: (tokens: HomeTokens) => Promise<Result>,
 ): Promise<Result> {
   return withSite(options, async (site) => {
-    const tokens = new HomeTokens(site);
+    const tokens = await HomeTokens.open(site);
     try {
       return await work(tokens);
     } finally {
@@ -82,7 +82,7 @@ function addRequest(tokens: Command): void {
       const { authorization } = options;
       const kind = authorization === undefined ? PURSE_MONEY : PURSE_AUTHORIZATION;
       const issuer = authorization === undefined ? "mint" : "clearance";
-      const { slot } = await withPurse(options, owner, (card, home) => {
+      const { slot, refunded } = await withPurse(options, owner, async (card, home) => {
         const door = home.door(seller);
         const order = {
           issuerChain: home.chainOf(issuer),
@@ -94,7 +94,14 @@ function addRequest(tokens: Command): void {
           flush: options.flush ?? false,
           ...(authorization === undefined ? {} : { assertion: authorization }),
         };
-        return requestTokens(card, home.issuerId(issuer), order, (outer) => door.forward(outer));
+        const forward = (outer: Uint8Array) => door.forward(outer);
+        const installed = await requestTokens(card, home.issuerId(issuer), order, forward).catch(async (error) => {
+          throw await explained(error, () => home.refusal(issuer, owner));
+        });
+        // What the request flushed, and whatever else was closed and not refunded so far.
+        const refunds = await refundClosed(card, home.issuerId(issuer), (sealed) => home.issuer(issuer).refund(sealed));
+        const notices = refunds.flatMap((each) => (each.state === "closed" ? home.noticeOf(issuer, each.notice) : []));
+        return { ...installed, refunded: notices.reduce((sum, { amount }) => sum + amount, 0n) };
       });
       const count = tokenCount(denominations);
       const face: Money = { amount: faceValue(denominations), unit: TOKEN_UNIT };
@@ -103,10 +110,33 @@ function addRequest(tokens: Command): void {
           ? `${formatMoney(face)} in ${count} tokens`
           : `${count} proofs of "${authorization}"`;
       const json = authorization === undefined ? moneyJson(face) : { authorization };
-      outputFor(options).result({ owner, seller, slot, tokens: count, ...json }, [
+      const back: Money = { amount: refunded, unit: TOKEN_UNIT };
+      const isBack = authorization === undefined && refunded > 0n;
+      const refundedJson = isBack ? { refunded: moneyJson(back) } : {};
+      outputFor(options).result({ owner, seller, slot, tokens: count, ...json, ...refundedJson }, [
         `${owner} has ${worth} for ${seller}.`,
+        ...(isBack ? [`${formatMoney(back)} of older tokens came back.`] : []),
       ]);
     });
+}
+
+/** What an issuer tells a buyer and no seller. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  "insufficient-funds": "there is not enough on the account",
+  "unknown-buyer": "the purse has no account there",
+  "unit-refused": "it sells no tokens in this currency",
+  "not-proved": 'the owner has not proved that; see "tally mint prove"',
+  "flush-first": "there are older tokens for this seller; add --flush",
+};
+
+async function explained(error: unknown, why: () => Promise<string | undefined>): Promise<unknown> {
+  if (!(error instanceof TokenError) || error.code !== "refused") return error;
+  const code = await why();
+  const known = code === undefined ? undefined : REFUSALS[code];
+  if (known === undefined) return error;
+  return new TokenError("refused", `The issuer makes no tokens for this request: ${known}. No money was taken.`, {
+    cause: error,
+  });
 }
 
 /** Tokens of one value: then every price that is a multiple of it can be paid. */
@@ -194,8 +224,12 @@ function addSpend(tokens: Command): void {
       if (!URL.canParse(url)) throw new InvalidArgumentError(`"${url}" is not a URL. Nothing was paid.`);
       const maxPrice = parseTokenMoney(options.max ?? MAX_PRICE);
       let paid: Money | undefined;
-      const { status, body } = await withPurse(options, owner, async (card) => {
-        const pay = payingFetch({ purses: [new CardPurse(card)], maxPrice, onPay: ({ price }) => (paid = price) });
+      const { status, body } = await withTokens(options, async (tokens) => {
+        const purse = await purseOf(tokens, owner, options.pin);
+        const onPay = ({ price }: { readonly price: Money }) => {
+          paid = price;
+        };
+        const pay = payingFetch({ purses: [purse], maxPrice, onPay, keeper: purse.keeper });
         const response = await pay(url);
         return { status: response.status, body: await response.text() };
       });
@@ -227,7 +261,7 @@ function addAllow(tokens: Command): void {
       const options = command.optsWithGlobals<OwnerOptions>();
       const money = text === "0" ? { amount: 0n, unit: TOKEN_UNIT } : parseTokenMoney(text);
       await withPurse(options, owner, async (card, home) => {
-        const { slot } = await purseFor(card, home, { owner, seller, kind: PURSE_MONEY });
+        const { slot } = await purseFor(card, home, { owner, seller, assertion: null });
         return card.allow(slot, money.amount);
       });
       const line = `${seller} may take ${formatMoney(money)} from ${owner}'s card without the PIN.`;
@@ -238,13 +272,14 @@ function addAllow(tokens: Command): void {
 interface Whose {
   readonly owner: string;
   readonly seller: string;
-  readonly kind: number;
+  /** Null: money. */
+  readonly assertion: string | null;
 }
 
 /** The purse for a seller: the open one, or one that is closed and not refunded yet. */
-async function purseFor(card: PurseCard, home: HomeTokens, { owner, seller, kind }: Whose): Promise<PurseRecord> {
+async function purseFor(card: PurseCard, home: HomeTokens, { owner, seller, assertion }: Whose): Promise<PurseRecord> {
   const { id } = home.door(seller);
-  const purses = (await card.purses()).filter((each) => equalBytes(each.seller, id) && each.kind === kind);
+  const purses = (await card.purses()).filter((each) => equalBytes(each.seller, id) && each.assertion === assertion);
   const found = purses.find(({ state }) => state === "open") ?? purses.find(({ state }) => state === "closed");
   if (found !== undefined) return found;
   throw new TokenError("no-purse", `${owner} has no tokens for ${seller}. Nothing was done and no money moved.`);
@@ -256,15 +291,15 @@ function addRefund(tokens: Command): void {
     .description("have back what was not spent: no half of these tokens is good any more")
     .argument("<owner>", "for example alice")
     .argument("<seller>", "a name from `tally seller list`")
-    .option("--authorization", "give back authorizations instead")
+    .option("--authorization <assertion>", "give back authorizations instead", assertionWord)
     .option("--pin <digits>", "the owner's PIN")
     .action(async (owner: string, seller: string, _options: unknown, command: Command) => {
-      const options = command.optsWithGlobals<OwnerOptions & { readonly authorization?: boolean }>();
-      const isMoney = options.authorization !== true;
-      const kind = isMoney ? PURSE_MONEY : PURSE_AUTHORIZATION;
+      const options = command.optsWithGlobals<OwnerOptions & { readonly authorization?: string }>();
+      const assertion = options.authorization ?? null;
+      const isMoney = assertion === null;
       const issuer = isMoney ? "mint" : "clearance";
       const refund = await withPurse(options, owner, async (card, home) => {
-        const { slot } = await purseFor(card, home, { owner, seller, kind });
+        const { slot } = await purseFor(card, home, { owner, seller, assertion });
         const answer = await refundTokens(card, slot, (sealed) => home.issuer(issuer).refund(sealed));
         return answer.state === "closed" ? home.noticeOf(issuer, answer.notice) : answer;
       });

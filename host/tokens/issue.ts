@@ -13,10 +13,10 @@ import {
   halfKey,
   leavesRoot,
   orderKey,
-  type SerialHashes,
   TokenLeaves,
   TokenSecrets,
   UNIQUE_BYTES,
+  xorInto,
 } from "./derive.js";
 import { PROLOGUE } from "./messages/common.js";
 import { encodeSellerPurse, type PurseShare, sealShare, signHead, signShare } from "./messages/purses.js";
@@ -58,7 +58,8 @@ export async function splitTokens(purse: StoredPurse, { secret, seeds }: OpenSec
   const halves = new Uint8Array(tokens * HALF_BYTES);
   const made = new TokenSecrets(secret);
   const leaf = new TokenLeaves(id);
-  const buyers = seeds.map((seed) => buyerHalves(halfKey(seed), id));
+  const half = new Uint8Array(HALF_BYTES);
+  const holders = seeds.map((seed) => buyerHalves(halfKey(seed), id));
   let serial = 0;
   for (const { value, count } of denominations) {
     for (const end = serial + count; serial < end; serial++) {
@@ -66,21 +67,14 @@ export async function splitTokens(purse: StoredPurse, { secret, seeds }: OpenSec
       const tokenSecret = made.secret(serial);
       uniques.set(unique, serial * UNIQUE_BYTES);
       leaves.set(leaf.of(serial, value, unique, tokenSecret), serial * HALF_BYTES);
-      split(halves, serial, tokenSecret, buyers);
+      // Q is the token's secret XOR the P of each holder (1020-1022).
+      half.set(tokenSecret);
+      for (const holder of holders) xorInto(half, holder.of(serial));
+      halves.set(half, serial * HALF_BYTES);
       if ((serial + 1) % PIECE_TOKENS === 0) await new Promise((resolve) => setImmediate(resolve));
     }
   }
   return { root: leavesRoot(leaves), leaves, uniques, halves };
-}
-
-/** Q is the token XOR the P of each holder (1020-1022). */
-function split(halves: Uint8Array, serial: number, secret: Uint8Array, buyers: readonly SerialHashes[]): void {
-  const at = serial * HALF_BYTES;
-  halves.set(secret, at);
-  for (const buyer of buyers) {
-    const half = buyer.of(serial);
-    for (let i = 0; i < HALF_BYTES; i++) halves[at + i] = (halves[at + i] ?? 0) ^ (half[i] ?? 0);
-  }
 }
 
 /** The seller's purse, signed and sealed (1026). */

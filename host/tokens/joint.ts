@@ -39,8 +39,8 @@ export async function joinHolders(
   const isKnown = others.some(({ buyer, nonce }) => buyer === asked.buyer && nonce === asked.nonce);
   if (!isKnown) {
     const fits = others.every(
-      ({ terms, index, buyer, purse }) =>
-        toHex(terms) === toHex(asked.terms) && index !== asked.index && buyer !== asked.buyer && purse === null,
+      ({ terms, index, buyer }) =>
+        toHex(terms) === toHex(asked.terms) && index !== asked.index && buyer !== asked.buyer,
     );
     if (!fits) throw new PrivateRefusal("joint-mismatch");
     await books.addRequest(transaction, asked, { joint: id, spendBy_seconds: request.spendBy_seconds });

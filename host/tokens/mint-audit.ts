@@ -1,9 +1,9 @@
 /** What an issuer has made and what became of it, counted again from every purse and compared with the bank's books. */
 
 import { PURSE_MONEY } from "../../firmware/protocol/tokens.js";
+import type { BankBooks } from "../services/bank-books.js";
 import { type Unit, unitKey } from "../units.js";
-import type { StoredPurse } from "./mint-books.js";
-import type { MintParts } from "./mint-parts.js";
+import type { MintBooks, StoredPurse } from "./mint-books.js";
 import { redeemedSerials } from "./redeemed.js";
 import { worthOf } from "./terms.js";
 
@@ -19,7 +19,13 @@ export interface MintUnit {
   readonly credit: bigint;
 }
 
-export async function auditMint(parts: MintParts) {
+/** Of an issuer that may be at work in another process. `bank`: where it issues money. */
+export interface AuditedMint {
+  readonly books: MintBooks;
+  readonly bank: BankBooks | undefined;
+}
+
+export async function auditMint(parts: AuditedMint) {
   const faults: string[] = [];
   const sums = new Map<string, MintUnit>();
   for (const purse of await parts.books.pursesIn(["open", "recalled", "closed"])) {
@@ -38,7 +44,7 @@ export async function auditMint(parts: MintParts) {
   }
   const units: MintUnit[] = [];
   for (const sum of sums.values()) {
-    const totals = await parts.money?.bank.tokens.totals(parts.books.database, sum.unit);
+    const totals = await parts.bank?.tokens.totals(parts.books.database, sum.unit);
     units.push({ ...sum, credit: totals?.credit ?? 0n });
     if (totals !== undefined && totals.issued !== sum.outstanding)
       faults.push(
@@ -50,14 +56,14 @@ export async function auditMint(parts: MintParts) {
 
 const NOTHING = { issued: 0n, outstanding: 0n, redeemed: 0n, refunded: 0n, credit: 0n };
 
-async function purseFaults({ books, money }: MintParts, purse: StoredPurse): Promise<string[]> {
+async function purseFaults({ books, bank }: AuditedMint, purse: StoredPurse): Promise<string[]> {
   const faults: string[] = [];
   const marked = await redeemedSerials(books.database, purse.key);
   if (marked.length !== purse.tokensRedeemed || worthOf(purse.denominations, marked) !== purse.amountRedeemed)
     faults.push(`purse ${purse.key}: ${marked.length} tokens are marked, ${purse.tokensRedeemed} were counted`);
   if (marked.some((serial) => serial >= purse.tokens))
     faults.push(`purse ${purse.key}: a token beyond its last is marked`);
-  if ((purse.kind === PURSE_MONEY) !== (money !== undefined)) faults.push(`purse ${purse.key}: of another kind`);
+  if ((purse.kind === PURSE_MONEY) !== (bank !== undefined)) faults.push(`purse ${purse.key}: of another kind`);
   if ((purse.state === "closed") !== (purse.secret === null))
     faults.push(`purse ${purse.key}: its secret does not fit`);
   return faults;

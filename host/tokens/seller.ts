@@ -8,7 +8,6 @@
 import { WORD_FORWARD } from "../../firmware/protocol/tokens.js";
 import { concatBytes, equalBytes, toHex } from "../codec/bytes.js";
 import { encode } from "../codec/cbor.js";
-import { decodeChain, readCertificate } from "../codec/certificate.js";
 import { sha256 } from "../crypto.js";
 import { type Unit, unitKey } from "../units.js";
 import {
@@ -27,7 +26,7 @@ import { TokenError } from "./errors.js";
 import { readOuter } from "./messages/request.js";
 import { signWord } from "./messages/words.js";
 import type { BuyerPurse, SellerLine } from "./parties.js";
-import { type DenominationCounts, PurseBook } from "./purse-book.js";
+import type { DenominationCounts, PurseBook } from "./purse-book.js";
 import { type Outcome, Redeeming } from "./redeeming.js";
 import { auditSeller } from "./seller-audit.js";
 import { SellerBooks, type SellerOptions } from "./seller-books.js";
@@ -150,10 +149,10 @@ export class Seller implements SellerLine {
     const { id: seller, issuers, now_seconds, options, purses, store } = this.#books;
     const { root, keys } = options;
     const receiver = { seller, agreementSecret: keys.agreementSecret, root, now_seconds, issuers };
-    const { head, contents } = openPurse(sealed, receiver);
+    const { book, contents, issuerKey } = openPurse(sealed, receiver);
+    const { head, key } = book;
     if (issuer !== undefined && !equalBytes(issuer, head.issuer))
       throw new TokenError("not-authentic", "The purse is of another issuer than was asked. It was not stored.");
-    const key = toHex(head.purse);
     await this.#arriving.get(key);
     const known = purses.get(key);
     if (known === null || (known !== undefined && known.state !== "open"))
@@ -162,13 +161,13 @@ export class Seller implements SellerLine {
     const row = {
       id: head.purse,
       issuer: head.issuer,
-      issuer_key: readCertificate(decodeChain(contents.chain).device).signatureKey,
+      issuer_key: issuerKey,
       head: contents.head,
       order_keys: encode(contents.orderKeys),
       state: "open",
     };
-    const stored = store.addPurse(row, contents).then(() => {
-      purses.set(key, new PurseBook(head, contents.orderKeys, "open", contents));
+    const stored = store.addPurse(row, contents, book).then(() => {
+      purses.set(key, book);
     });
     this.#arriving.set(key, stored);
     await stored.finally(() => this.#arriving.delete(key));
@@ -206,7 +205,7 @@ export class Seller implements SellerLine {
     record.rows += 1;
     record.isNews ||= record.isComplete && !wasComplete;
     for (const { book, ranges, secrets } of proved) book.take(ranges, secrets);
-    this.#keep(payment.key, record);
+    if (this.#records.get(payment.key) !== record) this.#keep(payment.key, record);
     const row: AcceptanceRow = {
       nr: this.#books.nextNr(),
       order_hash: payment.orderHash,
@@ -222,6 +221,7 @@ export class Seller implements SellerLine {
           : concatBytes(...proved.map((p) => p.secrets)),
       time_seconds: BigInt(now_seconds),
     };
+    this.#books.orders.add(payment.orderHash);
     log.append(row);
     return record;
   }
@@ -229,6 +229,7 @@ export class Seller implements SellerLine {
   /** What the disk has of an order. */
   async #lookUp(payment: Payment): Promise<LiveRecord | undefined> {
     const { orderHash, payer } = payment;
+    if (!this.#books.orders.mayHave(orderHash)) return undefined;
     const found = this.#books.store.acceptancesOf(orderHash);
     const rows = (Array.isArray(found) ? found : await found).filter((row) => equalBytes(row.payer, payer));
     if (rows.length === 0) return undefined;
@@ -246,14 +247,14 @@ export class Seller implements SellerLine {
     return record;
   }
 
+  /** The older half goes at once: what is asked for again is mostly what came last. */
   #keep(key: string, record: LiveRecord): void {
-    this.#records.delete(key);
     this.#records.set(key, record);
     if (this.#records.size <= RECENT_ORDERS_MAX) return;
+    let left = RECENT_ORDERS_MAX / 2;
     for (const [oldest, { rows, rowsStored }] of this.#records) {
-      if (rowsStored < rows) continue;
-      this.#records.delete(oldest);
-      return;
+      if (left-- === 0) return;
+      if (rowsStored === rows) this.#records.delete(oldest);
     }
   }
 

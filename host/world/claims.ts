@@ -22,6 +22,7 @@ export type Part =
   | "clearance"
   | `merchant-${string}`
   | `seller-${string}`
+  | `purse-${string}`
   | `wallet-${string}`;
 
 /** Where a part of the home is served by another process. */
@@ -70,7 +71,7 @@ export class Claims {
     return join(this.#folder, "parts", file);
   }
 
-  /** Takes the part for this process, until `release`. What this process has already stays its own. */
+  /** Takes the part for this process, until it is given back. What this process has already stays its own. */
   take(part: Part): void {
     if (!this.tryTake(part)) throw new PartInUseError(this.#folder, part, this.#read(part));
   }
@@ -99,12 +100,21 @@ export class Claims {
     return isLocked(this.#path(`${part}.lock`)) ? (this.#read(part) ?? {}) : undefined;
   }
 
+  has(part: Part): boolean {
+    return this.#held.has(part);
+  }
+
+  /** Gives one part back. */
+  giveBack(part: Part): void {
+    const lock = this.#held.get(part);
+    if (lock === undefined) return;
+    rmSync(this.#path(`${part}.json`), { force: true });
+    unlock(lock);
+    this.#held.delete(part);
+  }
+
   release(): void {
-    for (const [part, lock] of this.#held) {
-      rmSync(this.#path(`${part}.json`), { force: true });
-      unlock(lock);
-    }
-    this.#held.clear();
+    for (const part of [...this.#held.keys()]) this.giveBack(part);
   }
 
   #write(part: Part, announcement: Announcement): void {

@@ -30,6 +30,8 @@ export interface Home {
   write(name: string, text: string): void;
   /** Takes a part of the home for this process until the home is closed; refused while another process has it. */
   claim(part: Part): void;
+  /** Takes a part for as long as the work lasts. A part that this process has already it keeps. */
+  withClaim<Result>(part: Part, work: () => Promise<Result>): Promise<Result>;
   /** Who else works with the part, if anybody does. */
   holder(part: Part): Announcement | undefined;
   /** Tells other processes where this one serves the part; undefined: nowhere any more. */
@@ -112,6 +114,10 @@ export class MemoryHome extends OpenDatabases implements Home {
 
   claim(): void {}
 
+  withClaim<Result>(_part: Part, work: () => Promise<Result>): Promise<Result> {
+    return work();
+  }
+
   holder(): undefined {
     return undefined;
   }
@@ -165,6 +171,16 @@ export class FolderHome extends OpenDatabases implements Home {
 
   claim(part: Part): void {
     this.#claims.take(part);
+  }
+
+  async withClaim<Result>(part: Part, work: () => Promise<Result>): Promise<Result> {
+    if (this.#claims.has(part)) return work();
+    this.claim(part);
+    try {
+      return await work();
+    } finally {
+      this.#claims.giveBack(part);
+    }
   }
 
   holder(part: Part): Announcement | undefined {

@@ -21,6 +21,7 @@ import { acquireFrom, type DeviceOrder, giveCard, makeDevice } from "./devices.j
 import { depositAccount, tillName, type WorldPlan } from "./plan.js";
 import { Site, UnfinishedWorldError, type WorldParts } from "./site.js";
 import { type DeviceRecord, newState, readState, writeState } from "./state.js";
+import { tokenState } from "./token-state.js";
 import { World } from "./world.js";
 
 const YEAR_SECONDS = 365 * 86_400;
@@ -56,7 +57,9 @@ export async function createWorld(
   const network = newNetwork(parts, agencies.agents, now);
   const state = newState({ agencies: secrets, network, devices });
   writeState(parts.home, { ...state, finished: false });
-  const world = await World.openSite(new Site(parts, state));
+  const site = new Site(parts, state);
+  await tokenState(site);
+  const world = await World.openSite(site);
   await issueCredentials(world, progress);
   await stockMerchants(world, progress);
   writeState(parts.home, state);

@@ -54,12 +54,15 @@ export const CLEARANCE_NAME = "Tally Clearance";
 /** Whoever sells for token halves in the sandbox. */
 const SELLERS = [{ name: "gazette", title: "The Harbour Gazette" }] as const;
 
-/** Reads the file, or makes it: then nobody else may work with the home's settings meanwhile. */
-export function tokenState(site: Site): TokenState {
-  const { home, random, clock } = site.parts;
+/** Reads the file, or makes it: nobody else works with the home's settings meanwhile. */
+export async function tokenState(site: Site): Promise<TokenState> {
   const known = readTokenState(site);
   if (known !== undefined) return known;
-  home.claim("settings");
+  return site.parts.home.withClaim("settings", async () => readTokenState(site) ?? makeTokenState(site));
+}
+
+function makeTokenState(site: Site): TokenState {
+  const { random, clock } = site.parts;
   const issuer = (name: string): IssuerRecord => {
     const keys = newKeys(random);
     const id = randomBytes(random, 16);

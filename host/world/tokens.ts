@@ -17,6 +17,7 @@ import { SellerClient } from "../tokens/http/seller-client.js";
 import { readBuyerPurse } from "../tokens/messages/answers.js";
 import { type CreditNotice, verifyNotice } from "../tokens/messages/closing.js";
 import { Mint } from "../tokens/mint.js";
+import { auditMint } from "../tokens/mint-audit.js";
 import { MintBooks } from "../tokens/mint-books.js";
 import { Registers } from "../tokens/mint-registers.js";
 import type { BuyerPurse, Issuer, SellerLine } from "../tokens/parties.js";
@@ -70,9 +71,13 @@ export class HomeTokens {
   readonly #issuers = new Map<IssuerName, Promise<Mint>>();
   readonly #sellers = new Map<string, Promise<Seller>>();
 
-  constructor(site: Site) {
+  private constructor(site: Site, state: TokenState) {
     this.site = site;
-    this.#state = tokenState(site);
+    this.#state = state;
+  }
+
+  static async open(site: Site): Promise<HomeTokens> {
+    return new HomeTokens(site, await tokenState(site));
   }
 
   get sellers(): readonly SellerRecord[] {
@@ -147,16 +152,26 @@ export class HomeTokens {
     return books;
   }
 
-  /** The registers of an issuer, which may be at work with them in another process. */
-  async #registers(name: IssuerName): Promise<Registers> {
-    const database = this.site.parts.home.database(databaseOf(name));
-    return new Registers(await MintBooks.open(database, this.issuerId(name)));
+  /** The books of an issuer, which may be at work with them in another process. */
+  #books(name: IssuerName): Promise<MintBooks> {
+    return MintBooks.open(this.site.parts.home.database(databaseOf(name)), this.issuerId(name));
+  }
+
+  /** What the mint has issued, and what became of it. */
+  async audit() {
+    return auditMint({ books: await this.#books("mint"), bank: await this.#bank() });
+  }
+
+  /** Why an issuer refused the last request of an owner's purse that it refused: it tells nobody else. */
+  async refusal(name: IssuerName, owner: string): Promise<string | undefined> {
+    const { purse } = await this.#purseRecord(owner);
+    return (await (await this.#books(name)).refusals(purse.id)).at(-1)?.code;
   }
 
   /** The authorization service has looked at its owner's papers: the purse is good for an assertion until then. */
   async prove(owner: string, assertion: string, validUntil_seconds: number): Promise<void> {
     const { purse } = await this.#purseRecord(owner);
-    await (await this.#registers("clearance")).addAssertion(purse.id, assertion, validUntil_seconds);
+    await new Registers(await this.#books("clearance")).addAssertion(purse.id, assertion, validUntil_seconds);
   }
 
   // Sellers.
@@ -235,7 +250,7 @@ export class HomeTokens {
 
   async #chip(owner: string): Promise<PurseCard> {
     const { home } = this.site.parts;
-    home.claim(`wallet-${owner}`);
+    home.claim(`purse-${owner}`);
     try {
       return new PurseCard((await home.chips.chip(chipName(owner), "purse")).element);
     } catch (error) {
@@ -258,20 +273,23 @@ export class HomeTokens {
   /** A new chip with the PIN of the owner's other chips, certified, and known to the mint. */
   async #makePurse(owner: string, { pin, puk }: { readonly pin: string; readonly puk: string }): Promise<PurseRecord> {
     const { home, random, clock } = this.site.parts;
-    home.claim("settings");
-    home.claim(`wallet-${owner}`);
-    this.#state = tokenState(this.site); // Another process may have made somebody's since.
-    // One that was broken off before it was written down was never anybody's.
-    home.chips.discard(chipName(owner));
-    const { element } = await this.#chip(owner);
-    const order = { role: ROLE_PURSE, pin, puk };
-    const purse = await personalise(element, this.site.agencies, order, random, clock.now_seconds());
-    await finishPersonalisation(element);
-    await (await this.#registers("mint")).addBuyer(purse.id, depositAccount(owner, ACCOUNT_UNIT));
-    const record = { name: owner, pin, puk, purse };
-    this.#state = { ...this.#state, purses: [...this.#state.purses, record] };
-    writeTokenState(this.site, this.#state);
-    return record;
+    return home.withClaim("settings", async () => {
+      this.#state = await tokenState(this.site); // Another process may have made one since.
+      const meanwhile = this.#state.purses.find(({ name }) => name === owner);
+      if (meanwhile !== undefined) return meanwhile;
+      home.claim(`purse-${owner}`);
+      // One that was broken off before it was written down was never anybody's.
+      home.chips.discard(chipName(owner));
+      const { element } = await this.#chip(owner);
+      const order = { role: ROLE_PURSE, pin, puk };
+      const purse = await personalise(element, this.site.agencies, order, random, clock.now_seconds());
+      await finishPersonalisation(element);
+      await new Registers(await this.#books("mint")).addBuyer(purse.id, depositAccount(owner, ACCOUNT_UNIT));
+      const record = { name: owner, pin, puk, purse };
+      this.#state = { ...this.#state, purses: [...this.#state.purses, record] };
+      writeTokenState(this.site, this.#state);
+      return record;
+    });
   }
 
   /** Before the home is closed. */

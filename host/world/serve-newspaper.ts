@@ -1,61 +1,22 @@
-/** The home's issuers of token halves, and a seller, as servers. */
+/** The sandbox's newspaper as a server: articles for token halves, over HTTP. */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { checkPublic, publicAddress } from "../communications/address.js";
 import type { ServerPlace } from "../servers/bank-server.js";
-import { MintServer } from "../tokens/http/mint-server.js";
-import type { Offer } from "../tokens/http/paywall.js";
-import { paymentOf } from "../tokens/http/paywall.js";
+import { type Offer, paymentOf } from "../tokens/http/paywall.js";
 import { serveSeller } from "../tokens/http/serve-seller.js";
-import type { Accepted, Seller } from "../tokens/seller.js";
+import type { Accepted } from "../tokens/seller.js";
 import { parseDecimal } from "../units.js";
 import { ARTICLES, type Article } from "./newspaper.js";
 import type { Served } from "./serve.js";
-import type { Site } from "./site.js";
-import { HomeTokens, type IssuerName, TOKEN_UNIT } from "./tokens.js";
+import { type Shop, shopOf } from "./shop.js";
+import { type HomeTokens, TOKEN_UNIT } from "./tokens.js";
 
-export interface ServedMint extends Served {
-  /** Of the authorization service. */
-  readonly clearanceUrl: string;
-}
+/** What it earned it redeems from time to time. */
+const REDEEM_EVERY_MS = 600_000;
 
-/** The mint and the authorization service. */
-export async function serveMint(
-  site: Site,
-  place: ServerPlace & { readonly clearancePort?: number } = {},
-): Promise<ServedMint> {
-  checkPublic(place);
-  const tokens = new HomeTokens(site);
-  const { home } = site.parts;
-  const opened: MintServer[] = [];
-  const open = async (name: IssuerName, at: ServerPlace) => {
-    const server = await MintServer.open(await tokens.mint(name), at);
-    opened.push(server);
-    home.announce(name, server.url);
-    return server.url;
-  };
-  const close = async () => {
-    for (const server of opened) await server.close();
-    await tokens.close();
-  };
-  const { host, clearancePort } = place;
-  const beside = {
-    ...(host === undefined ? {} : { host }),
-    ...(clearancePort === undefined ? {} : { port: clearancePort }),
-  };
-  try {
-    const url = await open("mint", place);
-    const clearanceUrl = await open("clearance", beside);
-    return { url, clearanceUrl, close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
-}
-
-export interface ServedSeller extends Served {
-  readonly title: string;
-  readonly seller: Seller;
+export interface ServedNewspaper extends Served {
+  readonly shop: Shop;
 }
 
 /** What a seller's customers do. */
@@ -63,28 +24,42 @@ export interface SellerEvents {
   readonly onSold?: (article: Article, accepted: Accepted) => void;
 }
 
-/** The newspaper: articles for token halves. What it earned it redeems when it is closed. */
+/** Serves it until it is closed. */
 export async function serveNewspaper(
   tokens: HomeTokens,
   name: string,
   place: ServerPlace = {},
   { onSold = () => undefined }: SellerEvents = {},
-): Promise<ServedSeller> {
+): Promise<ServedNewspaper> {
   checkPublic(place);
-  const record = tokens.sellerRecord(name);
-  const seller = await tokens.seller(record.name);
-  const server = await serveSeller(seller, {
+  const shop = await shopOf(tokens, name);
+  const server = await serveSeller(shop.seller, {
     ...place,
     price: (request) => offerOf(articleOf(request)),
-    handler: (request, response) => answer(request, response, record.title, onSold),
+    handler: (request, response) => answer(request, response, shop.title, onSold),
   });
   const url = publicAddress(server.url, place.publicUrl);
-  tokens.site.parts.home.announce(`seller-${record.name}`, server.url, url);
+  shop.announce(server.url, url);
+  // Purses that buyers got straight from an issuer, and recalls, while nobody served here.
+  await shop.seller.collect();
+  const stop = redeemNowAndThen(tokens, shop);
   const close = async () => {
+    stop();
     await server.close();
-    await tokens.close();
+    await shop.close();
   };
-  return { url, title: record.title, seller, close };
+  return { url, shop, close };
+}
+
+/** What fails is tried again by the next. */
+function redeemNowAndThen({ site }: HomeTokens, { seller }: Shop): () => void {
+  const { timers } = site.parts;
+  let cancel = () => {};
+  const next = () => {
+    cancel = timers.after(REDEEM_EVERY_MS, () => void seller.redeem().then(next, next));
+  };
+  next();
+  return () => cancel();
 }
 
 function articleOf(request: IncomingMessage): Article | undefined {
