@@ -11,7 +11,13 @@ import type { HalvesWatch } from "./halves.js";
 export interface Audited {
   /** Books of the bank and its mint, and of the authorization service. */
   readonly issuers: readonly { readonly name: string; readonly books: Kysely<unknown>; readonly isBank: boolean }[];
-  readonly seller: { readonly id: Uint8Array; readonly books: Kysely<unknown>; readonly account: string };
+  readonly seller: {
+    readonly id: Uint8Array;
+    readonly books: Kysely<unknown>;
+    readonly account: string;
+    /** What it says of itself, by unit. */
+    readonly balances: readonly Balance[];
+  };
   /** Cards, and what READ RECORD says of their purses. */
   readonly buyers: readonly {
     readonly id: Uint8Array;
@@ -33,6 +39,13 @@ export interface Audited {
 }
 
 const FACTOR = 100n;
+
+interface Balance {
+  readonly unit: { readonly currency: number };
+  readonly accepted: bigint;
+  readonly credited: bigint;
+  readonly refused: bigint;
+}
 
 interface Account {
   readonly id: string;
@@ -263,6 +276,12 @@ async function moneyWrong(audited: Audited, accepted: readonly Acceptance[]): Pr
   const paid = sum(accepted.map(({ amount }) => amount));
   const delivered = sum(purchases.filter(({ isDelivered }) => isDelivered).map(({ price }) => price));
   const wrong: string[] = [];
+  for (const { accepted: all, credited, refused, unit } of seller.balances) {
+    if (all !== credited + refused && mayLose !== true)
+      wrong.push(`the seller accepted ${all}, and knows of ${credited} credited and ${refused} refused`);
+    if (unit.currency !== 0 && credited !== earned) wrong.push(`the seller earned ${earned} and says ${credited}`);
+    if (refused > 0n && mayLose !== true) wrong.push(`the seller says that ${refused} were refused`);
+  }
   if (earned !== lost) wrong.push(`the seller earned ${earned}, the buyers lost ${lost}`);
   if (earned !== delivered && !(mayLose === true && earned < delivered))
     wrong.push(`the seller earned ${earned} with goods for ${delivered}`);

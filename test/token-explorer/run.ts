@@ -46,7 +46,8 @@ export async function run(story: Story, faults: readonly Fault[], options: RunOp
     await world.recover();
     if (!(await settle(world, shop, story.buyers))) wrong.push("it is not settled when an old message has come");
     await world.recover();
-    wrong.push(...(await settled(await audited(world, shop))));
+    wrong.push(...(await ownFindings(world)));
+    wrong.push(...(await settled(await audited(world, shop, story.mayLose))));
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     wrong.push(error instanceof Stuck ? error.message : `${error.name}: ${error.message}`);
@@ -68,7 +69,7 @@ export async function run(story: Story, faults: readonly Fault[], options: RunOp
   };
 }
 
-export async function audited(world: World, shop: Shop): Promise<Audited> {
+export async function audited(world: World, shop: Shop, mayLose = false): Promise<Audited> {
   await world.recover();
   const { template } = world;
   const owners = ["alice", "bob"];
@@ -83,12 +84,25 @@ export async function audited(world: World, shop: Shop): Promise<Audited> {
       { name: "mint", books: world.mint.database, isBank: true },
       { name: "service", books: world.service.database, isBank: false },
     ],
-    seller: { id: template.sellerId, books: world.seller.database, account: "shop" },
+    seller: {
+      id: template.sellerId,
+      books: world.seller.database,
+      account: "shop",
+      balances: world.seller.program.balance(),
+    },
     buyers,
     halves: world.halves,
     before: new Map([...owners.map((owner) => [owner, DEPOSIT_CENTS] as const), ["shop", 0n]]),
+    mayLose,
     purchases: shop.purchases.map((each) => ({ ...each, isDelivered: shop.delivered.has(each.name) })),
   };
+}
+
+/** What the parties find themselves. */
+async function ownFindings({ mint, seller, service, time }: World): Promise<string[]> {
+  const found = await time.run(Promise.all([mint.program.audit(), service.program.audit(), seller.program.audit()]));
+  const [atMint, atService, atSeller] = found;
+  return [...atMint.faults, ...atService.faults, ...atSeller];
 }
 
 const FILE_PURSES = 4;

@@ -9,6 +9,8 @@ export interface Story {
   readonly tell: (world: World, shop: Shop) => Promise<void>;
   /** Who has a purse in it. */
   readonly buyers: number;
+  /** The seller loses what it has not redeemed in time. */
+  readonly mayLose?: boolean;
 }
 
 const JOINT = new Uint8Array(16).fill(0x77);
@@ -98,6 +100,25 @@ const withheld: Story = {
   },
 };
 
+/** A seller that sleeps until the last day for redemption is over: what it was paid is lost to it, and goes back to the buyer. */
+const late: Story = {
+  name: "late",
+  buyers: 1,
+  mayLose: true,
+  async tell(world, shop) {
+    const alice = new Buyer(world, 0);
+    const slot = await alice.fill();
+    const [first, second] = [shop.order("a", 6n), shop.order("b", 7n)];
+    await shop.pay(first, async () => [await alice.show(first, slot, 6n)], 6n);
+    await shop.redeem();
+    await shop.pay(second, async () => [await alice.show(second, slot, 7n)], 7n);
+    world.withholds = true;
+    await world.until("the purse is closed", () => alice.settle());
+    await world.pass((SPEND_SECONDS + REDEEM_SECONDS + 1) * 1000);
+    await world.recover();
+  },
+};
+
 /** A buyer who is on line, and a seller whom nobody reaches: it collects its purse, and the recall. */
 const online: Story = {
   name: "online",
@@ -126,7 +147,7 @@ const brought: Story = {
   },
 };
 
-export const STORIES: readonly Story[] = [life, flush, authorization, joint, withheld, online, brought];
+export const STORIES: readonly Story[] = [life, flush, authorization, joint, withheld, late, online, brought];
 
 export function storyNamed(name: string): Story {
   const found = STORIES.find((each) => each.name === name);
