@@ -70,7 +70,7 @@ export const PURSE_DEFECTS: readonly PurseDefect[] = [
     "spend",
     "  status = isAgain ? sameFirsts() : newOrder();\n",
     "  status = newOrder();\n",
-    struck("life", "message"),
+    plain("life"),
   ),
   purse(
     "what is spent is stored in two writes",
@@ -120,7 +120,7 @@ export const PURSE_DEFECTS: readonly PurseDefect[] = [
     "spend",
     "  if (p.state != PURSE_OPEN) return p.state == PURSE_REQUESTED ? -REASON_PURSE_WAITING : -REASON_PURSE_CLOSED;\n  status = orderFits",
     "  if (p.state == PURSE_REQUESTED) return -REASON_PURSE_WAITING;\n  status = orderFits",
-    tests("purse/close"),
+    tests("figures-tokens/fig10-close"),
   ),
   purse(
     "a purse is forgotten without the issuer's word",
@@ -181,8 +181,8 @@ export const HOST_DEFECTS: readonly HostDefect[] = [
   host(
     "mint: a purse that is returned stays open",
     "redemption",
-    "if (type === WORD_RETURN)\n            await closePurse(parts, transaction, purse.key);",
-    "",
+    "if (type === WORD_RETURN)",
+    "if (type === 0)",
     plain("life"),
   ),
   host(
@@ -244,7 +244,7 @@ export const HOST_DEFECTS: readonly HostDefect[] = [
   host(
     "seller: what was accepted is forgotten by its next life",
     "seller-books",
-    "purses.get(toHex(purse))?.take(ranges, secrets.subarray(at, end));",
+    "book?.take(ranges, secrets.subarray(at, end));",
     "",
     struck("life", "restart"),
   ),

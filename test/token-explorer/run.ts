@@ -55,6 +55,7 @@ export async function run(story: Story, faults: readonly Fault[], options: RunOp
     await world.stop();
   }
   wrong.push(...world.halves.wrong);
+  if (world.isEndless) wrong.push("timers are set without an end");
   for (const card of world.cards) if (card.violations > 0) wrong.push("a chip broke a rule of its flash");
   const commits = { mint: world.mint.commits, service: world.service.commits, seller: world.seller.commits };
   return {

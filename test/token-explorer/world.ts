@@ -46,6 +46,8 @@ const OWNERS = ["alice", "bob"] as const;
 /** Time that passes before somebody tries again. */
 const PAUSE_MS = 3_000;
 const ATTEMPTS_MAX = 12;
+/** Timers that are set in one way: more than any needs, and fewer than one that sets them without an end. */
+const TIMERS_MAX = 3_000;
 
 /** How parts of the host are made: a deliberate defect makes another. */
 export interface Makers {
@@ -174,6 +176,9 @@ export class World {
   isReachable = true;
   /** The seller answers no recall. */
   withholds = false;
+  /** Somebody sets one timer after the other. */
+  isEndless = false;
+  #timers = 0;
   readonly #random = seededRandom("way");
   readonly #struck = new Set<Fault>();
 
@@ -205,7 +210,8 @@ export class World {
     };
     const { time } = this;
     const redeem_seconds = REDEEM_SECONDS;
-    const common = { root: template.root, clock: time, timers: time, random: this.#random, redeem_seconds };
+    const timers = { after: (delay_ms: number, call: () => void) => this.#after(delay_ms, call) };
+    const common = { root: template.root, clock: time, timers, random: this.#random, redeem_seconds };
     this.mint = service("mint", async (database, isAlive) => {
       const bank = await BankBooks.open(narrowed<BankTables>(database) as Kysely<BankTables>, time);
       const lineOf = () => this.#sellerLine(isAlive, "mint");
@@ -254,6 +260,12 @@ export class World {
 
   async stop(): Promise<void> {
     for (const each of this.services) await each.stop();
+  }
+
+  #after(delay_ms: number, call: () => void): () => void {
+    this.#timers += 1;
+    this.isEndless ||= this.#timers > TIMERS_MAX;
+    return this.isEndless ? () => {} : this.time.after(delay_ms, call);
   }
 
   /** Tries until it happens; whoever lost power or died is started again before. */
