@@ -3,9 +3,9 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { PURSE_AUTHORIZATION, PURSE_MONEY } from "../../firmware/protocol/tokens.js";
 import { equalBytes, toHex } from "../codec/bytes.js";
-import type { PurseCard } from "../tokens/card.js";
-import type { PurseRecord } from "../tokens/card-data.js";
-import { refundClosed, refundTokens, requestTokens } from "../tokens/errands.js";
+import type { PurseCard } from "../tokens/buyer/card.js";
+import type { PurseRecord } from "../tokens/buyer/card-data.js";
+import { refundClosed, refundTokens, requestTokens } from "../tokens/buyer/errands.js";
 import { TokenError } from "../tokens/errors.js";
 import { payingFetch } from "../tokens/http/paying-client.js";
 import { type Denomination, faceValue, NO_UNIT, tokenCount } from "../tokens/terms.js";

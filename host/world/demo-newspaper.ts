@@ -2,13 +2,13 @@
 
 import { PURSE_AUTHORIZATION, PURSE_MONEY } from "../../firmware/protocol/tokens.js";
 import { randomBytes } from "../randomness.js";
-import { CardPurse } from "../tokens/buyer.js";
-import type { PurseCard } from "../tokens/card.js";
-import { refundTokens, requestTokens } from "../tokens/errands.js";
+import { CardPurse } from "../tokens/buyer/buyer.js";
+import type { PurseCard } from "../tokens/buyer/card.js";
+import { refundTokens, requestTokens } from "../tokens/buyer/errands.js";
 import { authorizationHeader } from "../tokens/http/challenge.js";
 import { payingFetch } from "../tokens/http/paying-client.js";
 import { encodeOrder, encodePayment, readOrder, readPayment } from "../tokens/messages/payment.js";
-import type { MintUnit } from "../tokens/mint-audit.js";
+import type { MintUnit } from "../tokens/mint/audit.js";
 import { type Denomination, faceValue, NO_UNIT } from "../tokens/terms.js";
 import { formatDecimal, formatMoney, parseDecimal } from "../units.js";
 import { check } from "./demo-check.js";

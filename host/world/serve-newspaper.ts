@@ -5,7 +5,7 @@ import { checkPublic, publicAddress } from "../communications/address.js";
 import type { ServerPlace } from "../servers/bank-server.js";
 import { type Offer, paymentOf } from "../tokens/http/paywall.js";
 import { serveSeller } from "../tokens/http/serve-seller.js";
-import type { Accepted } from "../tokens/seller.js";
+import type { Accepted } from "../tokens/seller/seller.js";
 import { parseDecimal } from "../units.js";
 import { ARTICLES, type Article } from "./newspaper.js";
 import type { Served } from "./serve.js";

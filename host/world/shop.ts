@@ -3,10 +3,10 @@
  * home by its name.
  */
 
-import { CardPurse, type FoundTokenPurse, type TokenPurse, type Wanted } from "../tokens/buyer.js";
-import type { PurseCard } from "../tokens/card.js";
+import { CardPurse, type FoundTokenPurse, type TokenPurse, type Wanted } from "../tokens/buyer/buyer.js";
+import type { PurseCard } from "../tokens/buyer/card.js";
 import type { OrderKeeper } from "../tokens/http/open-orders.js";
-import type { Seller } from "../tokens/seller.js";
+import type { Seller } from "../tokens/seller/seller.js";
 import { serveMint } from "./serve-mint.js";
 import { Site, type WorldParts } from "./site.js";
 import { HomeTokens } from "./tokens.js";

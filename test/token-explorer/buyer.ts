@@ -3,9 +3,9 @@
 import { PURSE_AUTHORIZATION, PURSE_MONEY } from "../../firmware/protocol/tokens.js";
 import { equalBytes, toHex } from "../../host/codec/bytes.js";
 import { sha256 } from "../../host/crypto.js";
-import type { PurseOrder } from "../../host/tokens/card.js";
-import type { PurseRecord } from "../../host/tokens/card-data.js";
-import { refundTokens, requestTokens } from "../../host/tokens/errands.js";
+import type { PurseOrder } from "../../host/tokens/buyer/card.js";
+import type { PurseRecord } from "../../host/tokens/buyer/card-data.js";
+import { refundTokens, requestTokens } from "../../host/tokens/buyer/errands.js";
 import { encodeOrder, encodePayment, type PaymentPart } from "../../host/tokens/messages/payment.js";
 import type { JointPurse } from "../../host/tokens/messages/request.js";
 import { NO_UNIT } from "../../host/tokens/terms.js";

@@ -2,7 +2,7 @@
 
 import { AID_PURSE } from "../../firmware/protocol/apdu.js";
 import { Element } from "../../host/element.js";
-import { PurseCard } from "../../host/tokens/card.js";
+import { PurseCard } from "../../host/tokens/buyer/card.js";
 import { SimulatorTransport } from "../../host/transports/simulator.js";
 import type { Applet } from "../../simulator/applet.js";
 import { Chip } from "../../simulator/chip.js";

@@ -1,8 +1,10 @@
 /** The token explorer: a bounded part of it, that it leaves nothing out, that it comes to the same twice, and that its auditor can fail. */
 
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { shippedApplet } from "../../simulator/applet-files.js";
+import { packageRoot, shippedApplet } from "../../simulator/applet-files.js";
 import { conserved, settled } from "./auditor.js";
 import { Shop } from "./buyer.js";
 import { HOST_DEFECTS, PURSE_DEFECTS } from "./defects.js";
@@ -144,9 +146,19 @@ it.fails("a seller that was too late knows what it lost", async () => {
   }
 });
 
-it("has defects enough, each with a name of its own", () => {
+/** How often a defect's place is there. */
+function timesIn(path: string, find: string): number {
+  return readFileSync(join(packageRoot(), path), "utf8").split(find).length - 1;
+}
+
+it("has defects enough, each with a name of its own and a place that is there", () => {
   const names = [...PURSE_DEFECTS, ...HOST_DEFECTS].map(({ name }) => name);
   expect(new Set(names).size).toBe(names.length);
   expect(PURSE_DEFECTS.length).toBeGreaterThanOrEqual(10);
   expect(HOST_DEFECTS.length).toBeGreaterThanOrEqual(8);
+  for (const { edits, name } of PURSE_DEFECTS)
+    for (const { find, path } of edits) expect([name, timesIn(path, find)]).toEqual([name, 1]);
+  // The compiler writes the same for the package as for the tool, which edits a copy of it.
+  for (const { find, module, name } of HOST_DEFECTS)
+    expect([name, timesIn(`dist/${module}.js`, find)]).toEqual([name, 1]);
 });

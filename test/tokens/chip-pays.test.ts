@@ -3,12 +3,12 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DELIVERY_SEALED, PURSE_AUTHORIZATION, PURSE_MONEY } from "../../firmware/protocol/tokens.js";
 import { openDatabase } from "../../host/services/database.js";
-import { CardPurse } from "../../host/tokens/buyer.js";
+import { CardPurse } from "../../host/tokens/buyer/buyer.js";
 import { payingFetch } from "../../host/tokens/http/paying-client.js";
 import { type SellerServer, serveSeller } from "../../host/tokens/http/serve-seller.js";
 import { encodeOuter } from "../../host/tokens/messages/request.js";
-import { Seller } from "../../host/tokens/seller.js";
-import type { SellerTables } from "../../host/tokens/seller-store.js";
+import { Seller } from "../../host/tokens/seller/seller.js";
+import type { SellerTables } from "../../host/tokens/seller/store.js";
 import { NO_UNIT } from "../../host/tokens/terms.js";
 import { type Buyer, NOW, PurseWorld, SPEND_BY } from "../support/purses.js";
 import { FINE_DOLLAR, seededRandom } from "../support/token-buyer.js";

@@ -7,8 +7,8 @@ import { LinePortError } from "../../communications/server.js";
 import type { ServerPlace } from "../../servers/bank-server.js";
 import { limitPerAddress } from "../../servers/directory-server.js";
 import { encodeBuyerPurse, encodeIssued, encodeRedemption, encodeRefund, encodeWaiting } from "../messages/answers.js";
+import { legibly } from "../mint/refusals.js";
 import type { Issuer } from "../parties.js";
-import { legibly } from "../refusals.js";
 import { readBody, sendJson, sendRefusal } from "./bodies.js";
 import { MINT_PATHS } from "./mint-paths.js";
 
