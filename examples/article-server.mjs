@@ -1,22 +1,23 @@
-// A server of articles for a tenth of a cent each, paid with token halves over HTTP 402.
-//   node examples/article-server.mjs shop.json
-// The file says who the shop is and whose tokens it takes: { "signatureSeed", "agreementSecret", "root": { "tree", "id", "publicKey" },
-// "issuers": [{ "chain", "url" }], "database", "port" }, bytes in hex.
-import { readFileSync } from "node:fs";
-import { fromHex, MintClient, openSeller, serveSeller } from "tallystick";
+// A server of articles that cost a fifth of a cent each, paid with token halves over HTTP 402.
+//   node examples/article-server.mjs ./world gazette 8402
+import { createServer } from "node:http";
+import { openShop, parseMoney, paywall } from "tallystick";
 
-const config = JSON.parse(readFileSync(process.argv[2], "utf8"));
-const seller = await openSeller(config.database, {
-  keys: { signatureSeed: fromHex(config.signatureSeed), agreementSecret: fromHex(config.agreementSecret) },
-  root: { tree: config.root.tree, id: fromHex(config.root.id), publicKey: fromHex(config.root.publicKey) },
-  issuers: config.issuers.map(({ chain, url }) => ({ chain: fromHex(chain), line: new MintClient(url) })),
+const [home = "./world", name = "gazette", port = "8402"] = process.argv.slice(2);
+const shop = await openShop(home, name);
+const { amount: price, unit } = parseMoney("USD 0.002", 2); // two decimals more than dollars have
+const wall = paywall(shop.seller, { price: ({ url }) => (url.startsWith("/articles/") ? { price, unit } : undefined) });
+const server = createServer((request, response) => {
+  wall(request, response, () => response.end(`You read ${request.url}.\n`));
 });
-const TENTH_OF_A_CENT = { unit: { currency: 840, exponent: 4 }, price: 10n };
-const server = await serveSeller(seller, {
-  port: config.port,
-  price: (request) => (request.url.startsWith("/articles/") ? TENTH_OF_A_CENT : undefined),
-  handler: (request, response) => response.end(`You read ${request.url}.\n`),
+server.listen(Number(port), "127.0.0.1", () => {
+  const url = `http://127.0.0.1:${server.address().port}`;
+  shop.announce(url); // buyers find it there to ask for tokens
+  console.log(`${shop.title}: articles at ${url}/articles/1. Ctrl-C ends it.`);
 });
-console.log(`Articles at ${server.url}/articles/1, USD 0.0010 each. Ctrl-C ends it.`);
-setInterval(() => seller.redeem().then(() => seller.collect()), 60_000).unref();
-process.once("SIGINT", () => server.close().then(() => process.exit(0)));
+process.once("SIGINT", async () => {
+  server.closeAllConnections();
+  server.close();
+  await shop.seller.redeem();
+  await shop.close();
+});

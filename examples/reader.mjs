@@ -1,11 +1,9 @@
-// Reads articles that cost a little: pays by itself with the halves on a card that only stores them, up to a cent for each.
-//   node examples/reader.mjs card http://127.0.0.1:8402/articles/1 http://127.0.0.1:8402/articles/2
-import { payingFetch, StorageCard } from "tallystick";
+// Reads articles that cost a little: a fetch that pays by itself, up to a cent for each.
+//   node examples/reader.mjs ./world alice http://127.0.0.1:8402/articles/1
+import { openPurse, parseMoney, payingFetch } from "tallystick";
 
-const [file, ...urls] = process.argv.slice(2);
-const card = await StorageCard.open(file);
-const { unit } = card.terms;
-const fetch = payingFetch({ purses: [card], maxPrice: { amount: 100n, unit } });
+const [home = "./world", owner = "alice", ...urls] = process.argv.slice(2);
+const purse = await openPurse(home, owner);
+const fetch = payingFetch({ purses: [purse], maxPrice: parseMoney("USD 0.01", 2), keeper: purse.keeper });
 for (const url of urls) console.log(await (await fetch(url)).text());
-console.log(`Left on the card: ${card.available} of ${unit.currency}/${unit.exponent}.`);
-await card.close();
+await purse.close();

@@ -85,8 +85,10 @@ export { Outbox, type OutboxEntry } from "./services/outbox.js";
 export { type Finding, Reconciliation, type ReturnedNote } from "./services/reconciliation.js";
 export { TellerService } from "./services/teller.js";
 export { StatusWordError, statusSentence } from "./status-words.js";
-export { CardPurse, type FoundTokenPurse, type TokenPurse } from "./tokens/buyer.js";
-export { PurseCard } from "./tokens/card.js";
+export { CardPurse, type FoundTokenPurse, type TokenPurse } from "./tokens/buyer/buyer.js";
+export { PurseCard } from "./tokens/buyer/card.js";
+export { SoftwareIdentity } from "./tokens/buyer/software-identity.js";
+export { StorageCard, StorageCardError } from "./tokens/buyer/storage-card.js";
 export { TokenError, type TokenErrorCode } from "./tokens/errors.js";
 export { Deliveries } from "./tokens/http/deliveries.js";
 export { MintClient } from "./tokens/http/mint-client.js";
@@ -99,16 +101,14 @@ export {
   paywall,
 } from "./tokens/http/paywall.js";
 export { SellerServer, type SellerServerOptions, serveSeller } from "./tokens/http/serve-seller.js";
-export { openSeller } from "./tokens/open-seller.js";
+export { openSeller } from "./tokens/seller/open-seller.js";
 export {
   type Accepted,
   Seller,
   type SellerBalance,
   type SellerOptions,
   type SellerPurseSummary,
-} from "./tokens/seller.js";
-export { SoftwareIdentity } from "./tokens/software-identity.js";
-export { StorageCard, StorageCardError } from "./tokens/storage-card.js";
+} from "./tokens/seller/seller.js";
 export { type Transport, TransportError } from "./transport.js";
 export { SimulatorTransport } from "./transports/simulator.js";
 export {
@@ -146,7 +146,10 @@ export { createWorld } from "./world/init.js";
 export { type Joined, type JoinOrder, joinSite } from "./world/join.js";
 export { STANDARD_PLAN, type WorldPlan } from "./world/plan.js";
 export { type Served, serveBank, serveMerchant, serveNetwork } from "./world/serve.js";
+export { type ServedMint, serveMint } from "./world/serve-mint.js";
+export { type OpenPurse, openPurse, openShop, type Shop } from "./world/shop.js";
 export { Site, type WorldParts } from "./world/site.js";
+export { HomeTokens } from "./world/tokens.js";
 export type { Trader } from "./world/trader.js";
 export { type OpenWalletOptions, openWallet, partsIn } from "./world/wallet.js";
 export { type Customer, World } from "./world/world.js";

@@ -3,7 +3,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { ASSERTION_BYTES_MAX } from "../../firmware/protocol/tokens.js";
 import { currencyCode, formatDecimal } from "../units.js";
-import { serveMint } from "../world/serve-tokens.js";
+import { serveMint } from "../world/serve-mint.js";
 import { HomeTokens } from "../world/tokens.js";
 import { type GlobalOptions, outputFor, withSite } from "./context.js";
 import { EXIT_FAILED } from "./output.js";

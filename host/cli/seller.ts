@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { formatMoney, type Money } from "../units.js";
-import { serveNewspaper } from "../world/serve-tokens.js";
+import { serveNewspaper } from "../world/serve-newspaper.js";
 import { HomeTokens, TOKEN_UNIT } from "../world/tokens.js";
 import { type GlobalOptions, outputFor, withSite } from "./context.js";
 import { moneyJson } from "./output.js";
@@ -49,12 +49,12 @@ async function serve(name: string, options: ServeOptions, stop: Stop): Promise<v
     tell(
       output,
       { event: "ready", url: served.url },
-      `${served.title} sells articles at ${served.url}. Ctrl-C ends it.`,
+      `${served.shop.title} sells articles at ${served.url}. Ctrl-C ends it.`,
     );
-    if (served.mintIsHere)
+    if (served.shop.mintIsHere)
       output.say("Nobody serves the mint: until this ends it is served by this process, and nobody else can serve it.");
     await stop.told;
-    const { credited, failed } = await served.seller.redeem();
+    const { credited, failed } = await served.shop.seller.redeem();
     for (const { amount, unit, tokens } of credited) {
       const line = `Redeemed ${tokens} tokens: ${formatMoney({ amount, unit })} were credited.`;
       tell(output, { event: "redeemed", tokens, ...moneyJson({ amount, unit }) }, line);

@@ -3,14 +3,14 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { PURSE_AUTHORIZATION, PURSE_MONEY } from "../../firmware/protocol/tokens.js";
 import { equalBytes, toHex } from "../codec/bytes.js";
-import { CardPurse } from "../tokens/buyer.js";
-import type { PurseCard } from "../tokens/card.js";
-import type { PurseRecord } from "../tokens/card-data.js";
-import { refundClosed, refundTokens, requestTokens } from "../tokens/errands.js";
+import type { PurseCard } from "../tokens/buyer/card.js";
+import type { PurseRecord } from "../tokens/buyer/card-data.js";
+import { refundClosed, refundTokens, requestTokens } from "../tokens/buyer/errands.js";
 import { TokenError } from "../tokens/errors.js";
 import { payingFetch } from "../tokens/http/paying-client.js";
 import { type Denomination, faceValue, NO_UNIT, tokenCount } from "../tokens/terms.js";
 import { formatMoney, type Money, parseDecimal } from "../units.js";
+import { purseOf } from "../world/shop.js";
 import { HomeTokens, parseTokenMoney, TOKEN_UNIT } from "../world/tokens.js";
 import { type GlobalOptions, type OwnerOptions, outputFor, withSite } from "./context.js";
 import { daysNumber } from "./mint.js";
@@ -224,17 +224,12 @@ function addSpend(tokens: Command): void {
       if (!URL.canParse(url)) throw new InvalidArgumentError(`"${url}" is not a URL. Nothing was paid.`);
       const maxPrice = parseTokenMoney(options.max ?? MAX_PRICE);
       let paid: Money | undefined;
-      const { status, body } = await withPurse(options, owner, async (card, { site }) => {
-        const { home } = site.parts;
-        const file = `orders-${owner}.json`;
-        const pay = payingFetch({
-          purses: [new CardPurse(card)],
-          maxPrice,
-          onPay: ({ price }) => {
-            paid = price;
-          },
-          keeper: { read: () => home.read(file), write: (text) => home.write(file, text) },
-        });
+      const { status, body } = await withTokens(options, async (tokens) => {
+        const purse = await purseOf(tokens, owner, options.pin);
+        const onPay = ({ price }: { readonly price: Money }) => {
+          paid = price;
+        };
+        const pay = payingFetch({ purses: [purse], maxPrice, onPay, keeper: purse.keeper });
         const response = await pay(url);
         return { status: response.status, body: await response.text() };
       });

@@ -2,18 +2,18 @@
 
 import { PURSE_AUTHORIZATION, PURSE_MONEY } from "../../firmware/protocol/tokens.js";
 import { randomBytes } from "../randomness.js";
-import { CardPurse } from "../tokens/buyer.js";
-import type { PurseCard } from "../tokens/card.js";
-import { refundTokens, requestTokens } from "../tokens/errands.js";
+import { CardPurse } from "../tokens/buyer/buyer.js";
+import type { PurseCard } from "../tokens/buyer/card.js";
+import { refundTokens, requestTokens } from "../tokens/buyer/errands.js";
 import { authorizationHeader } from "../tokens/http/challenge.js";
 import { payingFetch } from "../tokens/http/paying-client.js";
 import { encodeOrder, encodePayment, readOrder, readPayment } from "../tokens/messages/payment.js";
-import type { MintUnit } from "../tokens/mint-audit.js";
+import type { MintUnit } from "../tokens/mint/audit.js";
 import { type Denomination, faceValue, NO_UNIT } from "../tokens/terms.js";
 import { formatDecimal, formatMoney, parseDecimal } from "../units.js";
 import { check } from "./demo-check.js";
 import { ARTICLES, OVER_21 } from "./newspaper.js";
-import { type ServedSeller, serveNewspaper } from "./serve-tokens.js";
+import { type ServedNewspaper, serveNewspaper } from "./serve-newspaper.js";
 import type { Site } from "./site.js";
 import { HomeTokens, type IssuerName, parseTokenMoney, sellerAccount, TOKEN_UNIT } from "./tokens.js";
 
@@ -31,13 +31,13 @@ export interface TokenAuditLine extends Omit<MintUnit, "unit"> {
 
 export class NewspaperDemo {
   readonly #tokens: HomeTokens;
-  readonly #served: ServedSeller;
+  readonly #served: ServedNewspaper;
   readonly #card: PurseCard;
   /** What the reader has spent, in TOKEN_UNIT. */
   #spent = 0n;
   #lastPayment: Uint8Array = new Uint8Array(0);
 
-  private constructor(tokens: HomeTokens, served: ServedSeller, card: PurseCard) {
+  private constructor(tokens: HomeTokens, served: ServedNewspaper, card: PurseCard) {
     this.#tokens = tokens;
     this.#served = served;
     this.#card = card;
@@ -58,7 +58,7 @@ export class NewspaperDemo {
       purse?.state === "open" && faceValue(purse.stacks) === parseTokenMoney("USD 1.00").amount,
       "a dollar is in it",
     );
-    return `${READER} has USD 1.00 in ${denominations[0]?.count} tokens for ${this.#served.title}; the chip keeps 32 bytes and a counter`;
+    return `${READER} has USD 1.00 in ${denominations[0]?.count} tokens for ${this.#served.shop.title}; the chip keeps 32 bytes and a counter`;
   }
 
   async #request(
@@ -118,14 +118,17 @@ export class NewspaperDemo {
     const { random } = this.#tokens.site.parts;
     const again = { ...readOrder(order), nonce: randomBytes(random, 16) };
     const payment = encodePayment({ order: encodeOrder(again), parts });
-    const before = this.#served.seller.balance();
+    const before = this.#served.shop.seller.balance();
     const article = FREE[(PURCHASES - 1) % FREE.length];
     const response = await fetch(`${this.#served.url}${article?.path}`, {
       headers: { authorization: authorizationHeader(payment) },
     });
     const refusal = (await response.json()) as { readonly code?: string; readonly message?: string };
     check(response.status >= 400 && refusal.code === "half-spent", "halves are good once");
-    check(JSON.stringify(before, text) === JSON.stringify(this.#served.seller.balance(), text), "nothing was taken");
+    check(
+      JSON.stringify(before, text) === JSON.stringify(this.#served.shop.seller.balance(), text),
+      "nothing was taken",
+    );
     return refusal.message ?? "";
   }
 
@@ -145,7 +148,7 @@ export class NewspaperDemo {
 
   /** Fig. 9. */
   async redeemed(): Promise<string> {
-    const { credited, failed: failures } = await this.#served.seller.redeem();
+    const { credited, failed: failures } = await this.#served.shop.seller.redeem();
     check(failures.length === 0, "the mint honours every token");
     const money = credited.filter(({ unit }) => unit.currency !== 0);
     const amount = money.reduce((sum, each) => sum + each.amount, 0n);
@@ -169,7 +172,7 @@ export class NewspaperDemo {
   /** Counted from every purse, and compared with the bank's books. */
   async audit(): Promise<TokenAuditLine[]> {
     const { units, faults } = await this.#tokens.audit();
-    const findings = await this.#served.seller.audit();
+    const findings = await this.#served.shop.seller.audit();
     check(
       faults.length === 0 && findings.length === 0,
       `mint and newspaper agree: ${[...faults, ...findings].join("; ")}`,

@@ -17,7 +17,7 @@ import {
   readPending,
 } from "../../host/element-data.js";
 import { TlvReader } from "../../host/tlv.js";
-import { type PurseRecord, readPurseRecord } from "../../host/tokens/card-data.js";
+import { type PurseRecord, readPurseRecord } from "../../host/tokens/buyer/card-data.js";
 import { unitKey } from "../../host/units.js";
 import { Finding } from "./target.js";
 

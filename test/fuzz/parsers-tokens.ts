@@ -13,7 +13,7 @@ import { NoiseError, oneWaySender } from "../../host/codec/noise.js";
 import { ed25519Signer, sha256, x25519KeyPair } from "../../host/crypto.js";
 import { ReasonError } from "../../host/reasons.js";
 import { BULK_PIECE_BYTES, openBulk, sealBulk } from "../../host/tokens/bulk.js";
-import * as card from "../../host/tokens/card-data.js";
+import * as card from "../../host/tokens/buyer/card-data.js";
 import * as answers from "../../host/tokens/messages/answers.js";
 import * as closing from "../../host/tokens/messages/closing.js";
 import { PROLOGUE } from "../../host/tokens/messages/common.js";

@@ -5,7 +5,7 @@ import { HALF_BYTES, NOTICE_PURSE_SPENT } from "../../firmware/protocol/tokens.j
 import { toHex } from "../../host/codec/bytes.js";
 import { CodecError } from "../../host/codec/errors.js";
 import { ReasonError } from "../../host/reasons.js";
-import { noticeOf, type PurseRecord, readSpent, type SpentPage } from "../../host/tokens/card-data.js";
+import { noticeOf, type PurseRecord, readSpent, type SpentPage } from "../../host/tokens/buyer/card-data.js";
 import { Finding } from "./target.js";
 
 const STATES: readonly PurseRecord["state"][] = ["requested", "open", "closed"];

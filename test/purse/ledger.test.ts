@@ -11,7 +11,7 @@ import { toHex } from "../../host/codec/bytes.js";
 import { sha256 as hashOf } from "../../host/crypto.js";
 import { ReasonError } from "../../host/reasons.js";
 import { StatusWordError } from "../../host/status-words.js";
-import type { PurseRecord } from "../../host/tokens/card-data.js";
+import type { PurseRecord } from "../../host/tokens/buyer/card-data.js";
 import { TransportError } from "../../host/transport.js";
 import type { OperationHook } from "../../simulator/faults.js";
 import { type Buyer, type Filled, halvesOf, orderOf, PurseWorld, serialsOf } from "../support/purses.js";

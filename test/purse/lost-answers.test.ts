@@ -8,7 +8,7 @@ import { AID_PURSE, INS_ENVELOPE } from "../../firmware/protocol/apdu.js";
 import { REASON_NOT_FOUND, REASON_PENDING, REASON_PURSE_WAITING } from "../../firmware/protocol/reasons.js";
 import { toHex } from "../../host/codec/bytes.js";
 import { Element } from "../../host/element.js";
-import { PurseCard } from "../../host/tokens/card.js";
+import { PurseCard } from "../../host/tokens/buyer/card.js";
 import { type Transport, TransportError } from "../../host/transport.js";
 import { SimulatorTransport } from "../../host/transports/simulator.js";
 import { RecordReader } from "../support/conservation-records.js";

@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, test, vi } from "vitest";
 import { toHex } from "../../host/codec/bytes.js";
 import { ReasonError } from "../../host/reasons.js";
 import { StatusWordError } from "../../host/status-words.js";
-import type { SpentTokens } from "../../host/tokens/card-data.js";
+import type { SpentTokens } from "../../host/tokens/buyer/card-data.js";
 import { TransportError } from "../../host/transport.js";
 import type { Fate, Operation, OperationHook } from "../../simulator/faults.js";
 import {

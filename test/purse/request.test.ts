@@ -8,7 +8,7 @@ import * as t from "../../firmware/protocol/tokens.js";
 import { ChipFactory } from "../../host/chips.js";
 import { toHex } from "../../host/codec/bytes.js";
 import { personalise } from "../../host/provision.js";
-import { PurseCard, type PurseOrder } from "../../host/tokens/card.js";
+import { PurseCard, type PurseOrder } from "../../host/tokens/buyer/card.js";
 import { NO_UNIT } from "../../host/tokens/terms.js";
 import { RecordReader } from "../support/conservation-records.js";
 import { FORGERIES, genuineChain } from "../support/forged-chains.js";

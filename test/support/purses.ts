@@ -14,7 +14,7 @@ import { hostNoiseCrypto, type NoiseCrypto } from "../../host/codec/noise.js";
 import type { Signer } from "../../host/codec/signer.js";
 import { ed25519Signer, sha256, x25519KeyPair } from "../../host/crypto.js";
 import { finishPersonalisation, personalise } from "../../host/provision.js";
-import { PurseCard, type PurseOrder } from "../../host/tokens/card.js";
+import { PurseCard, type PurseOrder } from "../../host/tokens/buyer/card.js";
 import { buyerHalf, goodsKey, halfKey, halfMask, orderKey, xorInto } from "../../host/tokens/derive.js";
 import {
   type CloseStatement,

@@ -2,7 +2,7 @@
 
 import { equalBytes } from "../../host/codec/bytes.js";
 import { sha256 } from "../../host/crypto.js";
-import type { FoundTokenPurse, Shown, TokenPurse, Wanted } from "../../host/tokens/buyer.js";
+import type { FoundTokenPurse, Shown, TokenPurse, Wanted } from "../../host/tokens/buyer/buyer.js";
 import { goodsKey, maskHalves, orderKey } from "../../host/tokens/derive.js";
 import { sameUnit } from "../../host/units.js";
 import type { BuyersPurse, TokenBuyer } from "./token-buyer.js";

@@ -308,6 +308,9 @@ class Run {
       shop: this.#shop,
       faults: [],
     });
+    // What makes a whole cent is on a deposit.
+    for (const { id } of [alice, bob, w.shop])
+      expect(await w.bank.tokens.credit(w.database, toHex(id), FINE_DOLLAR)).toBeLessThan(100n);
     const outstanding = 200n * ALICE_CENTS - has.alice - has.bob - has.shop;
     expect((await w.mint.audit()).units[0]?.outstanding ?? 0n).toBe(outstanding);
   }

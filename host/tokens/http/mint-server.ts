@@ -7,8 +7,8 @@ import { LinePortError } from "../../communications/server.js";
 import type { ServerPlace } from "../../servers/bank-server.js";
 import { limitPerAddress } from "../../servers/directory-server.js";
 import { encodeBuyerPurse, encodeIssued, encodeRedemption, encodeRefund, encodeWaiting } from "../messages/answers.js";
+import { legibly } from "../mint/refusals.js";
 import type { Issuer } from "../parties.js";
-import { legibly } from "../refusals.js";
 import { readBody, sendJson, sendRefusal } from "./bodies.js";
 import { MINT_PATHS } from "./mint-paths.js";
 
@@ -54,10 +54,10 @@ export class MintServer {
       const [path] = (request.url ?? "").split("?");
       const route = routes.get(path ?? "");
       const announced = Number(request.headers["content-length"]);
-      const bytes = Number.isSafeInteger(announced) ? announced : (route?.bytes_max ?? 0);
+      const most = route?.bytes_max ?? 0;
+      const bytes = Number.isSafeInteger(announced) ? Math.min(announced, most) : most;
       if (route === undefined) refuse(request, response, 404, "There is nothing here.");
       else if (request.method !== "POST") refuse(request, response, 405, "Only POST.");
-      else if (bytes > route.bytes_max) refuse(request, response, 413, "That is longer than any such message.");
       else if (arriving_bytes + bytes > ARRIVING_BYTES_MAX) refuse(request, response, 503, "Too much comes at once.");
       else {
         arriving_bytes += bytes;

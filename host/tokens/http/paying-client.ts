@@ -14,7 +14,7 @@ import { type RandomSource, randomBytes, systemRandom } from "../../randomness.j
 import { ReasonError } from "../../reasons.js";
 import { systemTimers, type Timers } from "../../services/clock.js";
 import { formatMoney, type Money, sameUnit } from "../../units.js";
-import { type FoundTokenPurse, type TokenPurse, wantedAuthorization, wantedMoney } from "../buyer.js";
+import { type FoundTokenPurse, type TokenPurse, wantedAuthorization, wantedMoney } from "../buyer/buyer.js";
 import { sealingKey } from "../derive.js";
 import { isTokenErrorCode, TokenError } from "../errors.js";
 import { encodeOrder, encodePayment } from "../messages/payment.js";

@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { LinePortError } from "../../communications/server.js";
-import type { Seller } from "../seller.js";
+import type { Seller } from "../seller/seller.js";
 import { sendRefusal } from "./bodies.js";
 import { type PaywallOptions, paywall } from "./paywall.js";
 
