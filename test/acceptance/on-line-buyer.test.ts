@@ -5,10 +5,10 @@
 
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { PURSE_MONEY } from "../../firmware/protocol/tokens.js";
-import { CardPurse } from "../../host/tokens/buyer.js";
-import type { PurseOrder } from "../../host/tokens/card.js";
-import type { InstalledPurse } from "../../host/tokens/card-data.js";
-import { refundTokens, requestTokens } from "../../host/tokens/errands.js";
+import { CardPurse } from "../../host/tokens/buyer/buyer.js";
+import type { PurseOrder } from "../../host/tokens/buyer/card.js";
+import type { InstalledPurse } from "../../host/tokens/buyer/card-data.js";
+import { refundTokens, requestTokens } from "../../host/tokens/buyer/errands.js";
 import { MintClient } from "../../host/tokens/http/mint-client.js";
 import { payingFetch } from "../../host/tokens/http/paying-client.js";
 import { readOuter } from "../../host/tokens/messages/request.js";

@@ -21,11 +21,11 @@ import { post } from "../../host/tokens/http/post.js";
 import { SellerClient } from "../../host/tokens/http/seller-client.js";
 import { type SellerServer, serveSeller } from "../../host/tokens/http/serve-seller.js";
 import { readBuyerPurse } from "../../host/tokens/messages/answers.js";
-import { Mint, type MintIdentity } from "../../host/tokens/mint.js";
-import type { MintTables } from "../../host/tokens/mint-books.js";
+import type { MintTables } from "../../host/tokens/mint/books.js";
+import { Mint, type MintIdentity } from "../../host/tokens/mint/mint.js";
 import type { BuyerPurse, SellerLine } from "../../host/tokens/parties.js";
-import { Seller, type SellerKeys } from "../../host/tokens/seller.js";
-import type { SellerTables } from "../../host/tokens/seller-store.js";
+import { Seller, type SellerKeys } from "../../host/tokens/seller/seller.js";
+import type { SellerTables } from "../../host/tokens/seller/store.js";
 import { bytesFrom, FINE_DOLLAR } from "./token-buyer.js";
 
 const CENTS = { currency: 840, exponent: 2 };
