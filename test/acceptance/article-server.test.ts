@@ -1,204 +1,166 @@
 /**
- * The article server and its reader of examples/, each a process of its own, with a bank's mint: articles are sold over HTTP 402 for a tenth of
- * a cent, whatever is killed meanwhile nothing is sold or paid twice, and in the end the bank has credited what was sold and paid back the rest.
+ * Articles over HTTP 402, bought with a chip, as the README says: the newspaper of the command line, and the article server and the reader of
+ * examples/. Each is a process of its own. Whatever is killed meanwhile, nothing is sold or paid twice, and in the end everybody has his own.
  */
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { ROLE_PURSE } from "../../firmware/protocol/kinds.js";
-import { PURSE_MONEY } from "../../firmware/protocol/tokens.js";
-import { toHex } from "../../host/codec/bytes.js";
-import { ed25519Signer, x25519KeyPair } from "../../host/crypto.js";
-import { systemClock, systemTimers } from "../../host/services/clock.js";
-import { SoftwareIdentity } from "../../host/tokens/buyer/software-identity.js";
-import { StorageCard } from "../../host/tokens/buyer/storage-card.js";
-import { sellerIdOf } from "../../host/tokens/derive.js";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readChallenge } from "../../host/tokens/http/challenge.js";
-import { MintClient } from "../../host/tokens/http/mint-client.js";
 import { payingFetch } from "../../host/tokens/http/paying-client.js";
-import { SellerClient } from "../../host/tokens/http/seller-client.js";
-import { openSeller } from "../../host/tokens/seller/open-seller.js";
-import { Child, type Ended, endChildren } from "../support/processes.js";
-import { agentsAgency, bytesFrom, FINE_DOLLAR, seededRandom } from "../support/token-buyer.js";
-import { askAt, DAY, TokenMarket } from "../support/token-market.js";
+import { SEALED_TYPE } from "../../host/tokens/http/sealed-goods.js";
+import { openPurse } from "../../host/world/shop.js";
+import { unpackHome } from "../support/homes.js";
+import { Child, commandsOn, type Ended, endChildren, tallyProcess } from "../support/processes.js";
+import { FINE_DOLLAR } from "../support/token-buyer.js";
 
-const PRICE = 10n;
-const FACE = 1_000n;
-const SAVINGS = 100_000n;
-
-let folder: string;
-let market: TokenMarket;
-let server: Child;
-let url: string;
-let shop: { readonly id: Uint8Array; readonly keys: { signatureSeed: Uint8Array; agreementSecret: Uint8Array } };
-let alice: SoftwareIdentity;
-let card: string;
-
-beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), "tallystick-articles-"));
-  card = join(folder, "card");
-  const random = seededRandom("article server");
-  const bytes = bytesFrom(random);
-  // What was certified in this second is not valid yet to a clock that is a little behind.
-  const yesterday = Math.floor(Date.now() / 1_000) - DAY;
-  const agency = agentsAgency(random, yesterday);
-  market = await TokenMarket.open({ agency, random, time: { ...systemClock, ...systemTimers } });
-  const keys = { signatureSeed: bytes(32), agreementSecret: bytes(32) };
-  const signatureKey = ed25519Signer(keys.signatureSeed).publicKey;
-  const { publicKey: agreementKey } = x25519KeyPair(keys.agreementSecret);
-  shop = { id: sellerIdOf(signatureKey, agreementKey), keys };
-  await market.enrol("shop", shop.id, { signatureKey, agreementKey });
-  await startServer();
-  alice = await newBuyer();
+let home: string;
+beforeEach(() => {
+  home = join(mkdtempSync(join(tmpdir(), "tallystick-articles-")), "world");
+  unpackHome(home);
 });
 afterEach(async () => {
   await endChildren();
-  await market.close();
-  rmSync(folder, { recursive: true });
+  rmSync(join(home, ".."), { recursive: true, force: true });
 });
 
-async function newBuyer(): Promise<SoftwareIdentity> {
-  const { agency, random } = market.parts;
-  const bytes = bytesFrom(random);
-  const [id, signatureSeed, agreementSecret] = [bytes(16), bytes(32), bytes(32)];
-  const signatureKey = ed25519Signer(signatureSeed).publicKey;
-  const { publicKey: agreementKey } = x25519KeyPair(agreementSecret);
-  const chain = agency.issue({ id, role: ROLE_PURSE, signatureKey, agreementKey }, market.now() - DAY);
-  await market.account("alice", id, SAVINGS / 100n);
-  return new SoftwareIdentity({ chain, signatureSeed, agreementSecret, random });
+const { started, done } = commandsOn(() => home);
+const spoken = (...words: string[]): Promise<Ended> => tallyProcess(["--home", home, ...words]).ended;
+
+/** What the mint counts in all purses, and whether everybody's books agree. */
+async function expectAudit(sums: { outstanding: string; redeemed: string; refunded: string }): Promise<void> {
+  const { value, code } = await done("mint", "audit");
+  expect([code, value]).toMatchObject([0, { units: [{ currency: "USD", ...sums }], faults: [] }]);
+  const audit = (await done("audit")).value["audit"] as { balanced: boolean }[];
+  expect(audit.map(({ balanced }) => balanced)).toEqual([true, true]);
 }
 
-/** As the file says how: node examples/article-server.mjs shop.json */
-async function startServer(): Promise<void> {
-  const { id, publicKey, tree } = market.parts.agency.root;
-  const config = {
-    signatureSeed: toHex(shop.keys.signatureSeed),
-    agreementSecret: toHex(shop.keys.agreementSecret),
-    root: { tree, id: toHex(id), publicKey: toHex(publicKey) },
-    issuers: [{ chain: toHex(market.mint.chain), url: market.mintUrl }],
-    database: join(folder, "shop.db"),
-    port: 0,
-  };
-  const file = join(folder, "shop.json");
-  writeFileSync(file, JSON.stringify(config));
-  server = new Child(["examples/article-server.mjs", file]);
-  const ready = /^Articles at (http:\S+)\/articles\/1, USD 0\.0010 each/.exec(await server.line(/^Articles at/));
-  url = ready?.[1] ?? "";
-  market.elsewhere.set(toHex(shop.id), new SellerClient(url));
-}
+describe("examples/article-server.mjs and examples/reader.mjs", () => {
+  let server: Child;
+  let url: string;
 
-async function stopServer(): Promise<void> {
-  server.kill("SIGINT");
-  expect(await server.ended).toMatchObject({ code: 0, err: "" });
-}
-
-async function fillCard(): Promise<void> {
-  const order = {
-    issuerChain: market.mint.chain,
-    seller: shop.id,
-    kind: PURSE_MONEY,
-    unit: FINE_DOLLAR,
-    denominations: [{ value: PRICE, count: Number(FACE / PRICE) }],
-    spendBy_seconds: market.now() + 30 * DAY,
-    assertion: null,
-  };
-  const { outer } = await alice.ask(card, order, market.now());
-  await alice.install(card, await askAt(url, outer));
-}
-
-/** node examples/reader.mjs card URL ... */
-function reads(...articles: number[]): Promise<Ended> {
-  return new Child(["examples/reader.mjs", card, ...articles.map((number) => `${url}/articles/${number}`)]).ended;
-}
-
-function told(left: bigint, ...articles: number[]): Ended {
-  const lines = articles.map((number) => `You read /articles/${number}.\n\n`);
-  return { code: 0, signal: null, err: "", out: `${lines.join("")}Left on the card: ${left} of 840/4.\n` };
-}
-
-const worths = async () => ({
-  alice: await market.worth("alice", alice.id),
-  shop: await market.worth("shop", shop.id),
-});
-
-/** The shopkeeper redeems what the server took, from its file; the server is not running. */
-async function redeemed(): Promise<void> {
-  const seller = await openSeller(join(folder, "shop.db"), {
-    keys: shop.keys,
-    root: market.parts.agency.root,
-    issuers: [{ chain: market.mint.chain, line: new MintClient(market.mintUrl) }],
-  });
-  expect((await seller.redeem()).failed).toEqual([]);
-  expect(await seller.audit()).toEqual([]);
-}
-
-async function refunded(): Promise<void> {
-  const opened = await StorageCard.open(card);
-  const { close } = await alice.close(opened, market.mint.chain);
-  await opened.close();
-  expect(await new MintClient(market.mintUrl).refund(close)).toMatchObject({ state: "closed" });
-}
-
-test("sells what is paid, asks for the price of what is not, and everybody has his own in the end", async () => {
-  const asked = await fetch(`${url}/articles/1`);
-  expect(asked.status).toBe(402);
-  expect(readChallenge(asked.headers.get("www-authenticate"))).toMatchObject({
-    seller: shop.id,
-    unit: FINE_DOLLAR,
-    price: PRICE,
-    issuers: [{ id: market.mint.id }],
-  });
-  await fillCard();
-  expect(await worths()).toEqual({ alice: SAVINGS - FACE, shop: 0n });
-  expect(await reads(1, 2)).toEqual(told(FACE - 2n * PRICE, 1, 2));
-  // The same article again is another purchase; what is free costs nothing.
-  expect(await reads(2)).toEqual(told(FACE - 3n * PRICE, 2));
-  expect((await fetch(`${url}/elsewhere`)).status).toBe(200);
-  await stopServer();
-  await redeemed();
-  expect(await worths()).toEqual({ alice: SAVINGS - FACE, shop: 3n * PRICE });
-  await startServer();
-  await refunded();
-  expect(await worths()).toEqual({ alice: SAVINGS - 3n * PRICE, shop: 3n * PRICE });
-  // Nothing is left for another article.
-  const late = await reads(3);
-  expect([late.code, late.out]).toEqual([1, ""]);
-  expect(late.err).toMatch(/No purse has tokens for this shop.*Nothing was paid/);
-  expect(await market.faults()).toEqual([]);
-});
-
-test("killed at any time, the server remembers what it sold, and sells no half twice", async () => {
-  await fillCard();
-  let payment = "";
-  const opened = await StorageCard.open(card);
-  const pay = payingFetch({
-    purses: [opened],
-    maxPrice: { amount: PRICE, unit: FINE_DOLLAR },
-    fetch: (input, init) => {
-      payment = new Headers(init?.headers).get("authorization") ?? "";
-      return fetch(input, init);
-    },
-  });
-  expect(await (await pay(`${url}/articles/1`)).text()).toBe("You read /articles/1.\n");
-  await opened.close();
-  for (let deaths = 0; deaths < 3; deaths += 1) {
-    server.kill("SIGKILL");
-    expect(await server.ended).toMatchObject({ signal: "SIGKILL" });
-    await startServer();
-    // The same payment is for what it bought, and for nothing else.
-    const again = await fetch(`${url}/articles/1`, { headers: { authorization: payment } });
-    expect([again.status, await again.text()]).toEqual([200, "You read /articles/1.\n"]);
-    const other = await fetch(`${url}/articles/7`, { headers: { authorization: payment } });
-    expect([other.status, ((await other.json()) as { code: string }).code]).toEqual([409, "wrong-order"]);
-    expect(await reads(2)).toEqual(told(FACE - BigInt(2 + deaths) * PRICE, 2));
+  /** As the file says how, at a port that is free. */
+  async function startServer(): Promise<void> {
+    server = new Child(["examples/article-server.mjs", home, "gazette", "0"]);
+    const ready = /^The Harbour Gazette: articles at (http:\S+)\/articles\/1\./.exec(await server.line(/articles at/));
+    url = ready?.[1] ?? "";
   }
-  await stopServer();
-  await redeemed();
-  expect(await worths()).toEqual({ alice: SAVINGS - FACE, shop: 4n * PRICE });
-  await startServer();
-  await refunded();
-  expect(await worths()).toEqual({ alice: SAVINGS - 4n * PRICE, shop: 4n * PRICE });
-  expect(await market.faults()).toEqual([]);
+
+  async function stopServer(): Promise<void> {
+    server.kill("SIGINT");
+    expect(await server.ended).toMatchObject({ code: 0, err: "" });
+  }
+
+  const reader = (...articles: number[]) =>
+    new Child(["examples/reader.mjs", home, "alice", ...articles.map((number) => `${url}/articles/${number}`)]);
+  const told = (...articles: number[]): Ended => {
+    return {
+      code: 0,
+      signal: null,
+      err: "",
+      out: articles.map((number) => `You read /articles/${number}.\n\n`).join(""),
+    };
+  };
+
+  beforeEach(startServer);
+
+  test("sell what is paid, ask the price of what is not, and everybody has his own in the end", {
+    timeout: 60_000,
+  }, async () => {
+    const asked = await fetch(`${url}/articles/1`);
+    expect(asked.status).toBe(402);
+    expect(readChallenge(asked.headers.get("www-authenticate"))).toMatchObject({ unit: FINE_DOLLAR, price: 20n });
+    // Without tokens nothing is sold.
+    const poor = await reader(1).ended;
+    expect([poor.code, poor.out]).toEqual([1, ""]);
+    expect(poor.err).toMatch(/No purse has tokens for this shop.*Nothing was paid/);
+
+    expect(await spoken("tokens", "request", "alice", "gazette", "USD 1.00")).toMatchObject({ code: 0, err: "" });
+    expect(await reader(1, 2).ended).toEqual(told(1, 2));
+    // The same article again is another purchase; what is free costs nothing.
+    expect(await reader(2).ended).toEqual(told(2));
+    expect((await fetch(`${url}/elsewhere`)).status).toBe(200);
+    await expectAudit({ outstanding: "1.0000", redeemed: "0.0000", refunded: "0.0000" });
+    await stopServer();
+    await expectAudit({ outstanding: "0.9940", redeemed: "0.0060", refunded: "0.0000" });
+    expect((await done("tokens", "refund", "alice", "gazette")).value).toMatchObject({
+      state: "closed",
+      amount: "0.9940",
+    });
+    await expectAudit({ outstanding: "0.0000", redeemed: "0.0060", refunded: "0.9940" });
+  });
+
+  test("killed at any time, the server remembers what it sold, and sells no half twice", {
+    timeout: 60_000,
+  }, async () => {
+    expect((await done("tokens", "request", "alice", "gazette", "USD 1.00")).code).toBe(0);
+    let payment = "";
+    const purse = await openPurse(home, "alice");
+    const pay = payingFetch({
+      purses: [purse],
+      maxPrice: { amount: 20n, unit: FINE_DOLLAR },
+      fetch: (input, init) => {
+        payment = new Headers(init?.headers).get("authorization") ?? payment;
+        return fetch(input, init);
+      },
+    });
+    expect(await (await pay(`${url}/articles/1`)).text()).toBe("You read /articles/1.\n");
+    await purse.close();
+    for (let deaths = 0; deaths < 3; deaths += 1) {
+      server.kill("SIGKILL");
+      expect(await server.ended).toMatchObject({ signal: "SIGKILL" });
+      await startServer();
+      // The same payment is for what it bought, which only the chip that paid can open, and for nothing else.
+      const again = await fetch(`${url}/articles/1`, { headers: { authorization: payment } });
+      expect([again.status, again.headers.get("content-type")]).toEqual([200, SEALED_TYPE]);
+      expect(await again.text()).not.toContain("You read");
+      const other = await fetch(`${url}/articles/7`, { headers: { authorization: payment } });
+      expect([other.status, ((await other.json()) as { code: string }).code]).toEqual([409, "wrong-order"]);
+      expect(await reader(2).ended).toEqual(told(2));
+    }
+    await stopServer();
+    await expectAudit({ outstanding: "0.9920", redeemed: "0.0080", refunded: "0.0000" });
+    expect((await done("tokens", "refund", "alice", "gazette")).value).toMatchObject({ amount: "0.9920" });
+    await expectAudit({ outstanding: "0.0000", redeemed: "0.0080", refunded: "0.9920" });
+  });
+
+  test("killed while it reads, a reader pays for nothing that it is not given later", { timeout: 60_000 }, async () => {
+    expect((await done("tokens", "request", "alice", "gazette", "USD 1.00")).code).toBe(0);
+    const articles = Array.from({ length: 40 }, (_, i) => i + 1);
+    const killed = reader(...articles);
+    // Somewhere among the forty.
+    await killed.line(/articles\/9\./);
+    killed.kill("SIGKILL");
+    const { out, signal } = await killed.ended;
+    expect(signal).toBe("SIGKILL");
+    const read = [...out.matchAll(/articles\/(\d+)\./g)].map(([, number]) => Number(number));
+    const rest = articles.filter((number) => !read.includes(number));
+    expect(rest.length).toBeGreaterThan(0);
+    expect(await reader(...rest).ended).toEqual(told(...rest));
+    await stopServer();
+    const left = (await done("tokens", "balance", "alice")).value["purses"] as { left: string }[];
+    // One that came and could not be printed any more may have been paid again: no other.
+    expect(["0.9200", "0.9180"]).toContain(left[0]?.left);
+    const sold = left[0]?.left === "0.9200" ? "0.0800" : "0.0820";
+    await expectAudit({ outstanding: left[0]?.left ?? "", redeemed: sold, refunded: "0.0000" });
+  });
+});
+
+test("tally seller serve sells to tally tokens spend, and to nobody for nothing", { timeout: 60_000 }, async () => {
+  const newspaper = started("seller", "serve", "gazette");
+  const { url } = await newspaper.event("ready");
+  expect((await done("tokens", "request", "alice", "gazette", "USD 1.00")).code).toBe(0);
+  const tides = await spoken("tokens", "spend", "alice", `${url}/tides`);
+  expect(tides).toMatchObject({
+    code: 0,
+    err: "",
+    out: expect.stringMatching(/^Tide tables[^]*\nPaid USD 0\.0010\.\n$/),
+  });
+  expect((await fetch(`${url}/tides`)).status).toBe(402);
+  expect(await newspaper.event("sold")).toMatchObject({ path: "/tides", amount: "0.0010" });
+  newspaper.kill("SIGINT");
+  expect(await newspaper.ended).toMatchObject({ code: 0, err: "" });
+  expect(await newspaper.event("redeemed")).toMatchObject({ tokens: 1, amount: "0.0010" });
+  await expectAudit({ outstanding: "0.9990", redeemed: "0.0010", refunded: "0.0000" });
 });
