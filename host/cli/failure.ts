@@ -7,6 +7,12 @@ import { StatusWordError } from "../status-words.js";
 import { AmountError } from "../units.js";
 import { EXIT_FAILED, EXIT_OPEN, EXIT_USAGE } from "./output.js";
 
+/** The command was understood as words, and what they say makes no sense. (What commander throws it has already printed.) */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+  readonly exitCode = EXIT_USAGE;
+}
+
 const MONEY_IS_SAFE = "Money is where chips and books last recorded it.";
 
 export function explain(error: unknown): string {

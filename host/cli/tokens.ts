@@ -12,10 +12,19 @@ import { type Denomination, faceValue, NO_UNIT, tokenCount } from "../tokens/ter
 import { formatMoney, type Money, parseDecimal } from "../units.js";
 import { purseOf } from "../world/shop.js";
 import { HomeTokens, parseTokenMoney, TOKEN_UNIT } from "../world/tokens.js";
-import { type GlobalOptions, type OwnerOptions, outputFor, withSite } from "./context.js";
+import {
+  digitsOfEnvironment,
+  type GlobalOptions,
+  type OwnerOptions,
+  outputFor,
+  pinDigits,
+  withSite,
+} from "./context.js";
+import { UsageError } from "./failure.js";
 import { daysNumber } from "./mint.js";
 import { EXIT_FAILED, EXIT_OPEN, moneyJson, printable } from "./output.js";
 
+const PIN_HELP = "the owner's PIN (default: $TALLY_PIN, or the one that the home keeps)";
 const DAY_SECONDS = 86_400;
 const DAYS = 90;
 const TOKEN = "0.001";
@@ -38,7 +47,11 @@ async function withPurse<Result>(
   owner: string,
   work: (card: PurseCard, tokens: HomeTokens) => Promise<Result>,
 ): Promise<Result> {
-  return withTokens(options, async (tokens) => work(await tokens.purse(owner, options.pin), tokens));
+  return withTokens(options, async (tokens) => work(await tokens.purse(owner, pinOf(options)), tokens));
+}
+
+function pinOf({ pin }: OwnerOptions): string | undefined {
+  return pin ?? digitsOfEnvironment("TALLY_PIN");
 }
 
 async function withTokens<Result>(
@@ -75,14 +88,16 @@ function addRequest(tokens: Command): void {
     .option("--authorization <assertion>", "no money but the proof of this, without a name: over-21", assertionWord)
     .option("--days <number>", `to be spent within so many days (default: ${DAYS})`, daysNumber)
     .option("--flush", "give back what is left of older tokens for the same seller")
-    .option("--pin <digits>", "the owner's PIN")
+    .option("--pin <digits>", PIN_HELP, pinDigits)
     .action(async (owner: string, seller: string, amount: string | undefined, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<RequestOptions>();
+      if (amount !== undefined && options.tokens !== undefined)
+        throw new UsageError("Say how much, or which tokens with --tokens, and not both. Nothing was bought.");
       const denominations = options.tokens ?? wanted(amount, options);
       const { authorization } = options;
       const kind = authorization === undefined ? PURSE_MONEY : PURSE_AUTHORIZATION;
       const issuer = authorization === undefined ? "mint" : "clearance";
-      const { slot, refunded } = await withPurse(options, owner, async (card, home) => {
+      const { slot, bought, refunded } = await withPurse(options, owner, async (card, home) => {
         const door = home.door(seller);
         const order = {
           issuerChain: home.chainOf(issuer),
@@ -95,16 +110,21 @@ function addRequest(tokens: Command): void {
           ...(authorization === undefined ? {} : { assertion: authorization }),
         };
         const forward = (outer: Uint8Array) => door.forward(outer);
-        const installed = await requestTokens(card, home.issuerId(issuer), order, forward).catch(async (error) => {
+        const isRefused = async (nonce: Uint8Array) => (await home.refusal(issuer, owner, nonce)) !== undefined;
+        const asked = requestTokens(card, home.issuerId(issuer), order, forward, { isRefused });
+        const { slot } = await asked.catch(async (error) => {
           throw await explained(error, () => home.refusal(issuer, owner));
         });
+        // A request that was under way was asked again, whatever it was for.
+        const bought = (await card.purses()).find((each) => each.slot === slot)?.stacks ?? denominations;
         // What the request flushed, and whatever else was closed and not refunded so far.
         const refunds = await refundClosed(card, home.issuerId(issuer), (sealed) => home.issuer(issuer).refund(sealed));
         const notices = refunds.flatMap((each) => (each.state === "closed" ? home.noticeOf(issuer, each.notice) : []));
-        return { ...installed, refunded: notices.reduce((sum, { amount }) => sum + amount, 0n) };
+        return { slot, bought, refunded: notices.reduce((sum, { amount }) => sum + amount, 0n) };
       });
-      const count = tokenCount(denominations);
-      const face: Money = { amount: faceValue(denominations), unit: TOKEN_UNIT };
+      const count = tokenCount(bought);
+      const face: Money = { amount: faceValue(bought), unit: TOKEN_UNIT };
+      const isEarlier = count !== tokenCount(denominations) || face.amount !== faceValue(denominations);
       const worth =
         authorization === undefined
           ? `${formatMoney(face)} in ${count} tokens`
@@ -115,6 +135,9 @@ function addRequest(tokens: Command): void {
       const refundedJson = isBack ? { refunded: moneyJson(back) } : {};
       outputFor(options).result({ owner, seller, slot, tokens: count, ...json, ...refundedJson }, [
         `${owner} has ${worth} for ${seller}.`,
+        ...(isEarlier
+          ? ["That is what an earlier request was for, which was not answered. For another amount add --flush."]
+          : []),
         ...(isBack ? [`${formatMoney(back)} of older tokens came back.`] : []),
       ]);
     });
@@ -147,14 +170,14 @@ function wanted(amount: string | undefined, { authorization, token }: RequestOpt
   const value = parseDecimal(token ?? TOKEN, TOKEN_UNIT.exponent);
   if (value === 0n || money.amount === 0n || money.amount % value !== 0n) {
     const face = formatMoney({ amount: value, unit: TOKEN_UNIT });
-    throw new InvalidArgumentError(`${formatMoney(money)} is no number of tokens of ${face}. Nothing was bought.`);
+    throw new UsageError(`${formatMoney(money)} is no number of tokens of ${face}. Nothing was bought.`);
   }
   return [{ value, count: Number(money.amount / value) }];
 }
 
 function countOf(text: string): number {
   if (/^[1-9]\d{0,6}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError(`"${text}" is no number of authorizations. Nothing was asked for.`);
+  throw new UsageError(`"${text}" is no number of authorizations. Nothing was asked for.`);
 }
 
 function denominationList(text: string): Denomination[] {
@@ -176,7 +199,7 @@ function addBalance(tokens: Command): void {
     .command("balance")
     .description("what an owner's purses hold, for which seller")
     .argument("<owner>", "for example alice")
-    .option("--pin <digits>", "the owner's PIN")
+    .option("--pin <digits>", PIN_HELP, pinDigits)
     .action(async (owner: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<OwnerOptions>();
       const purses = await withPurse(options, owner, async (card, home) => {
@@ -218,14 +241,14 @@ function addSpend(tokens: Command): void {
     .argument("<owner>", "for example alice")
     .argument("<url>", "what to fetch")
     .option("--max <amount>", `the most that it may cost (default: ${MAX_PRICE})`)
-    .option("--pin <digits>", "the owner's PIN")
+    .option("--pin <digits>", PIN_HELP, pinDigits)
     .action(async (owner: string, url: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<OwnerOptions & { readonly max?: string }>();
-      if (!URL.canParse(url)) throw new InvalidArgumentError(`"${url}" is not a URL. Nothing was paid.`);
+      if (!URL.canParse(url)) throw new UsageError(`"${url}" is not a URL. Nothing was paid.`);
       const maxPrice = parseTokenMoney(options.max ?? MAX_PRICE);
       let paid: Money | undefined;
       const { status, body } = await withTokens(options, async (tokens) => {
-        const purse = await purseOf(tokens, owner, options.pin);
+        const purse = await purseOf(tokens, owner, pinOf(options));
         const onPay = ({ price }: { readonly price: Money }) => {
           paid = price;
         };
@@ -256,7 +279,7 @@ function addAllow(tokens: Command): void {
     .argument("<owner>", "for example alice")
     .argument("<seller>", "a name from `tally seller list`")
     .argument("<amount>", 'for example "USD 0.05"; 0 ends it')
-    .option("--pin <digits>", "the owner's PIN")
+    .option("--pin <digits>", PIN_HELP, pinDigits)
     .action(async (owner: string, seller: string, text: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<OwnerOptions>();
       const money = text === "0" ? { amount: 0n, unit: TOKEN_UNIT } : parseTokenMoney(text);
@@ -292,7 +315,7 @@ function addRefund(tokens: Command): void {
     .argument("<owner>", "for example alice")
     .argument("<seller>", "a name from `tally seller list`")
     .option("--authorization <assertion>", "give back authorizations instead", assertionWord)
-    .option("--pin <digits>", "the owner's PIN")
+    .option("--pin <digits>", PIN_HELP, pinDigits)
     .action(async (owner: string, seller: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<OwnerOptions & { readonly authorization?: string }>();
       const assertion = options.authorization ?? null;

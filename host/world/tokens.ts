@@ -4,7 +4,7 @@
  */
 
 import { ROLE_PURSE } from "../../firmware/protocol/kinds.js";
-import { equalBytes, fromHex } from "../codec/bytes.js";
+import { equalBytes, fromHex, toHex } from "../codec/bytes.js";
 import { tellTime } from "../device.js";
 import { finishPersonalisation, personalise } from "../provision.js";
 import { BankBooks } from "../services/bank-books.js";
@@ -70,6 +70,8 @@ export class HomeTokens {
   #state: TokenState;
   readonly #issuers = new Map<IssuerName, Promise<Mint>>();
   readonly #sellers = new Map<string, Promise<Seller>>();
+  /** When the last work with a part that is nobody's is over. */
+  readonly #borrowing = new Map<Part, Promise<void>>();
 
   private constructor(site: Site, state: TokenState) {
     this.site = site;
@@ -107,40 +109,67 @@ export class HomeTokens {
 
   /** Wherever it is. */
   issuer(name: IssuerName): Issuer {
-    const here = async (): Promise<Issuer> => {
-      const url = this.site.parts.home.holder(name)?.url;
-      return url === undefined ? this.mint(name) : new MintClient(url);
+    const there = <Result>(work: (issuer: Issuer) => Promise<Result>): Promise<Result> => {
+      const opened = this.#issuers.get(name);
+      if (opened !== undefined) return opened.then(work);
+      return this.#borrowed(name, async (url) => {
+        if (url !== undefined) return work(new MintClient(url));
+        const mint = await this.#openMint(name);
+        return work(mint).finally(() => mint.close());
+      });
     };
     return {
-      forward: async (word, sealed) => (await here()).forward(word, sealed),
-      request: async (sealed) => (await here()).request(sealed),
-      redeem: async (sealed) => (await here()).redeem(sealed),
-      returned: async (sealed) => (await here()).returned(sealed),
-      collect: async (word) => (await here()).collect(word),
-      refund: async (sealed) => (await here()).refund(sealed),
+      forward: (word, sealed) => there((issuer) => issuer.forward(word, sealed)),
+      request: (sealed) => there((issuer) => issuer.request(sealed)),
+      redeem: (sealed) => there((issuer) => issuer.redeem(sealed)),
+      returned: (sealed) => there((issuer) => issuer.returned(sealed)),
+      collect: (word) => there((issuer) => issuer.collect(word)),
+      refund: (sealed) => there((issuer) => issuer.refund(sealed)),
     };
   }
 
-  /** The issuer itself, opened in this process. */
+  /**
+   * Works with a part of the home where it is: `url` if another process serves it. One that nobody serves is this process's for as long as
+   * the work takes and no longer, so that whoever wants to serve it later can. One piece of work with it at a time.
+   */
+  #borrowed<Result>(part: Part, work: (url: string | undefined) => Promise<Result>): Promise<Result> {
+    const { home } = this.site.parts;
+    const url = home.holder(part)?.url;
+    if (url !== undefined) return work(url);
+    const before = this.#borrowing.get(part) ?? Promise.resolve();
+    const result = before.then(() => home.withClaim(part, () => work(undefined)));
+    const over = result.then(
+      () => undefined,
+      () => undefined, // The caller sees it.
+    );
+    this.#borrowing.set(part, over);
+    return result;
+  }
+
+  /** The issuer itself, this process's until the home is closed. */
   mint(name: IssuerName): Promise<Mint> {
-    return once(this.#issuers, name, async () => {
-      const { home, clock, timers, random } = this.site.parts;
-      home.claim(name);
-      const record = this.#state[name];
-      const mint = await Mint.open({
-        identity: identityOf(record),
-        root: this.site.agencies.agents.root,
-        database: home.database(databaseOf(name)),
-        ...(name === "mint" ? { bank: await this.#bank() } : {}),
-        ...{ clock, timers, random },
-        lineOf: (seller) => this.#lineTo(seller.id),
-      });
-      for (const seller of this.#state.sellers) {
-        const account = name === "mint" ? sellerAccount(seller.name) : null;
-        await mint.addSeller({ id: idOf(seller), ...publicKeys(seller), account, address: seller.name });
-      }
-      return mint;
+    return once(this.#issuers, name, () => {
+      this.site.parts.home.claim(name);
+      return this.#openMint(name);
     });
+  }
+
+  async #openMint(name: IssuerName): Promise<Mint> {
+    const { home, clock, timers, random } = this.site.parts;
+    const record = this.#state[name];
+    const mint = await Mint.open({
+      identity: identityOf(record),
+      root: this.site.agencies.agents.root,
+      database: home.database(databaseOf(name)),
+      ...(name === "mint" ? { bank: await this.#bank() } : {}),
+      ...{ clock, timers, random },
+      lineOf: (seller) => this.#lineTo(seller.id),
+    });
+    for (const seller of this.#state.sellers) {
+      const account = name === "mint" ? sellerAccount(seller.name) : null;
+      await mint.addSeller({ id: idOf(seller), ...publicKeys(seller), account, address: seller.name });
+    }
+    return mint;
   }
 
   /** The bank's books, with everybody's accounts. The bank may be at work with them in another process. */
@@ -162,10 +191,11 @@ export class HomeTokens {
     return auditMint({ books: await this.#books("mint"), bank: await this.#bank() });
   }
 
-  /** Why an issuer refused the last request of an owner's purse that it refused: it tells nobody else. */
-  async refusal(name: IssuerName, owner: string): Promise<string | undefined> {
+  /** Why an issuer refused a request of an owner's purse, if it did: the last one, or the one with this nonce. It tells nobody else. */
+  async refusal(name: IssuerName, owner: string, nonce?: Uint8Array): Promise<string | undefined> {
     const { purse } = await this.#purseRecord(owner);
-    return (await (await this.#books(name)).refusals(purse.id)).at(-1)?.code;
+    const refusals = await (await this.#books(name)).refusals(purse.id);
+    return refusals.findLast((each) => nonce === undefined || each.nonce === toHex(nonce))?.code;
   }
 
   /** The authorization service has looked at its owner's papers: the purse is good for an assertion until then. */
@@ -203,22 +233,26 @@ export class HomeTokens {
     };
   }
 
-  /** The seller itself, opened in this process. */
+  /** The seller itself, this process's until the home is closed. */
   seller(name: string): Promise<Seller> {
     const record = this.sellerRecord(name);
     return once(this.#sellers, record.name, () => {
-      const { home, clock, random } = this.site.parts;
-      home.claim(partOf(record));
-      return Seller.open({
-        keys: { signatureSeed: fromHex(record.signatureSeed), agreementSecret: fromHex(record.agreementSecret) },
-        database: home.database(partOf(record)),
-        root: this.site.agencies.agents.root,
-        issuers: [
-          { chain: this.chainOf("mint"), line: this.issuer("mint") },
-          { chain: this.chainOf("clearance"), line: this.issuer("clearance"), assertions: [OVER_21] },
-        ],
-        ...{ clock, random },
-      });
+      this.site.parts.home.claim(partOf(record));
+      return this.#openSeller(record);
+    });
+  }
+
+  #openSeller(record: SellerRecord): Promise<Seller> {
+    const { home, clock, random } = this.site.parts;
+    return Seller.open({
+      keys: { signatureSeed: fromHex(record.signatureSeed), agreementSecret: fromHex(record.agreementSecret) },
+      database: home.database(partOf(record)),
+      root: this.site.agencies.agents.root,
+      issuers: [
+        { chain: this.chainOf("mint"), line: this.issuer("mint") },
+        { chain: this.chainOf("clearance"), line: this.issuer("clearance"), assertions: [OVER_21] },
+      ],
+      ...{ clock, random },
     });
   }
 
@@ -226,14 +260,17 @@ export class HomeTokens {
   #lineTo(id: Uint8Array): SellerLine | undefined {
     const record = this.#state.sellers.find((seller) => equalBytes(idOf(seller), id));
     if (record === undefined) return undefined;
-    const line = async (): Promise<SellerLine> => {
-      const url = this.site.parts.home.holder(partOf(record))?.url;
-      return url === undefined ? this.seller(record.name) : new SellerClient(url);
+    const there = <Result>(work: (line: SellerLine) => Promise<Result>): Promise<Result> => {
+      const opened = this.#sellers.get(record.name);
+      if (opened !== undefined) return opened.then(work);
+      return this.#borrowed(partOf(record), async (url) =>
+        work(url === undefined ? await this.#openSeller(record) : new SellerClient(url)),
+      );
     };
     return {
-      deliver: async (purse) => (await line()).deliver(purse),
-      recall: async (signed) => (await line()).recall(signed),
-      notice: async (signed) => (await line()).notice(signed),
+      deliver: (purse) => there((line) => line.deliver(purse)),
+      recall: (signed) => there((line) => line.recall(signed)),
+      notice: (signed) => there((line) => line.notice(signed)),
     };
   }
 

@@ -5,48 +5,13 @@ import { TokenError } from "../../host/tokens/errors.js";
 import type { OrderKeeper } from "../../host/tokens/http/open-orders.js";
 import { type Fetch, payingFetch } from "../../host/tokens/http/paying-client.js";
 import { type SellerServer, serveSeller } from "../../host/tokens/http/serve-seller.js";
+import { Death, Mortal } from "../support/mortal.js";
 import { SellerWorld } from "../support/seller-world.js";
 import { SoftPurse } from "../support/soft-purse.js";
 import { FINE_DOLLAR } from "../support/token-buyer.js";
 
 const PRICE = 30n;
 const TOKEN = 10n;
-
-/** The process is gone. */
-class Death extends Error {}
-
-/** Counts what a client does to the world outside it, and dies before or after the one with this number. */
-class Mortal {
-  #count = 0;
-
-  constructor(
-    readonly dies: number,
-    readonly when: "before" | "after",
-  ) {}
-
-  async step<Result>(work: () => Result | Promise<Result>): Promise<Result> {
-    this.#die("before");
-    const result = await work();
-    this.#die("after");
-    this.#count += 1;
-    return result;
-  }
-
-  stepNow(work: () => void): void {
-    this.#die("before");
-    work();
-    this.#die("after");
-    this.#count += 1;
-  }
-
-  #die(when: "before" | "after"): void {
-    if (this.#count > this.dies || (this.#count === this.dies && this.when === when)) throw new Death();
-  }
-
-  get steps(): number {
-    return this.#count;
-  }
-}
 
 let world: SellerWorld;
 let server: SellerServer;
@@ -96,13 +61,12 @@ function client(mortal: Mortal): Fetch {
   });
 }
 
-const IMMORTAL = () => new Mortal(Number.POSITIVE_INFINITY, "before");
 const get = async (pay: Fetch, path: string) => (await pay(`${server.url}${path}`)).text();
 const taken = () => world.seller.purses()[0]?.denominations[0]?.taken;
 const tokens = Number(PRICE / TOKEN);
 
 async function stepsOfOne(): Promise<number> {
-  const mortal = IMMORTAL();
+  const mortal = Mortal.immortal();
   expect(await get(client(mortal), "/first")).toBe("goods of /first");
   return mortal.steps;
 }
@@ -116,7 +80,7 @@ it("is answered by the next process, and paid once, wherever it dies", async () 
       await expect(get(client(new Mortal(dies, when)), "/one")).rejects.toSatisfy(
         (error) => error instanceof Death || (error instanceof TokenError && error.cause instanceof Death),
       );
-      expect(await get(client(IMMORTAL()), "/one"), `${when} step ${dies}`).toBe("goods of /one");
+      expect(await get(client(Mortal.immortal()), "/one"), `${when} step ${dies}`).toBe("goods of /one");
       // Only where its goods had come and it died over the list does it pay for them again, which the shop gives for the old order.
       expect(soft.next - before, `${when} step ${dies}`).toBe(isOver(dies, when, steps) ? 2 * tokens : tokens);
       expect(taken()).toBe(soft.next);
@@ -135,8 +99,8 @@ it("loses nothing where the next process buys something else first", async () =>
     for (const when of ["before", "after"] as const) {
       const before = soft.next;
       await get(client(new Mortal(dies, when)), "/one").catch(() => undefined);
-      expect(await get(client(IMMORTAL()), "/other"), `${when} step ${dies}`).toBe("goods of /other");
-      expect(await get(client(IMMORTAL()), "/one"), `${when} step ${dies}`).toBe("goods of /one");
+      expect(await get(client(Mortal.immortal()), "/other"), `${when} step ${dies}`).toBe("goods of /other");
+      expect(await get(client(Mortal.immortal()), "/one"), `${when} step ${dies}`).toBe("goods of /one");
       expect(soft.next - before, `${when} step ${dies}`).toBe((isOver(dies, when, steps) ? 3 : 2) * tokens);
       expect(taken()).toBe(soft.next);
     }
@@ -167,13 +131,13 @@ it("pays nothing where the list cannot be read", async () => {
     '{"version":1,"orders":[{"key":"x","challenge":"","order":"00"}]}',
   ]) {
     file = text;
-    await expect(async () => get(client(IMMORTAL()), "/one")).rejects.toMatchObject({ code: "malformed" });
+    await expect(async () => get(client(Mortal.immortal()), "/one")).rejects.toMatchObject({ code: "malformed" });
   }
   expect(soft.next).toBe(0);
 });
 
 it("makes one order after the other, however many are asked for at once", async () => {
-  const pay = client(IMMORTAL());
+  const pay = client(Mortal.immortal());
   const paths = Array.from({ length: 12 }, (_, number) => `/${number + 1}`);
   expect(await Promise.all(paths.map((path) => get(pay, path)))).toEqual(paths.map((path) => `goods of ${path}`));
   expect(soft.next).toBe(12 * tokens);
