@@ -23,7 +23,7 @@ import { type Answer, SEED, WORKER, type Work } from "./workers.js";
 import { Template } from "./world.js";
 
 /** Two faults, of each story, that are not a cut and a message of a payment. */
-const PAIRS = 400;
+const PAIRS = 100;
 const PAIRS_BOUNDED = 20;
 /** Of the single faults of a story that is not the first, when not all are walked: every so many. */
 const SAMPLE_BOUNDED = 7;

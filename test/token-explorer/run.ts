@@ -100,10 +100,13 @@ export async function audited(world: World, shop: Shop, mayLose = false): Promis
 }
 
 /** What the parties find themselves. */
-async function ownFindings({ mint, seller, service, time }: World): Promise<string[]> {
-  const found = await time.run(Promise.all([mint.program.audit(), service.program.audit(), seller.program.audit()]));
-  const [atMint, atService, atSeller] = found;
-  return [...atMint.faults, ...atService.faults, ...atSeller];
+async function ownFindings(world: World): Promise<string[]> {
+  const { mint, seller, service } = world;
+  const found: string[] = [];
+  for (const issuer of [mint, service])
+    found.push(...(await world.until("audit", () => issuer.call("audit", (program) => program.audit()))).faults);
+  found.push(...(await world.until("audit", () => seller.call("audit", (program) => program.audit()))));
+  return found;
 }
 
 const FILE_PURSES = 4;
