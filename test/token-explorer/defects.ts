@@ -105,7 +105,7 @@ export const PURSE_DEFECTS: readonly PurseDefect[] = [
     "request",
     "  if (status >= 0) status = pursePut(freeSlot, p);\n",
     "  if (status >= 0 && openSlot != NONE) {\n    status = storeCommit();\n    if (status >= 0) status = storeBegin(PURSE_BYTES, 1);\n  }\n  if (status >= 0) status = pursePut(freeSlot, p);\n",
-    struck("flush", "cut"),
+    tests("purse/power-cut"),
   ),
   purse(
     "a request does not name the purse that it flushes",
