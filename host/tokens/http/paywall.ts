@@ -15,7 +15,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { DELIVERY_SEALED } from "../../../firmware/protocol/tokens.js";
 import { toHex } from "../../codec/bytes.js";
-import { sha256 } from "../../crypto.js";
 import { type RandomSource, systemRandom } from "../../randomness.js";
 import { systemTimers, type Timers } from "../../services/clock.js";
 import type { Unit } from "../../units.js";
@@ -26,7 +25,14 @@ import type { Expected } from "../seller/acceptance.js";
 import type { Accepted, Seller } from "../seller/seller.js";
 import { readBody, sendBytes, sendJson, sendRefusal } from "./bodies.js";
 import { captureAnswer } from "./captured-answer.js";
-import { type Challenge, challengeHeader, PAY_PATH, REQUEST_PATH, readAuthorization } from "./challenge.js";
+import {
+  type Challenge,
+  challengeHeader,
+  goodsOfRequest,
+  PAY_PATH,
+  REQUEST_PATH,
+  readAuthorization,
+} from "./challenge.js";
 import type { Deliveries, Delivery } from "./deliveries.js";
 import { SELLER_PATHS } from "./mint-paths.js";
 import { INNER_TYPE_HEADER, SEALED_TYPE, sealGoods } from "./sealed-goods.js";
@@ -105,6 +111,8 @@ class Paywall {
 
   async handle(request: IncomingMessage, response: ServerResponse, next: () => void): Promise<void> {
     const [path = ""] = (request.url ?? "").split("?");
+    // A whole URL for a target, as proxies are sent: whoever sets prices by the path would not know it.
+    if (!path.startsWith("/")) throw new TokenError("malformed", "The request's target is no path. Nothing was taken.");
     const route = request.method === "POST" ? this.#routes[path] : undefined;
     if (route !== undefined) return route(request, response);
     const offer = await this.#options.price(request);
@@ -159,7 +167,7 @@ class Paywall {
   };
 
   #challenge(request: IncomingMessage, offer: Offer): Challenge {
-    const goods = offer.goods ?? sha256(new TextEncoder().encode(`${request.method ?? ""} ${request.url ?? ""}`));
+    const goods = offer.goods ?? goodsOfRequest(request.method ?? "", request.url ?? "");
     const key = toHex(goods);
     this.#offers.delete(key);
     this.#offers.set(key, offer);

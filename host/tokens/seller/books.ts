@@ -58,9 +58,9 @@ export class SellerBooks {
     this.signer = ed25519Signer(signatureSeed);
     this.agreementKey = x25519KeyPair(agreementSecret).publicKey;
     this.id = sellerIdOf(this.signer.publicKey, this.agreementKey);
-    const known = options.issuers.map(({ chain, line, assertions = [] }) => {
+    const known = options.issuers.map(({ chain, line, assertions = [], makesMoney = true }) => {
       const certificate = issuerCertificate(chain, options.root, this.now_seconds);
-      return [toHex(certificate.id), { certificate, line, assertions }] as const;
+      return [toHex(certificate.id), { certificate, line, assertions, makesMoney }] as const;
     });
     this.issuers = new Map(known);
   }
