@@ -21,6 +21,12 @@ const OFFERS: Readonly<Record<string, Offer>> = {
   "/long": { unit: FINE_DOLLAR, price: 3_000n },
   "/once": { unit: FINE_DOLLAR, price: 20n, once: true },
 };
+const HURRIED = {
+  after(_ms: number, call: () => void) {
+    queueMicrotask(call);
+    return () => {};
+  },
+};
 const MAX = { amount: 4_000n, unit: FINE_DOLLAR };
 let world: SellerWorld;
 let server: SellerServer;
@@ -67,7 +73,7 @@ const paying = (way: Fetch = (input, init) => fetch(input, init)) =>
     keeper,
     attempts_max: 1,
     fetch: way,
-    timers: { after: (_ms, call) => (queueMicrotask(call), () => {}) },
+    timers: HURRIED,
   });
 const taken = () => world.seller.purses()[0]?.denominations[0]?.taken;
 
