@@ -235,7 +235,7 @@ async function credit(
 function requireRedeemable(parts: MintParts, purse: StoredPurse): void {
   const { closedAt_seconds, redeemBy_seconds } = purse;
   if (closedAt_seconds !== null && closedAt_seconds <= redeemBy_seconds) throw purseClosed();
-  if (isOver(parts, purse))
+  if (closedAt_seconds !== null || isOver(parts, purse))
     throw new TokenError(
       "redemption-over",
       "The purse's last day for redemption is over: what the seller had not redeemed went back to the buyer. Nothing was credited.",
