@@ -95,7 +95,6 @@ it("an order that a shop restarted in between took the halves of is not forgotte
     (error: Error) => error.message,
   );
   expect.soft(again).toBe("goods of /long");
-  expect(await (await paying(moved)(`${url}/long`)).text()).toBe("goods of /long");
   expect([taken(), soft.next]).toEqual([300, 300]);
 });
 
@@ -115,7 +114,14 @@ it("an order that was made for a shop whose purse is gone does not keep others f
   // As the client wrote it before it died; the purse for that seller was closed and refunded meanwhile.
   file = JSON.stringify({
     version: 1,
-    orders: [{ key: "GET http://gone.example/", url: "http://gone.example/", challenge: challengeHeader(challenge), order: toHex(order) }],
+    orders: [
+      {
+        key: "GET http://gone.example/",
+        url: "http://gone.example/",
+        challenge: challengeHeader(challenge),
+        order: toHex(order),
+      },
+    ],
   });
   expect(await (await paying()(`${server.url}/article`)).text()).toBe("goods of /article");
 });
