@@ -85,13 +85,13 @@ describe("in processes of their own", () => {
     expect(hers).toMatchObject({
       code: 0,
       err: "",
-      out: expect.stringMatching(/^The ferry runs[^]*\nPaid USD 0\.0020\.\n$/),
+      out: expect.stringMatching(/^The ferry runs[\s\S]*\nPaid USD 0\.0020\.\n$/),
     });
     expect(his.value).toMatchObject({ status: 200, paid: { amount: "0.0010" }, body: expect.stringMatching(/^Tide/) });
     const free = await spoken("tokens", "spend", "alice", `${url}/`);
     expect(free).toMatchObject({
       code: 0,
-      out: expect.stringMatching(/The Harbour Gazette[^]*Nothing was paid \(status 200\)/),
+      out: expect.stringMatching(/The Harbour Gazette[\s\S]*Nothing was paid \(status 200\)/),
     });
     const nothing = await spoken("tokens", "spend", "alice", `${url}/unheard-of`);
     expect(nothing).toMatchObject({ code: 1, out: expect.stringMatching(/Nothing was paid \(status 404\)/) });
