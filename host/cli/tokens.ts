@@ -97,7 +97,7 @@ function addRequest(tokens: Command): void {
       const { authorization } = options;
       const kind = authorization === undefined ? PURSE_MONEY : PURSE_AUTHORIZATION;
       const issuer = authorization === undefined ? "mint" : "clearance";
-      const { slot, refunded } = await withPurse(options, owner, async (card, home) => {
+      const { slot, bought, refunded } = await withPurse(options, owner, async (card, home) => {
         const door = home.door(seller);
         const order = {
           issuerChain: home.chainOf(issuer),
@@ -110,16 +110,21 @@ function addRequest(tokens: Command): void {
           ...(authorization === undefined ? {} : { assertion: authorization }),
         };
         const forward = (outer: Uint8Array) => door.forward(outer);
-        const installed = await requestTokens(card, home.issuerId(issuer), order, forward).catch(async (error) => {
+        const isRefused = async (nonce: Uint8Array) => (await home.refusal(issuer, owner, nonce)) !== undefined;
+        const asked = requestTokens(card, home.issuerId(issuer), order, forward, { isRefused });
+        const { slot } = await asked.catch(async (error) => {
           throw await explained(error, () => home.refusal(issuer, owner));
         });
+        // A request that was under way was asked again, whatever it was for.
+        const bought = (await card.purses()).find((each) => each.slot === slot)?.stacks ?? denominations;
         // What the request flushed, and whatever else was closed and not refunded so far.
         const refunds = await refundClosed(card, home.issuerId(issuer), (sealed) => home.issuer(issuer).refund(sealed));
         const notices = refunds.flatMap((each) => (each.state === "closed" ? home.noticeOf(issuer, each.notice) : []));
-        return { ...installed, refunded: notices.reduce((sum, { amount }) => sum + amount, 0n) };
+        return { slot, bought, refunded: notices.reduce((sum, { amount }) => sum + amount, 0n) };
       });
-      const count = tokenCount(denominations);
-      const face: Money = { amount: faceValue(denominations), unit: TOKEN_UNIT };
+      const count = tokenCount(bought);
+      const face: Money = { amount: faceValue(bought), unit: TOKEN_UNIT };
+      const isEarlier = count !== tokenCount(denominations) || face.amount !== faceValue(denominations);
       const worth =
         authorization === undefined
           ? `${formatMoney(face)} in ${count} tokens`
@@ -130,6 +135,9 @@ function addRequest(tokens: Command): void {
       const refundedJson = isBack ? { refunded: moneyJson(back) } : {};
       outputFor(options).result({ owner, seller, slot, tokens: count, ...json, ...refundedJson }, [
         `${owner} has ${worth} for ${seller}.`,
+        ...(isEarlier
+          ? ["That is what an earlier request was for, which was not answered. For another amount add --flush."]
+          : []),
         ...(isBack ? [`${formatMoney(back)} of older tokens came back.`] : []),
       ]);
     });

@@ -4,7 +4,7 @@
  */
 
 import { ROLE_PURSE } from "../../firmware/protocol/kinds.js";
-import { equalBytes, fromHex } from "../codec/bytes.js";
+import { equalBytes, fromHex, toHex } from "../codec/bytes.js";
 import { tellTime } from "../device.js";
 import { finishPersonalisation, personalise } from "../provision.js";
 import { BankBooks } from "../services/bank-books.js";
@@ -191,10 +191,11 @@ export class HomeTokens {
     return auditMint({ books: await this.#books("mint"), bank: await this.#bank() });
   }
 
-  /** Why an issuer refused the last request of an owner's purse that it refused: it tells nobody else. */
-  async refusal(name: IssuerName, owner: string): Promise<string | undefined> {
+  /** Why an issuer refused a request of an owner's purse, if it did: the last one, or the one with this nonce. It tells nobody else. */
+  async refusal(name: IssuerName, owner: string, nonce?: Uint8Array): Promise<string | undefined> {
     const { purse } = await this.#purseRecord(owner);
-    return (await (await this.#books(name)).refusals(purse.id)).at(-1)?.code;
+    const refusals = await (await this.#books(name)).refusals(purse.id);
+    return refusals.findLast((each) => nonce === undefined || each.nonce === toHex(nonce))?.code;
   }
 
   /** The authorization service has looked at its owner's papers: the purse is good for an assertion until then. */

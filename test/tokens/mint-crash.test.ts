@@ -156,6 +156,8 @@ async function life(name: string, moments: readonly number[]) {
     const end = await deaths.until(() => w.mint.refund(late));
     const notice = end.state === "closed" ? verifyNotice(end.notice, w.keys.signatureKey) : undefined;
     expect(notice).toMatchObject({ tokens: 89, amount: 890n });
+    // Looking at it is no part of its life.
+    deaths.end();
     const [audit] = (await w.mint.audit()).units;
     return {
       ...{ commits: deaths.count, deaths: deaths.deaths, faults: await w.faults(), audit },

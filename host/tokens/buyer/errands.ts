@@ -11,6 +11,14 @@ import type { BuyerPurse, Refund } from "../parties.js";
 import type { PurseCard, PurseOrder } from "./card.js";
 import type { InstalledPurse, PurseRecord, SentRequest } from "./card-data.js";
 
+export interface RequestOptions {
+  /**
+   * Whether the issuer itself says that it refused the request with this nonce. What a seller, or anybody on the line, says of a refusal
+   * nobody has signed: without this the chip keeps the request, and asks it again the next time.
+   */
+  readonly isRefused?: (nonce: Uint8Array) => Promise<boolean>;
+}
+
 /**
  * Asks for a purse and installs it. `forward` brings the message to the seller, or to the issuer where the buyer is on line. A request
  * of the pair that is under way is asked again, whatever it was for: then the purse may be another than `order` says.
@@ -20,14 +28,14 @@ export async function requestTokens(
   issuer: Uint8Array,
   order: PurseOrder,
   forward: (outer: Uint8Array) => Promise<BuyerPurse>,
+  { isRefused = async () => false }: RequestOptions = {},
 ): Promise<InstalledPurse> {
-  const { slot, sealed } = await sentRequest(card, issuer, order);
+  const { slot, sealed, nonce } = await sentRequest(card, issuer, order);
   try {
     const { share } = await forward(encodeOuter({ issuer, sealed }));
     return await card.install(share);
   } catch (error) {
-    // What was issued all the same, if somebody else said so, goes back to the account when the purse's time is over.
-    if (error instanceof TokenError && error.code === "refused") await card.forget(slot);
+    if (error instanceof TokenError && error.code === "refused" && (await isRefused(nonce))) await card.forget(slot);
     throw error;
   }
 }

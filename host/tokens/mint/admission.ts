@@ -64,8 +64,12 @@ function isScheme({ scheme, joint, denominations }: TokenRequest): boolean {
 }
 
 /**
- * An older purse of the pair is flushed first: the request names it, it is recalled, and its seller, who is on line if it
- * forwards, returns it at once. What is over is closed without the seller. Whether the purse has come back is looked at where the next is made.
+ * An older purse of the pair is flushed first: it is recalled, and its seller, who is on line if it forwards, returns it at once. What is
+ * over is closed without the seller. Whether the purse has come back is looked at where the next is made.
+ *
+ * A chip asks for another purse of a pair only when it has closed the one before, or has never got it. So a request that was made later than
+ * the purse's flushes it, named or not: else a seller who kept a purse from its buyer would keep the pair from having one. A
+ * request that was made before, and comes late, flushes nothing but what it names.
  */
 export async function flushPair(parts: MintParts, request: TokenRequest): Promise<void> {
   const { books } = parts;
@@ -76,7 +80,8 @@ export async function flushPair(parts: MintParts, request: TokenRequest): Promis
       continue;
     }
     const isNamed = request.flushes !== null && equalBytes(request.flushes, purse.id);
-    if (purse.state === "open" && !isNamed) throw new PrivateRefusal("flush-first");
+    const isLater = request.time_seconds > purse.askedAt_seconds;
+    if (purse.state === "open" && !isNamed && !isLater) throw new PrivateRefusal("flush-first");
     await recall(parts, purse.key);
   }
 }

@@ -2,9 +2,10 @@
 
 import { PURSE_MONEY } from "../../../firmware/protocol/tokens.js";
 import type { BankBooks } from "../../services/bank-books.js";
+import type { Executor } from "../../services/database.js";
 import { type Unit, unitKey } from "../../units.js";
 import { worthOf } from "../terms.js";
-import type { MintBooks, StoredPurse } from "./books.js";
+import type { MintBooks, MintTables, StoredPurse } from "./books.js";
 import { redeemedSerials } from "./redeemed.js";
 
 export interface MintUnit {
@@ -25,11 +26,16 @@ export interface AuditedMint {
   readonly bank: BankBooks | undefined;
 }
 
-export async function auditMint(parts: AuditedMint) {
+export function auditMint(parts: AuditedMint) {
+  // Of one moment: the issuer may be at work.
+  return parts.books.transact((transaction) => auditOf(parts, transaction));
+}
+
+async function auditOf(parts: AuditedMint, transaction: Executor<MintTables>) {
   const faults: string[] = [];
   const sums = new Map<string, MintUnit>();
-  for (const purse of await parts.books.pursesIn(["open", "recalled", "closed"])) {
-    faults.push(...(await purseFaults(parts, purse)));
+  for (const purse of await parts.books.pursesIn(["open", "recalled", "closed"], undefined, transaction)) {
+    faults.push(...(await purseFaults(parts, purse, transaction)));
     const key = unitKey(purse.unit);
     const before = sums.get(key) ?? { unit: purse.unit, ...NOTHING };
     const left = purse.face - purse.amountRedeemed;
@@ -44,7 +50,7 @@ export async function auditMint(parts: AuditedMint) {
   }
   const units: MintUnit[] = [];
   for (const sum of sums.values()) {
-    const totals = await parts.bank?.tokens.totals(parts.books.database, sum.unit);
+    const totals = await parts.bank?.tokens.totals(transaction, sum.unit);
     units.push({ ...sum, credit: totals?.credit ?? 0n });
     if (totals !== undefined && totals.issued !== sum.outstanding)
       faults.push(
@@ -56,9 +62,9 @@ export async function auditMint(parts: AuditedMint) {
 
 const NOTHING = { issued: 0n, outstanding: 0n, redeemed: 0n, refunded: 0n, credit: 0n };
 
-async function purseFaults({ books, bank }: AuditedMint, purse: StoredPurse): Promise<string[]> {
+async function purseFaults({ bank }: AuditedMint, purse: StoredPurse, books: Executor<MintTables>): Promise<string[]> {
   const faults: string[] = [];
-  const marked = await redeemedSerials(books.database, purse.key);
+  const marked = await redeemedSerials(books, purse.key);
   if (marked.length !== purse.tokensRedeemed || worthOf(purse.denominations, marked) !== purse.amountRedeemed)
     faults.push(`purse ${purse.key}: ${marked.length} tokens are marked, ${purse.tokensRedeemed} were counted`);
   if (marked.some((serial) => serial >= purse.tokens))

@@ -12,6 +12,7 @@ import { encode } from "../../codec/cbor.js";
 import { Fields } from "../../codec/read.js";
 import { atomically, type Books, type Executor, narrowed } from "../../services/database.js";
 import { readDenominations } from "../messages/common.js";
+import type { TokenRequest } from "../messages/request.js";
 import { faceValue, type PurseTerms, tokenCount } from "../terms.js";
 import { type MintTables, migrateMint, type PurseRow, type RequestRow } from "./tables.js";
 
@@ -69,7 +70,8 @@ export interface WaitingItem {
 }
 
 /** Refusals that are kept of one buyer. */
-const REFUSALS_KEPT = 16;
+const REFUSAL_TOLD_SECONDS = 90n * 86_400n;
+const REFUSALS_TOLD = 16;
 
 export class MintBooks {
   readonly database: Kysely<MintTables>;
@@ -171,11 +173,12 @@ export class MintBooks {
     { seller, kind, unit, assertion }: Pick<PurseTerms, "seller" | "kind" | "unit" | "assertion">,
     buyer: string,
     books: Executor<MintTables> = this.database,
-  ): Promise<StoredPurse[]> {
+  ): Promise<(StoredPurse & { readonly askedAt_seconds: number })[]> {
     const rows = await books
       .selectFrom("token_purse")
-      .selectAll("token_purse")
       .innerJoin("token_request", "token_request.purse", "token_purse.id")
+      .selectAll("token_purse")
+      .select("token_request.asked_at")
       .where("token_request.buyer", "=", buyer)
       .where("token_purse.seller", "=", toHex(seller))
       .where("token_purse.kind", "=", BigInt(kind))
@@ -184,12 +187,16 @@ export class MintBooks {
       .where("token_purse.assertion", assertion === null ? "is" : "=", assertion)
       .where("token_purse.state", "!=", "closed")
       .execute();
-    return rows.map((row) => this.#purseOf(row));
+    return rows.map((row) => ({ ...this.#purseOf(row), askedAt_seconds: Number(row.asked_at) }));
   }
 
   /** In the order of their last seconds for redemption. */
-  async pursesIn(states: readonly PurseState[], seller?: string): Promise<StoredPurse[]> {
-    let query = this.database.selectFrom("token_purse").selectAll().where("state", "in", states);
+  async pursesIn(
+    states: readonly PurseState[],
+    seller?: string,
+    books: Executor<MintTables> = this.database,
+  ): Promise<StoredPurse[]> {
+    let query = books.selectFrom("token_purse").selectAll().where("state", "in", states);
     if (seller !== undefined) query = query.where("seller", "=", seller);
     const rows = await query.orderBy("redeem_by").orderBy("id").execute();
     return rows.map((row) => this.#purseOf(row));
@@ -224,13 +231,13 @@ export class MintBooks {
   async addRequest(
     transaction: Executor<MintTables>,
     request: StoredRequest,
-    { joint, spendBy_seconds }: { readonly joint: string | null; readonly spendBy_seconds: number },
+    { joint, spendBy_seconds, time_seconds }: Pick<TokenRequest, "joint" | "spendBy_seconds" | "time_seconds">,
   ): Promise<void> {
-    const { buyer, nonce, digest, index, terms, seed, chain, purse } = request;
-    const spend_by = BigInt(spendBy_seconds);
+    const { index, ...row } = request;
+    const times = { spend_by: BigInt(spendBy_seconds), asked_at: BigInt(time_seconds) };
     await transaction
       .insertInto("token_request")
-      .values({ buyer, nonce, digest, joint, position: BigInt(index), terms, spend_by, seed, chain, purse })
+      .values({ ...row, ...times, joint: joint && toHex(joint.id), position: BigInt(index) })
       .execute();
   }
 
@@ -334,41 +341,50 @@ export class MintBooks {
       .execute();
   }
 
-  /** Keeps why a request was refused, for the bank to tell its customer; of each buyer the last ones. */
-  async addRefusal(buyer: string, nonce: string, code: string, now_seconds: number): Promise<void> {
+  /** A request is refused for good: whoever sends it once more debits nobody. Why is for the bank to tell its customer. */
+  async addRefusal(
+    { buyer, nonce }: Pick<StoredRequest, "buyer" | "nonce">,
+    code: string,
+    { now_seconds, spendBy_seconds }: { readonly now_seconds: number; readonly spendBy_seconds: number },
+  ): Promise<void> {
     const time_seconds = BigInt(now_seconds);
     await this.transact(async (transaction) => {
       await transaction
         .insertInto("token_refusal")
-        .values({ buyer, nonce, code, time_seconds })
-        .onConflict((conflict) => conflict.columns(["buyer", "nonce"]).doUpdateSet({ code, time_seconds }))
+        .values({ buyer, nonce, code, time_seconds, spend_by: BigInt(spendBy_seconds) })
+        .onConflict((conflict) => conflict.columns(["buyer", "nonce"]).doNothing())
         .execute();
-      const old = await transaction
-        .selectFrom("token_refusal")
-        .select("nonce")
+      // What could not be granted any more need not be refused, and what is long ago nobody asks about.
+      await transaction
+        .deleteFrom("token_refusal")
         .where("buyer", "=", buyer)
-        .orderBy("time_seconds", "desc")
-        .orderBy("nonce")
-        .limit(REFUSALS_KEPT)
-        .offset(REFUSALS_KEPT)
+        .where("spend_by", "<", time_seconds)
+        .where("time_seconds", "<", time_seconds - REFUSAL_TOLD_SECONDS)
         .execute();
-      for (const { nonce: forgotten } of old)
-        await transaction
-          .deleteFrom("token_refusal")
-          .where("buyer", "=", buyer)
-          .where("nonce", "=", forgotten)
-          .execute();
     });
   }
 
+  async isRefused(buyer: string, nonce: string, books: Executor<MintTables> = this.database): Promise<boolean> {
+    const row = await books
+      .selectFrom("token_refusal")
+      .select("code")
+      .where("buyer", "=", buyer)
+      .where("nonce", "=", nonce)
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
+  /** The last of them, in the order of their time. */
   async refusals(buyer: string) {
-    return this.database
+    const rows = await this.database
       .selectFrom("token_refusal")
       .select(["nonce", "code", "time_seconds"])
       .where("buyer", "=", buyer)
-      .orderBy("time_seconds")
-      .orderBy("nonce")
+      .orderBy("time_seconds", "desc")
+      .orderBy("nonce", "desc")
+      .limit(REFUSALS_TOLD)
       .execute();
+    return rows.reverse();
   }
 
   #purseOf(row: PurseRow): StoredPurse {

@@ -31,7 +31,7 @@ export async function joinHolders(
 ): Promise<readonly StoredRequest[] | undefined> {
   const { joint } = request;
   if (joint === null) {
-    await books.addRequest(transaction, asked, { joint: null, spendBy_seconds: request.spendBy_seconds });
+    await books.addRequest(transaction, asked, request);
     return [asked];
   }
   const id = toHex(joint.id);
@@ -43,7 +43,7 @@ export async function joinHolders(
         toHex(terms) === toHex(asked.terms) && index !== asked.index && buyer !== asked.buyer,
     );
     if (!fits) throw new PrivateRefusal("joint-mismatch");
-    await books.addRequest(transaction, asked, { joint: id, spendBy_seconds: request.spendBy_seconds });
+    await books.addRequest(transaction, asked, request);
   }
   const all = await books.jointRequests(id, transaction);
   return all.length === joint.holders ? all : undefined;

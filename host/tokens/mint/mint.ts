@@ -189,8 +189,8 @@ export class Mint implements Issuer {
       return await this.#generated(unsealed, seller, isDirect);
     } catch (error) {
       if (!(error instanceof PrivateRefusal)) throw error;
-      const { buyer, nonce } = error.of ?? asker;
-      await this.#parts.books.addRefusal(buyer, nonce, error.code, this.#parts.now());
+      const times = { now_seconds: this.#parts.now(), spendBy_seconds: request.spendBy_seconds };
+      await this.#parts.books.addRefusal(error.of ?? asker, error.code, times);
       throw refused();
     }
   }
@@ -216,10 +216,13 @@ export class Mint implements Issuer {
   /** What was made for the same request before. */
   async #earlier({ request }: Unsealed, books: Executor<MintTables>): Promise<Generated | undefined> {
     const holder = await this.#parts.books.request(toHex(request.buyer), toHex(request.nonce), books);
-    if (holder === undefined) return undefined;
-    if (!equalBytes(holder.digest, digestOf(request))) throw new PrivateRefusal("reused");
-    if (holder.purse === null) return undefined;
-    return { holder, purse: await this.#parts.books.storedPurse(holder.purse, books) };
+    if (holder !== undefined && !equalBytes(holder.digest, digestOf(request))) throw new PrivateRefusal("reused");
+    if (holder !== undefined && holder.purse !== null)
+      return { holder, purse: await this.#parts.books.storedPurse(holder.purse, books) };
+    // What was refused once is refused for good: the chip has forgotten it.
+    if (await this.#parts.books.isRefused(toHex(request.buyer), toHex(request.nonce), books))
+      throw new PrivateRefusal("reused");
+    return undefined;
   }
 
   /** Generates the tokens: one entry in the books, from which both purses are made (1014, 1025). Undefined while holders are missing. */

@@ -233,9 +233,10 @@ async function credit(
 }
 
 function requireRedeemable(parts: MintParts, purse: StoredPurse): void {
-  const { closedAt_seconds, redeemBy_seconds } = purse;
+  const { closedAt_seconds, redeemBy_seconds, state } = purse;
   if (closedAt_seconds !== null && closedAt_seconds <= redeemBy_seconds) throw purseClosed();
-  if (isOver(parts, purse))
+  // What was closed stays closed, also if the clock was set back since.
+  if (state === "closed" || isOver(parts, purse))
     throw new TokenError(
       "redemption-over",
       "The purse's last day for redemption is over: what the seller had not redeemed went back to the buyer. Nothing was credited.",

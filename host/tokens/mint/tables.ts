@@ -13,7 +13,8 @@ export interface MintTables {
   /** What was not brought to a seller yet; `handed` once it was in the answer to a collect. */
   token_waiting: { seller: string; what: string; purse: string; handed: bigint };
   token_collected: { seller: string; digest: Uint8Array };
-  token_refusal: { buyer: string; nonce: string; code: string; time_seconds: bigint };
+  /** Until the last second for spending that was asked for: a request that was refused stays refused. */
+  token_refusal: { buyer: string; nonce: string; code: string; time_seconds: bigint; spend_by: bigint };
 }
 
 interface SellerRow {
@@ -53,6 +54,7 @@ export interface RequestRow {
   position: bigint;
   terms: Uint8Array;
   spend_by: bigint;
+  asked_at: bigint;
   seed: Uint8Array | null;
   chain: Uint8Array;
   purse: string | null;
@@ -110,6 +112,7 @@ const STEPS: readonly Migration[] = [
       .addColumn("position", "bigint", (column) => column.notNull())
       .addColumn("terms", "bytea", (column) => column.notNull())
       .addColumn("spend_by", "bigint", (column) => column.notNull())
+      .addColumn("asked_at", "bigint", (column) => column.notNull())
       .addColumn("seed", "bytea")
       .addColumn("chain", "bytea", (column) => column.notNull())
       .addColumn("purse", "text", (column) => column.references("token_purse.id"))
@@ -151,6 +154,7 @@ const STEPS: readonly Migration[] = [
       .addColumn("nonce", "text", (column) => column.notNull())
       .addColumn("code", "text", (column) => column.notNull())
       .addColumn("time_seconds", "bigint", (column) => column.notNull())
+      .addColumn("spend_by", "bigint", (column) => column.notNull())
       .addPrimaryKeyConstraint("token_refusal_key", ["buyer", "nonce"])
       .execute();
   },

@@ -3,6 +3,7 @@
  * A presentation is on the disk before it is sent, and sent again in the same bytes until the issuer has answered.
  */
 
+import { CLOCK_SKEW_SECONDS_MAX } from "../../../firmware/protocol/limits.js";
 import { CREDIT_REFUNDED, WORD_COLLECT } from "../../../firmware/protocol/tokens.js";
 import { asError } from "../../as-error.js";
 import { equalBytes, toHex } from "../../codec/bytes.js";
@@ -102,12 +103,19 @@ export class Redeeming {
       await this.#settle(row, notice, refused, book);
       if (checked.tokens > 0) yield checked;
     } catch (error) {
-      if (!(error instanceof TokenError) || !isOver(error)) throw error;
+      if (!(error instanceof TokenError) || !isOver(error) || !(await this.#isOverIndeed(book))) throw error;
       const ranges = readPresentedRanges(row.ranges);
       await store.noteAnswer(row, NOTHING, []);
       book.settle(ranges, ranges);
       throw error;
     }
+  }
+
+  /** A refusal nobody has signed: it is believed where this clock says so too, or the issuer has signed that it closed the purse. */
+  async #isOverIndeed({ head }: PurseBook): Promise<boolean> {
+    const { now_seconds, store } = this.#books;
+    if (now_seconds > head.redeemBy_seconds + CLOCK_SKEW_SECONDS_MAX) return true;
+    return (await store.returnOf(head.purse))?.notice != null;
   }
 
   async #settle(

@@ -1,0 +1,41 @@
+/** What `tally tokens request` says was bought is what was bought. */
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { PURSE_MONEY } from "../../firmware/protocol/tokens.js";
+import { Site } from "../../host/world/site.js";
+import { HomeTokens, TOKEN_UNIT } from "../../host/world/tokens.js";
+import { homeIn, partsIn } from "../../host/world/wallet.js";
+import { tally as tallyAnywhere, unpackHome } from "../support/homes.js";
+
+let folder: string;
+const home = () => join(folder, "home");
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "tallystick-tokens-"));
+  unpackHome(home());
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const tally = (...words: string[]) => tallyAnywhere("--home", home(), "--json", ...words);
+
+test("also where an earlier request was under way", { timeout: 60_000 }, async () => {
+  const parts = partsIn(homeIn(home()));
+  const tokens = await HomeTokens.open(Site.read(parts));
+  const card = await tokens.purse("alice");
+  // The line broke before the answer came.
+  await card.request({
+    issuerChain: tokens.chainOf("mint"),
+    seller: tokens.door("gazette").id,
+    kind: PURSE_MONEY,
+    unit: TOKEN_UNIT,
+    denominations: [{ value: 10n, count: 5_000 }],
+    spendBy_seconds: Number(parts.clock.now_seconds()) + 86_400,
+  });
+  await tokens.close();
+  await parts.home.close();
+  const asked = await tally("tokens", "request", "alice", "gazette", "USD 1.00");
+  const said = JSON.parse(asked.out);
+  const { purses } = JSON.parse((await tally("tokens", "balance", "alice")).out);
+  expect({ tokens: said.tokens, amount: said.amount }).toEqual({ tokens: purses[0].tokens, amount: purses[0].left });
+});
