@@ -350,10 +350,13 @@ export class Mint implements Issuer {
     return auditMint({ books: this.#parts.books, bank: this.#parts.money?.bank });
   }
 
-  /** Starts nothing any more. Everything is in the books: another mint on the same database goes on. */
-  close(): void {
+  /**
+   * Starts nothing any more; resolves when it will not touch its database again. Everything is in the books: another mint on the same
+   * database goes on.
+   */
+  close(): Promise<void> {
     this.#cancelLook();
-    this.#parts.couriers.close();
+    return this.#parts.couriers.close();
   }
 
   /** Sets the timer for the next purse that is over, but for no earlier than this. */
