@@ -11,7 +11,7 @@ import { sellerIdOf } from "../derive.js";
 import { TokenError } from "../errors.js";
 import { verifyHead } from "../messages/purses.js";
 import { AcceptanceLog } from "./acceptance-log.js";
-import { OrderFilter } from "./order-filter.js";
+import { OrderIndex } from "./order-index.js";
 import type { Presenter } from "./presenting.js";
 import { PurseBook } from "./purse-book.js";
 import { issuerCertificate, type KnownIssuer, type SellerIssuer } from "./purses.js";
@@ -46,9 +46,9 @@ export class SellerBooks {
   readonly issuers: ReadonlyMap<string, KnownIssuer>;
   /** By id in hex; null where a purse was recalled before it came. */
   readonly purses = new Map<string, PurseBook | null>();
-  /** Orders that were paid anything. */
-  readonly orders = new OrderFilter();
-  #nextNr = 0n;
+  /** Where the acceptances of each order are. */
+  readonly orders = new OrderIndex();
+  #nextNr = 0;
 
   private constructor(options: SellerOptions, store: SellerStore) {
     const { signatureSeed, agreementSecret } = options.keys;
@@ -81,10 +81,8 @@ export class SellerBooks {
   }
 
   /** Number of the next acceptance. */
-  nextNr(): bigint {
-    const nr = this.#nextNr;
-    this.#nextNr += 1n;
-    return nr;
+  nextNr(): number {
+    return this.#nextNr++;
   }
 
   issuer(id: Uint8Array): KnownIssuer {
@@ -128,8 +126,8 @@ export class SellerBooks {
       purses.set(toHex(id), book);
     }
     for await (const { nr, order_hash, secrets, tokens } of store.acceptances()) {
-      this.orders.add(order_hash);
-      this.#nextNr = nr + 1n;
+      this.orders.add(order_hash, Number(nr));
+      this.#nextNr = Number(nr) + 1;
       let at = 0;
       for (const { purse, ranges } of readTokens(tokens)) {
         const book = purses.get(toHex(purse));

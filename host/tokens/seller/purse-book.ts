@@ -43,6 +43,7 @@ export class PurseBook {
   /** K of each holder. */
   readonly orderKeys: readonly Uint8Array[];
   readonly tokens: number;
+  readonly spendBy_seconds: bigint;
   state: PurseState;
   #tables: PurseTables;
   readonly #ends: readonly number[];
@@ -66,6 +67,7 @@ export class PurseBook {
     this.orderKeys = orderKeys;
     this.state = state;
     this.tokens = tokenCount(head.denominations);
+    this.spendBy_seconds = BigInt(head.spendBy_seconds);
     this.#tables = tables ?? { leaves: NOTHING, uniques: NOTHING, halves: NOTHING };
     this.#offsets = offsetsOf(head);
     this.#issuerKey = issuerKey;
@@ -98,6 +100,7 @@ export class PurseBook {
 
   /** How long the halves of `ranges` are together. */
   bytesOf(ranges: readonly SerialRange[]): number {
+    if (this.#offsets === undefined) return countOf(ranges) * HALF_BYTES;
     return ranges.reduce((sum, { count, first }) => sum + this.begin(first + count) - this.begin(first), 0);
   }
 
@@ -130,6 +133,13 @@ export class PurseBook {
 
   isTaken(serial: number): boolean {
     return hasBit(this.#taken, serial);
+  }
+
+  /** Whether the half of each of these is still there. */
+  hasAll(ranges: readonly SerialRange[]): boolean {
+    for (const { first, count } of ranges)
+      for (let serial = first; serial < first + count; serial++) if (hasBit(this.#taken, serial)) return false;
+    return true;
   }
 
   /** Step 559: in the place of each half is the secret now. */

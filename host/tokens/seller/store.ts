@@ -6,6 +6,7 @@
  */
 
 import type { Kysely } from "kysely";
+import { equalBytes } from "../../codec/bytes.js";
 import { type CborValue, decode, encode } from "../../codec/cbor.js";
 import { asArray, asBytes, Fields } from "../../codec/read.js";
 import {
@@ -16,6 +17,7 @@ import {
   migrate,
   narrowed,
   Prepared,
+  PreparedRows,
 } from "../../services/database.js";
 import { encodeRanges, readRanges } from "../messages/common.js";
 import type { RefusedToken } from "../parties.js";
@@ -146,17 +148,20 @@ const STEPS: readonly Migration[] = [
       .addColumn("digest", "bytea", (column) => column.notNull())
       .execute();
   },
+  // order-index.ts says why.
+  (transaction) => transaction.schema.dropIndex("seller_acceptance_order").execute(),
 ];
 
-const insertAcceptance = new Prepared((books: Executor<SellerTables>, row: AcceptanceRow) => {
-  const { nr, order_hash, payer, amount, price, complete, shown, tokens, secrets, time_seconds } = row;
-  return books
-    .insertInto("seller_acceptance")
-    .values({ nr, order_hash, payer, amount, price, complete, shown, tokens, secrets, time_seconds });
-});
+const insertAcceptances = new PreparedRows((books: Executor<SellerTables>, rows: readonly AcceptanceRow[]) =>
+  books.insertInto("seller_acceptance").values(
+    rows.map(({ nr, order_hash, payer, amount, price, complete, shown, tokens, secrets, time_seconds }) => {
+      return { nr, order_hash, payer, amount, price, complete, shown, tokens, secrets, time_seconds };
+    }),
+  ),
+);
 
-const acceptancesOf = new Prepared((books: Executor<SellerTables>, p: { hash: Uint8Array }) =>
-  books.selectFrom("seller_acceptance").selectAll().where("order_hash", "=", p.hash).orderBy("nr"),
+const acceptanceOf = new Prepared((books: Executor<SellerTables>, p: { nr: bigint }) =>
+  books.selectFrom("seller_acceptance").selectAll().where("nr", "=", p.nr),
 );
 
 const acceptancesAfter = new Prepared((books: Executor<SellerTables>, p: { nr: bigint }) =>
@@ -164,6 +169,8 @@ const acceptancesAfter = new Prepared((books: Executor<SellerTables>, p: { nr: b
 );
 
 const ROWS_AT_ONCE = 4_096;
+/** Rows of one insertion: of so many, or of one, there is a statement that is kept. */
+const INSERTED_AT_ONCE = 16;
 /** A chunk is below a megabyte. */
 const CHUNK_TOKENS = 8_192;
 
@@ -225,8 +232,14 @@ export class SellerStore {
     });
   }
 
-  acceptancesOf(hash: Uint8Array): Promise<AcceptanceRow[]> | AcceptanceRow[] {
-    return acceptancesOf.all(this.database, { hash });
+  /** Those of these numbers that are of this order, in the order in which they were accepted. */
+  async acceptancesOf(hash: Uint8Array, numbers: readonly number[]): Promise<AcceptanceRow[]> {
+    const rows: AcceptanceRow[] = [];
+    for (const nr of [...numbers].sort((a, b) => a - b)) {
+      const row = await acceptanceOf.first(this.database, { nr: BigInt(nr) });
+      if (row !== undefined && equalBytes(row.order_hash, hash)) rows.push(row);
+    }
+    return rows;
   }
 
   /** All of them, in the order in which they were accepted. */
@@ -323,12 +336,22 @@ export async function markReturned(
 }
 
 /** Within a commit. */
-export function addAcceptance(transaction: Books, row: AcceptanceRow): Promise<bigint> | bigint {
-  return insertAcceptance.run(transaction, row);
+export async function addAcceptances(transaction: Books, rows: readonly AcceptanceRow[]): Promise<void> {
+  for (let at = 0; at < rows.length; ) {
+    const count = rows.length - at < INSERTED_AT_ONCE ? 1 : INSERTED_AT_ONCE;
+    const added = insertAcceptances.run(transaction, rows.slice(at, at + count));
+    if (typeof added !== "bigint") await added;
+    at += count;
+  }
 }
 
-export function encodeTokens(tokens: readonly TakenTokens[]): Uint8Array {
-  return encode(tokens.map(({ purse, ranges }) => [purse, encodeRanges(ranges)]));
+export function encodeTokens(
+  tokens: readonly {
+    readonly book: { readonly head: { readonly purse: Uint8Array } };
+    readonly ranges: readonly SerialRange[];
+  }[],
+): Uint8Array {
+  return encode(tokens.map(({ book, ranges }) => [book.head.purse, encodeRanges(ranges)]));
 }
 
 export function readTokens(bytes: Uint8Array): TakenTokens[] {
