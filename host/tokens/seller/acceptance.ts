@@ -168,12 +168,20 @@ function checkAuthorizations(shown: readonly PurseShown[], assertion: string | n
     throw refused("wrong-purse", `The authorization that was shown is not "${assertion}".`);
 }
 
-/** Steps 552-558: what the payment proves. Halves that the order's record has already are passed over. */
-export function prove(payment: Payment, record: OrderRecord | undefined, now_seconds: bigint): Proved[] {
+/**
+ * Steps 552-558: what the payment proves. Halves that the order's record has already are passed over. `isVerified` says in the
+ * source's scheme of each token whether its signature is verified ("some random subset", 558); without it all are.
+ */
+export function prove(
+  payment: Payment,
+  record: OrderRecord | undefined,
+  now_seconds: bigint,
+  isVerified?: () => boolean,
+): Proved[] {
   const proved: Proved[] = [];
   const { authorization, money, orderHash } = payment;
   for (const shown of authorization === undefined ? money : [...money, authorization]) {
-    const one = proveOne(shown, orderHash, takenOf(record, shown.book), now_seconds);
+    const one = proveOne(shown, orderHash, takenOf(record, shown.book), now_seconds, isVerified);
     if (one !== undefined) proved.push(one);
   }
   return proved;
@@ -185,6 +193,7 @@ function proveOne(
   orderHash: Uint8Array,
   counted: readonly SerialRange[],
   now_seconds: bigint,
+  isVerified: (() => boolean) | undefined,
 ): Proved | undefined {
   const holders = parts.map((part) => freshHalves(part, book, counted));
   const ranges = holders[0]?.ranges ?? [];
@@ -198,7 +207,7 @@ function proveOne(
     );
   if (parts.length < book.head.holders || holders.some((holder) => !sameRanges(holder.ranges, ranges)))
     throw refused("half-missing", "Not every holder of a joint purse has shown its half of each token.");
-  return { book, ranges, secrets: combined(book, ranges, holders, orderHash) };
+  return { book, ranges, secrets: combined(book, ranges, holders, orderHash, isVerified) };
 }
 
 /** What the record of an order has of a purse. */
@@ -261,14 +270,17 @@ function combined(
   ranges: readonly SerialRange[],
   holders: readonly ShownHalves[],
   orderHash: Uint8Array,
+  isVerified: (() => boolean) | undefined,
 ): Uint8Array {
-  // A chip masks. A card that only stores halves cannot. The first token tells which it was, before many are looked at.
-  const isOne = countOf(ranges) === 1;
+  // A chip masks. A card that only stores halves cannot, and in the source's scheme none does. The first token tells which it was,
+  // before many are looked at.
+  const isOne = book.isSource || countOf(ranges) === 1;
+  const ways = book.isSource ? 1 : 2 ** holders.length;
   const first = isOne ? ranges : [{ first: ranges[0]?.first ?? 0, count: 1 }];
   let wrong = -1;
-  for (let plain = 0; plain < 2 ** holders.length; plain++) {
+  for (let plain = 0; plain < ways; plain++) {
     let secrets = secretsOf(book, first, holders, orderHash, plain);
-    wrong = book.firstFalse(first, secrets);
+    wrong = book.firstFalse(first, secrets, isVerified);
     if (wrong >= 0) continue;
     if (isOne) return secrets;
     secrets = secretsOf(book, ranges, holders, orderHash, plain);

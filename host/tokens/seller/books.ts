@@ -4,7 +4,7 @@ import { toHex } from "../../codec/bytes.js";
 import type { Root } from "../../codec/certificate.js";
 import type { Signer } from "../../codec/signer.js";
 import { ed25519Signer, x25519KeyPair } from "../../crypto.js";
-import type { RandomSource } from "../../randomness.js";
+import { type RandomSource, randomBytes } from "../../randomness.js";
 import type { Clock } from "../../services/clock.js";
 import type { Books } from "../../services/database.js";
 import { sellerIdOf } from "../derive.js";
@@ -33,6 +33,8 @@ export interface SellerOptions {
   readonly issuers: readonly SellerIssuer[];
   readonly clock: Clock;
   readonly random: RandomSource;
+  /** Of tokens in the source's scheme, whose signatures cost most: the share whose signature is verified, from 0 to 1. Without it all. */
+  readonly verifiedShare?: number;
 }
 
 export class SellerBooks {
@@ -51,6 +53,8 @@ export class SellerBooks {
   #nextNr = 0;
 
   private constructor(options: SellerOptions, store: SellerStore) {
+    const { verifiedShare = 1 } = options;
+    if (!(verifiedShare >= 0 && verifiedShare <= 1)) throw new RangeError("verifiedShare: it is from 0 to 1");
     const { signatureSeed, agreementSecret } = options.keys;
     this.options = options;
     this.store = store;
@@ -79,6 +83,14 @@ export class SellerBooks {
     const { id, now_seconds, signer } = this;
     return { id, signer, random: this.options.random, now_seconds };
   }
+
+  /** Whether the signature of the next token in the source's scheme is verified: nobody can tell before. */
+  readonly isVerified = (): boolean => {
+    const { random, verifiedShare = 1 } = this.options;
+    if (verifiedShare >= 1) return true;
+    const drawn = randomBytes(random, 4);
+    return new DataView(drawn.buffer).getUint32(0) < verifiedShare * 2 ** 32;
+  };
 
   /** Number of the next acceptance. */
   nextNr(): number {

@@ -201,7 +201,7 @@ export class Seller implements SellerLine {
     // Somebody may have come while the disk was asked.
     const before = this.#records.get(payment.key) ?? known;
     const now_seconds = this.#books.options.clock.now_seconds();
-    const proved = prove(payment, before, now_seconds); // 552-558
+    const proved = prove(payment, before, now_seconds, this.#books.isVerified); // 552-558
     const record =
       proved.length === 0 && before !== undefined ? before : this.#take(payment, before, proved, now_seconds); // 559
     return { answer: answerTo(payment, record), record };
