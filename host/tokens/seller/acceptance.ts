@@ -198,13 +198,13 @@ function proveOne(
   const holders = parts.map((part) => freshHalves(part, book, counted));
   const ranges = holders[0]?.ranges ?? [];
   if (holders.every((holder) => holder.ranges.length === 0)) return undefined;
-  if (book.state !== "open")
-    throw refused("purse-recalled", "The purse was given back to its issuer, at the buyer's wish.");
   if (now_seconds > book.spendBy_seconds)
     throw refused(
       "purse-expired",
       "The last day for spending from this purse is over. What is left in it is refunded.",
     );
+  if (book.state !== "open")
+    throw refused("purse-recalled", "The purse was given back to its issuer, at the buyer's wish.");
   if (parts.length < book.head.holders || holders.some((holder) => !sameRanges(holder.ranges, ranges)))
     throw refused("half-missing", "Not every holder of a joint purse has shown its half of each token.");
   return { book, ranges, secrets: combined(book, ranges, holders, orderHash, isVerified) };

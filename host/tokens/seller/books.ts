@@ -15,7 +15,7 @@ import { OrderIndex } from "./order-index.js";
 import type { Presenter } from "./presenting.js";
 import { PurseBook } from "./purse-book.js";
 import { issuerCertificate, type KnownIssuer, type SellerIssuer } from "./purses.js";
-import { readOrderKeys, readPresentedRanges, readTokens, refusedOf, SellerStore } from "./store.js";
+import { readCounts, readOrderKeys, readPresentedRanges, readTokens, refusedOf, SellerStore } from "./store.js";
 
 export interface SellerKeys {
   /** Of Ed25519, 32 bytes. */
@@ -97,6 +97,11 @@ export class SellerBooks {
     return this.#nextNr++;
   }
 
+  /** What `nextNr` will answer. */
+  get nextNumber(): number {
+    return this.#nextNr;
+  }
+
   issuer(id: Uint8Array): KnownIssuer {
     const issuer = this.issuers.get(toHex(id));
     if (issuer !== undefined) return issuer;
@@ -123,7 +128,7 @@ export class SellerBooks {
 
   async #load(): Promise<void> {
     const { purses, store } = this;
-    for (const { id, head, issuer_key, order_keys, state } of await store.purses()) {
+    for (const { id, head, issuer_key, order_keys, state, counts } of await store.purses()) {
       const isOpen = state === "open";
       const book =
         head === null || issuer_key === null
@@ -135,6 +140,7 @@ export class SellerBooks {
               isOpen ? "open" : "returned",
               isOpen ? await store.tables(id) : undefined,
             );
+      if (counts !== null) book?.forget(readCounts(counts));
       purses.set(toHex(id), book);
     }
     for await (const { nr, order_hash, secrets, tokens } of store.acceptances()) {

@@ -26,12 +26,16 @@ export interface PurseTables {
   readonly halves: Uint8Array;
 }
 
-export interface DenominationCounts {
-  readonly value: bigint;
-  readonly count: number;
+/** What became of tokens of one denomination. */
+export interface TokenCounts {
   readonly taken: number;
   readonly credited: number;
   readonly refused: number;
+}
+
+export interface DenominationCounts extends TokenCounts {
+  readonly value: bigint;
+  readonly count: number;
 }
 
 const LEAF_BYTES = 32;
@@ -50,9 +54,10 @@ export class PurseBook {
   /** In the source's scheme: where each half begins, and where the last ends. */
   readonly #offsets: Uint32Array | undefined;
   readonly #issuerKey: Uint8Array;
-  readonly #taken: Uint8Array;
-  readonly #credited: Uint8Array;
-  readonly #refused: Uint8Array;
+  #taken: Uint8Array;
+  #credited: Uint8Array;
+  #refused: Uint8Array;
+  #left: readonly TokenCounts[] | undefined;
 
   /** `issuerKey`: Ed25519, what the head is signed with. */
   constructor(
@@ -184,8 +189,10 @@ export class PurseBook {
 
   /** How many tokens of each denomination were taken, and what became of those. */
   counts(): DenominationCounts[] {
+    const left = this.#left;
     let serial = 0;
     return this.head.denominations.map(({ value, count }, kind) => {
+      if (left !== undefined) return { value, count, ...(left[kind] ?? { taken: 0, credited: 0, refused: 0 }) };
       const found = { value, count, taken: 0, credited: 0, refused: 0 };
       for (const end = this.#ends[kind] ?? 0; serial < end; serial++) {
         if (hasBit(this.#taken, serial)) found.taken += 1;
@@ -210,6 +217,17 @@ export class PurseBook {
       }
     }
     return sum;
+  }
+
+  /** Nothing is left but how many tokens were taken, and what became of them. */
+  forget(counts: readonly TokenCounts[] = this.counts()): void {
+    this.#left = counts;
+    this.empty();
+    [this.#taken, this.#credited, this.#refused] = [NOTHING, NOTHING, NOTHING];
+  }
+
+  get isForgotten(): boolean {
+    return this.#left !== undefined;
   }
 
   /** Every half, secret, leaf is wiped: the purse went back (fig. 10, 1086). */

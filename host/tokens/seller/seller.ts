@@ -29,6 +29,7 @@ import {
 } from "./acceptance.js";
 import { auditSeller } from "./audit.js";
 import { SellerBooks, type SellerOptions } from "./books.js";
+import { forgetOld } from "./forgetting.js";
 import type { DenominationCounts, PurseBook } from "./purse-book.js";
 import { believing, openPurse } from "./purses.js";
 import { type Outcome, Redeeming } from "./redeeming.js";
@@ -94,6 +95,8 @@ export class Seller implements SellerLine {
   readonly #books: SellerBooks;
   readonly #redeeming: Redeeming;
   readonly #records = new Map<string, LiveRecord>();
+  /** One is under way at a time. */
+  #forgetting: Promise<unknown> = Promise.resolve();
   /** Purses that are being written, by id in hex. */
   readonly #arriving = new Map<string, Promise<void>>();
 
@@ -166,6 +169,7 @@ export class Seller implements SellerLine {
       head: contents.head,
       order_keys: encode(contents.orderKeys),
       state: "open",
+      counts: null,
     };
     const stored = store.addPurse(row, contents, book).then(() => {
       purses.set(key, book);
@@ -182,8 +186,10 @@ export class Seller implements SellerLine {
     const payment = readPaymentFor(bytes, this.id, expected, (id) => this.#books.purse(id));
     const { log, orders } = this.#books;
     const numbers = this.#records.has(payment.key) ? [] : orders.find(payment.orderHash);
-    const { answer, record } =
-      numbers.length === 0 ? this.#decide(payment) : this.#decide(payment, await this.#lookUp(payment, numbers));
+    let known = numbers.length === 0 ? undefined : await this.#lookUp(payment, numbers);
+    // It may have been forgotten while the disk was asked.
+    if (known !== undefined && orders.find(payment.orderHash).length === 0) known = undefined;
+    const { answer, record } = this.#decide(payment, known);
     const { rows } = record;
     if (record.rowsStored < rows) {
       await log.commit();
@@ -197,7 +203,7 @@ export class Seller implements SellerLine {
   }
 
   /** Steps 552-560. `known`: what the disk had of the order. Nobody comes between what is checked here and what is taken. */
-  #decide(payment: Payment, known?: LiveRecord): { readonly answer: Answer; readonly record: LiveRecord } {
+  #decide(payment: Payment, known: LiveRecord | undefined): { readonly answer: Answer; readonly record: LiveRecord } {
     // Somebody may have come while the disk was asked.
     const before = this.#records.get(payment.key) ?? known;
     const now_seconds = this.#books.options.clock.now_seconds();
@@ -282,6 +288,25 @@ export class Seller implements SellerLine {
   /** Asks the issuers for purses, recalls and notices that could not be brought. */
   collect(): Promise<Outcome> {
     return this.#redeeming.collect();
+  }
+
+  /**
+   * Forgets orders that were paid more than `again_seconds` ago with purses that went back or are past their last second for redemption;
+   * whoever repeats one of them is told that its purse is over. A purse of which its issuer has not answered for every token is kept: call
+   * `redeem` before. How many purses and orders those were. Whoever serves calls it from time to time.
+   */
+  forget(again_seconds: number): Promise<{ readonly purses: number; readonly orders: number }> {
+    const work = this.#forgetting.then(async () => {
+      const before_seconds = this.now_seconds - BigInt(again_seconds);
+      const { orders, purses } = await forgetOld(this.#books, before_seconds, (gone) => this.#drop(gone));
+      return { purses: purses.length, orders: orders.size };
+    });
+    this.#forgetting = work.catch(() => {}); // The caller sees it; the next one begins all the same.
+    return work;
+  }
+
+  #drop(orders: ReadonlySet<string>): void {
+    for (const [key, { orderHash }] of this.#records) if (orders.has(toHex(orderHash))) this.#records.delete(key);
   }
 
   /** Of each unit; authorizations are counted under the unit 0/0. */

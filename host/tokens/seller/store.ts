@@ -1,7 +1,7 @@
 /**
  * What a seller keeps on its disk: purses, what was accepted, what was presented to issuers.
  *
- * An acceptance is one row, and only ever added: that row is what marks its halves as gone. The halves Q stay in their chunk of the
+ * An acceptance is one row, and never changed: that row is what marks its halves as gone. The halves Q stay in their chunk of the
  * purse until the purse has gone back or is over, when its chunks are deleted; in memory they are gone at once.
  */
 
@@ -22,6 +22,7 @@ import {
 import { encodeRanges, readRanges } from "../messages/common.js";
 import type { RefusedToken } from "../parties.js";
 import type { SerialRange } from "../terms.js";
+import type { TokenCounts } from "./purse-book.js";
 
 export interface SellerTables {
   seller_purse: PurseRow;
@@ -42,6 +43,8 @@ export interface PurseRow {
   order_keys: Uint8Array;
   /** "open" or "returned". */
   state: string;
+  /** Of a purse whose acceptances are forgotten, of each denomination: [[taken, credited, refused]...]. */
+  counts: Uint8Array | null;
 }
 
 interface ChunkRow {
@@ -150,6 +153,7 @@ const STEPS: readonly Migration[] = [
   },
   // order-index.ts says why.
   (transaction) => transaction.schema.dropIndex("seller_acceptance_order").execute(),
+  (transaction) => transaction.schema.alterTable("seller_purse").addColumn("counts", "bytea").execute(),
 ];
 
 const insertAcceptances = new PreparedRows((books: Executor<SellerTables>, rows: readonly AcceptanceRow[]) =>
@@ -268,6 +272,16 @@ export class SellerStore {
       .execute();
   }
 
+  /** Of what the issuer has not answered, the purses. */
+  async unansweredPurses(): Promise<Uint8Array[]> {
+    const rows = await this.database
+      .selectFrom("seller_presentation")
+      .select("purse")
+      .where("notice", "is", null)
+      .execute();
+    return rows.map(({ purse }) => purse);
+  }
+
   returnOf(purse: Uint8Array): Promise<PresentationRow | undefined> {
     return this.database
       .selectFrom("seller_presentation")
@@ -329,10 +343,43 @@ export async function markReturned(
 ): Promise<void> {
   await transaction
     .insertInto("seller_purse")
-    .values({ id: purse, issuer, issuer_key: null, head: null, order_keys: encode([]), state: "returned" })
+    .values({
+      id: purse,
+      issuer,
+      issuer_key: null,
+      head: null,
+      order_keys: encode([]),
+      state: "returned",
+      counts: null,
+    })
     .onConflict((conflict) => conflict.column("id").doUpdateSet({ state: "returned" }))
     .execute();
   await transaction.deleteFrom("seller_chunk").where("purse", "=", purse).execute();
+}
+
+/** Within a commit: of a purse only these numbers are left, and with `keepReturn` the answer to a recall. */
+export async function forgetPurse(
+  transaction: Executor<SellerTables>,
+  purse: Uint8Array,
+  counts: readonly TokenCounts[],
+  keepReturn: boolean,
+): Promise<void> {
+  const numbers = encode(counts.map(({ taken, credited, refused }) => [taken, credited, refused]));
+  await transaction
+    .updateTable("seller_purse")
+    .set({ state: "returned", counts: numbers })
+    .where("id", "=", purse)
+    .execute();
+  await transaction.deleteFrom("seller_chunk").where("purse", "=", purse).execute();
+  const presented = transaction.deleteFrom("seller_presentation").where("purse", "=", purse);
+  await (keepReturn ? presented.where("kind", "=", "redeem") : presented).execute();
+}
+
+export function readCounts(bytes: Uint8Array): TokenCounts[] {
+  return asArray(decode(bytes), "counts").map((each) => {
+    const fields = Fields.ofArray(each, "counts of a denomination", 3);
+    return { taken: fields.uint("taken"), credited: fields.uint("credited"), refused: fields.uint("refused") };
+  });
 }
 
 /** Within a commit. */
