@@ -74,7 +74,8 @@ export interface PaywallOptions {
 
 export type Middleware = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
 
-const DAY_SECONDS = 86_400;
+/** How long goods are delivered again, if nothing else is said. */
+export const AGAIN_SECONDS = 86_400;
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 const PURSE_BYTES_MAX = 16 * 1024 * 1024;
 const PAYMENT_BYTES_MAX = 1024 * 1024;
@@ -197,7 +198,7 @@ class Paywall {
   ): Promise<void> {
     paidRequests.set(request, accepted);
     if (offer.once === true) return this.#deliverOnce(response, next, accepted);
-    const { again_seconds = DAY_SECONDS } = this.#options;
+    const { again_seconds = AGAIN_SECONDS } = this.#options;
     if (this.#seller.now_seconds > accepted.paidAt_seconds + BigInt(again_seconds))
       throw new TokenError(
         "order-over",
