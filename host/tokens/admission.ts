@@ -1,7 +1,7 @@
 /** For which requests an issuer makes tokens (EP 0 833 285 A2 fig. 4, steps 1008-1012), and what must come back first. */
 
 import { ROLE_PURSE } from "../../firmware/protocol/kinds.js";
-import { PURSE_MONEY, SCHEME_SECRET } from "../../firmware/protocol/tokens.js";
+import { PURSE_MONEY, SCHEME_SECRET, SCHEME_SOURCE } from "../../firmware/protocol/tokens.js";
 import { equalBytes, toHex } from "../codec/bytes.js";
 import { verifyChain } from "../codec/certificate.js";
 import { closePurse, isOver } from "./closing.js";
@@ -11,6 +11,8 @@ import type { MintParts } from "./mint-parts.js";
 import type { RegisteredSeller } from "./mint-registers.js";
 import { recall, tellSeller } from "./refund.js";
 import { authentically, PrivateRefusal } from "./refusals.js";
+import { SOURCE_TOKENS_MAX } from "./source-scheme.js";
+import { tokenCount } from "./terms.js";
 
 /** A request that was unsealed; nobody has looked yet who signed it. */
 export interface Unsealed {
@@ -43,7 +45,7 @@ export async function requireTaken(parts: MintParts, request: TokenRequest, sell
   const { money, registers, books } = parts;
   const subject = toHex(request.buyer);
   const isMoney = request.kind === PURSE_MONEY;
-  if (isMoney !== (money !== undefined) || request.scheme !== SCHEME_SECRET) throw new PrivateRefusal("unit-refused");
+  if (isMoney !== (money !== undefined) || !isScheme(request)) throw new PrivateRefusal("unit-refused");
   if (request.assertion !== null) {
     const isProved = await registers.isProved(subject, request.assertion, request.spendBy_seconds);
     if (!isProved) throw new PrivateRefusal("not-proved");
@@ -53,6 +55,12 @@ export async function requireTaken(parts: MintParts, request: TokenRequest, sell
   const account = await registers.account(subject);
   if (account === undefined) throw new PrivateRefusal("unknown-buyer");
   if (!(await money.takes(books.database, request.unit, account, seller))) throw new PrivateRefusal("unit-refused");
+}
+
+/** The source's scheme is for one buyer, and for fewer tokens. */
+function isScheme({ scheme, joint, denominations }: TokenRequest): boolean {
+  if (scheme === SCHEME_SECRET) return true;
+  return scheme === SCHEME_SOURCE && joint === null && tokenCount(denominations) <= SOURCE_TOKENS_MAX;
 }
 
 /**

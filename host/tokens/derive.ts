@@ -15,6 +15,7 @@ const HALF = encoder.encode("tallystick token half");
 const ORDER = encoder.encode("tallystick token order");
 const SECRET = encoder.encode("tallystick token secret");
 const SERIAL = encoder.encode("tallystick token serial");
+const PAD = encoder.encode("tallystick token pad");
 const GOODS = encoder.encode("goods");
 
 const HASH_BYTES = 32;
@@ -109,6 +110,11 @@ export class TokenSecrets {
   unique(serial: number): Uint8Array {
     return this.#uniques.of(serial).subarray(0, UNIQUE_BYTES);
   }
+}
+
+/** In the source's scheme the buyer's halves of a purse, 32 bytes after 32 bytes: pseudorandom, as the source allows. */
+export function sourcePads(purseSecret: Uint8Array, purseId: Uint8Array): SerialHashes {
+  return new SerialHashes(derived(purseSecret, PAD), purseId);
 }
 
 /** SHA-256 over all that a token is, for the tokens of one purse. An answer is overwritten by the next. */

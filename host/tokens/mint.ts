@@ -21,7 +21,14 @@ import { collect } from "./collect.js";
 import { Couriers } from "./couriers.js";
 import { enrolBuyer, enrolSeller } from "./enrolment.js";
 import { TokenError } from "./errors.js";
-import { type OpenSecrets, sealBuyerShare, sealSellerPurse, splitTokens } from "./issue.js";
+import {
+  type OpenSecrets,
+  sealBuyerHalves,
+  sealBuyerShare,
+  sealSellerPurse,
+  splitBySource,
+  splitTokens,
+} from "./issue.js";
 import { joinHolders, jointTerms } from "./joint.js";
 import { whatItIs } from "./messages/common.js";
 import { openRequest, readRequest, type TokenRequest } from "./messages/request.js";
@@ -259,25 +266,27 @@ export class Mint implements Issuer {
   /** Splits the tokens, and seals a purse for each of the two (1016-1030). */
   async #purses(generated: Generated, seller: RegisteredSeller): Promise<IssuedPurses> {
     const sellerPurse = await this.#sellerPurse(generated.purse, seller);
-    return { sellerPurse, ...this.#buyerPurse(generated) };
+    return { sellerPurse, ...(await this.#buyerPurse(generated)) };
   }
 
-  async #sellerPurse(purse: StoredPurse, seller: RegisteredSeller): Promise<Uint8Array> {
+  async #sellerPurse(purse: StoredPurse, { agreementKey }: RegisteredSeller): Promise<Uint8Array> {
     const secrets = await this.#secretsOf(purse);
-    const tokens = await splitTokens(purse, secrets);
-    return sealSellerPurse(this.#parts, purse, secrets, tokens, seller.agreementKey);
+    const isSource = purse.scheme === t.SCHEME_SOURCE;
+    const tokens = isSource ? await splitBySource(this.#parts, purse, secrets) : await splitTokens(purse, secrets);
+    return sealSellerPurse(this.#parts, purse, secrets, tokens, agreementKey);
   }
 
-  #buyerPurse({ purse, holder }: Generated): BuyerPurse {
-    requireOpen(purse);
+  async #buyerPurse({ purse, holder }: Generated): Promise<BuyerPurse> {
+    const secrets = await this.#secretsOf(purse);
     const { agreementKey } = readCertificate(decodeChain(holder.chain).device);
     const { buyer, nonce, index } = holder;
-    const share = { buyer: fromHex(buyer), nonce: fromHex(nonce), index };
-    return { share: sealBuyerShare(this.#parts, purse, share, agreementKey), halves: null };
+    const asked = { buyer: fromHex(buyer), nonce: fromHex(nonce), index };
+    const share = sealBuyerShare(this.#parts, purse, asked, agreementKey);
+    if (purse.scheme !== t.SCHEME_SOURCE) return { share, halves: null };
+    return { share, halves: sealBuyerHalves(this.#parts, purse, secrets, agreementKey) };
   }
 
   async #secretsOf(purse: StoredPurse): Promise<OpenSecrets> {
-    requireOpen(purse);
     const holders = await this.#parts.books.holders(purse.key);
     const seeds = holders.map(({ seed }) => seed).filter((seed) => seed !== null);
     if (purse.secret === null || seeds.length !== purse.holders) throw purseClosed();
@@ -315,8 +324,8 @@ export class Mint implements Issuer {
     return collect(this.#parts, seller, readWord(word), (purse) => this.#sellerPurse(purse, seller));
   }
 
-  refund(sealed: Uint8Array): Promise<Refund> {
-    return refund(this.#parts, sealed);
+  refund(sealed: Uint8Array, halves?: Uint8Array): Promise<Refund> {
+    return refund(this.#parts, sealed, halves);
   }
 
   /** Closes what is over, and forgets what nobody completed. A timer calls it; it may be called at any time. */
@@ -388,10 +397,6 @@ function digestOf(request: TokenRequest): Uint8Array {
   const together = joint === null ? null : [joint.id, joint.holders, joint.index];
   const ids = [nonce, buyer, issuer, seller];
   return sha256(encode([...ids, ...whatItIs(request), spendBy_seconds, assertion, flushes, together, seed]));
-}
-
-function requireOpen(purse: StoredPurse): void {
-  if (purse.state === "closed") throw purseClosed();
 }
 
 function purseClosed(): TokenError {

@@ -54,8 +54,11 @@ export interface Issuer {
    * of nothing if there was none or it got lost): what was in that is not given again.
    */
   collect(word: Uint8Array): Promise<Waiting>;
-  /** A sealed close: what was not spent is wanted back (fig. 10). Again: how far it is. */
-  refund(sealed: Uint8Array): Promise<Refund>;
+  /**
+   * A sealed close: what was not spent is wanted back (fig. 10). Again: how far it is. In the source's scheme the first time with
+   * the halves that were not spent, sealed in bulk.
+   */
+  refund(sealed: Uint8Array, halves?: Uint8Array): Promise<Refund>;
 }
 
 export interface Waiting {

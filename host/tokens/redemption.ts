@@ -1,6 +1,12 @@
 /** A seller redeems tokens (EP 0 833 285 A2 fig. 9, response 1050), or returns its purse with the last of them (fig. 10, 1086-1088). */
 
-import { CREDIT_REDEEMED, HALF_BYTES, PURSE_MONEY, WORD_RETURN } from "../../firmware/protocol/tokens.js";
+import {
+  CREDIT_REDEEMED,
+  HALF_BYTES,
+  PURSE_MONEY,
+  SCHEME_SOURCE,
+  WORD_RETURN,
+} from "../../firmware/protocol/tokens.js";
 import { equalBytes, toHex } from "../codec/bytes.js";
 import { sha256 } from "../crypto.js";
 import type { Executor } from "../services/database.js";
@@ -25,7 +31,8 @@ import type { RegisteredSeller } from "./mint-registers.js";
 import type { Redemption, RefusedToken } from "./parties.js";
 import { markRedeemed } from "./redeemed.js";
 import { authentically, legibly } from "./refusals.js";
-import { worthOf } from "./terms.js";
+import { isToken, placesIn, tokenOffsets } from "./source-scheme.js";
+import { tokenValue, worthOf } from "./terms.js";
 
 interface Judged {
   /** Rising. */
@@ -107,15 +114,13 @@ function digestOf({ type, purse, digest }: SellerWord): Uint8Array {
 }
 
 /** Looks at every token that is presented (1063-1064), as far as nobody else can change it. */
-function judge(parts: MintParts, purse: StoredPurse, { ranges, secrets }: PresentedTokens): Judged {
+function judge(parts: MintParts, purse: StoredPurse, presented: PresentedTokens): Judged {
   requireRedeemable(parts, purse);
   if (purse.secret === null) throw purseClosed();
+  if (purse.scheme === SCHEME_SOURCE) return judgeBySource(parts, purse, purse.secret, presented);
+  const { ranges, secrets } = presented;
   const count = ranges.reduce((sum, range) => sum + range.count, 0);
-  if (secrets.length !== count * HALF_BYTES)
-    throw new TokenError(
-      "malformed",
-      "There are not as many secrets as tokens. Nothing was credited. Send one secret for each token.",
-    );
+  if (secrets.length !== count * HALF_BYTES) throw wrongLength();
   const made = new TokenSecrets(purse.secret);
   const good: number[] = [];
   const refused: RefusedToken[] = [];
@@ -129,6 +134,39 @@ function judge(parts: MintParts, purse: StoredPurse, { ranges, secrets }: Presen
     }
   }
   return { good, refused };
+}
+
+/** In the source's scheme what is presented are tokens, with their signatures; of serial numbers that there are not, nothing. */
+function judgeBySource(
+  parts: MintParts,
+  purse: StoredPurse,
+  secret: Uint8Array,
+  { ranges, secrets }: PresentedTokens,
+): Judged {
+  const good: number[] = [];
+  const refused: RefusedToken[] = [];
+  const made = new TokenSecrets(secret);
+  let end = 0;
+  for (const [serial, at, length] of placesIn(tokenOffsets(purse), ranges)) {
+    end = at + length;
+    const value = tokenValue(purse.denominations, serial) ?? 0n;
+    const expected = { value, unique: made.unique(serial) };
+    const isGood = isToken(secrets.subarray(at, end), purse, expected, parts.signer.publicKey);
+    if (isGood) good.push(serial);
+    else refused.push({ serial, why: "wrong-secret" });
+  }
+  if (secrets.length !== end) throw wrongLength();
+  for (const { first, count } of ranges)
+    for (let serial = Math.max(first, purse.tokens); serial < first + count; serial++)
+      refused.push({ serial, why: "unknown-serial" });
+  return { good, refused };
+}
+
+function wrongLength(): TokenError {
+  return new TokenError(
+    "malformed",
+    "What was sent is not as long as that many tokens. Nothing was credited. Send one secret for each token.",
+  );
 }
 
 /** In a time that does not depend on where they differ. */

@@ -1,23 +1,28 @@
 /** A buyer wants back what it did not spend (EP 0 833 285 A2 fig. 10, response 1080). */
 
-import { PURSE_TOKENS_MAX, WORD_RETURN } from "../../firmware/protocol/tokens.js";
+import { PURSE_TOKENS_MAX, SCHEME_SOURCE, WORD_RETURN } from "../../firmware/protocol/tokens.js";
 import { toHex } from "../codec/bytes.js";
 import { decodeChain, readCertificate } from "../codec/certificate.js";
+import { openBulk } from "./bulk.js";
 import { closedNotice, closePurse, isOver, recallOf, refundNotice } from "./closing.js";
 import { TokenError } from "./errors.js";
 import { type CloseStatement, openClose, readClose, verifyClose } from "./messages/closing.js";
+import { PROLOGUE } from "./messages/common.js";
+import { readPresented } from "./messages/words.js";
 import type { StoredPurse } from "./mint-books.js";
 import type { MintParts } from "./mint-parts.js";
 import type { Refund } from "./parties.js";
 import { redeem } from "./redemption.js";
 import { authentically, legibly } from "./refusals.js";
+import { placesIn, sourceHalves, tokenOffsets } from "./source-scheme.js";
 
 /** How long a buyer waits for the seller's answer to a recall; the purse is asked for on. */
 const RECALL_WAIT_MS = 10_000;
 
 /** The same statement again is told how far the refund is. */
-export async function refund(parts: MintParts, sealed: Uint8Array): Promise<Refund> {
-  const { purse, holder } = await authenticate(parts, sealed);
+export async function refund(parts: MintParts, sealed: Uint8Array, halves?: Uint8Array): Promise<Refund> {
+  const { purse, holder, statement } = await authenticate(parts, sealed);
+  if (purse.scheme === SCHEME_SOURCE && purse.state === "open") requireHalves(parts, purse, statement, halves);
   // 1082-1086: a purse that is over has nobody to ask any more.
   if (purse.state === "closed") return { state: "closed", notice: refundNotice(parts, purse, holder) };
   if (isOver(parts, purse)) await parts.books.transact((transaction) => closePurse(parts, transaction, purse.key));
@@ -41,7 +46,7 @@ async function authenticate(parts: MintParts, sealed: Uint8Array) {
     );
   authentically(() => verifyClose(signed, readCertificate(decodeChain(holder.chain).device).signatureKey));
   requireSpendable(statement, purse);
-  return { purse, holder };
+  return { purse, holder, statement };
 }
 
 /** More than all cannot have been spent. How much was, is not the buyer's to say: what the seller redeems counts. */
@@ -51,6 +56,43 @@ function requireSpendable({ spent }: CloseStatement, { denominations }: StoredPu
   throw new TokenError(
     "malformed",
     "The statement does not fit the purse's denominations. Nothing was booked, and the purse is as it was.",
+  );
+}
+
+/**
+ * In the source's scheme the buyer shows the halves that it has not spent, and each of them must make a token with the seller's,
+ * which the issuer can make again (1090-1096). As many as the statement says were not spent.
+ */
+function requireHalves(
+  parts: MintParts,
+  purse: StoredPurse,
+  { spent }: CloseStatement,
+  sealed: Uint8Array | undefined,
+): void {
+  const { secret } = purse;
+  if (sealed === undefined || secret === null)
+    throw new TokenError(
+      "half-missing",
+      "The halves that were not spent are wanted with the statement. Nothing was booked. Send them with it.",
+    );
+  const { ranges, secrets: halves } = legibly(() =>
+    readPresented(openBulk({ staticPrivate: parts.agreement.secretKey, prologue: PROLOGUE.halves }, sealed)),
+  );
+  const offsets = tokenOffsets(purse);
+  const own = sourceHalves(purse, secret, offsets);
+  let end = 0;
+  let count = 0;
+  let isOwn = true;
+  for (const [serial, at, length] of placesIn(offsets, ranges)) {
+    end = at + length;
+    count += 1;
+    for (let i = 0; i < length; i++) isOwn = isOwn && halves[at + i] === own[(offsets[serial] ?? 0) + i];
+  }
+  const unspent = purse.tokens - spent.reduce((sum, tokens) => sum + tokens, 0);
+  if (isOwn && halves.length === end && count === unspent) return;
+  throw new TokenError(
+    "half-altered",
+    "The halves do not make the tokens that the statement says were not spent. Nothing was booked, and the purse is as it was.",
   );
 }
 

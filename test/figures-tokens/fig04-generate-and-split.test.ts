@@ -65,6 +65,19 @@ describe("fig. 4, generate and split", () => {
     expect(await w.bank.depositBalance("alice")).toBe(balance);
   });
 
+  it("twenty repeats at once, by both ways, are one purse", async () => {
+    const { world: w, times } = await world();
+    const asked = w.alice.ask(w.keys, { seller: w.shop.id, ...times });
+    const word = w.shop.word(WORD_FORWARD, asked.sealed);
+    const forwarded = Array.from({ length: 10 }, () => w.mint.forward(word, asked.sealed));
+    const direct = Array.from({ length: 10 }, () => w.mint.request(asked.sealed));
+    const shares = await Promise.all([...forwarded, ...direct]);
+    const ids = new Set(shares.map(({ share }) => toHex(w.alice.install(w.keys, asked, share).share.purse)));
+    expect(ids.size).toBe(1);
+    expect(await w.worth("alice", w.alice.id, FINE_DOLLAR)).toBe(100n * ALICE_CENTS - 1000n);
+    expect(await w.faults()).toEqual([]);
+  });
+
   it("1028: a buyer who is on line gets its share straight away, and the seller its purse", async () => {
     const { world: w, times } = await world();
     const asked = w.alice.ask(w.keys, { seller: w.shop.id, ...times });

@@ -1,7 +1,7 @@
 /** EP 0 833 285 A2 fig. 9: the bank's response to a seller's redemption request. */
 
 import { describe, expect, it } from "vitest";
-import { CREDIT_REDEEMED, WORD_FORWARD, WORD_REDEEM } from "../../firmware/protocol/tokens.js";
+import { CREDIT_REDEEMED, WORD_FORWARD, WORD_REDEEM, WORD_RETURN } from "../../firmware/protocol/tokens.js";
 import { toHex } from "../../host/codec/bytes.js";
 import { encodeRedemption } from "../../host/tokens/messages/answers.js";
 import { verifyNotice } from "../../host/tokens/messages/closing.js";
@@ -136,6 +136,26 @@ describe("fig. 9, redeem", () => {
     expect(credited.filter((tokens) => tokens === 40)).toHaveLength(1);
     expect(credited.filter((tokens) => tokens === 0)).toHaveLength(49);
     expect(await balance()).toBe(400n);
+    expect(await w.faults()).toEqual([]);
+  });
+
+  it("gives fifty concurrent repeats of one word one answer", async () => {
+    const { w, purse, balance } = await paidShop(40);
+    const sealed = w.shop.redemption(purse);
+    const answers = await Promise.all(Array.from({ length: 50 }, () => w.mint.redeem(sealed)));
+    expect(new Set(answers.map((answer) => toHex(encodeRedemption(answer)))).size).toBe(1);
+    expect(await balance()).toBe(400n);
+  });
+
+  it("redeems nothing that comes at the same moment as the purse goes back", async () => {
+    const { w, purse, paid, balance } = await paidShop(40);
+    const tokens = [...paid];
+    const returned = w.mint.returned(
+      w.shop.redemption(purse, { type: WORD_RETURN, tokens: new Map(tokens.slice(0, 20)) }),
+    );
+    const late = w.mint.redeem(w.shop.redemption(purse, { tokens: new Map(tokens.slice(20)) }));
+    expect(await Promise.all([outcomeOf(returned), outcomeOf(late)])).toEqual(["done", "purse-closed"]);
+    expect(await balance()).toBe(200n);
     expect(await w.faults()).toEqual([]);
   });
 

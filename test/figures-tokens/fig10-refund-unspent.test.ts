@@ -6,10 +6,18 @@ import { toHex } from "../../host/codec/bytes.js";
 import { encodeWaiting } from "../../host/tokens/messages/answers.js";
 import { verifyNotice, verifyRecall } from "../../host/tokens/messages/closing.js";
 import type { TokenRequest } from "../../host/tokens/messages/request.js";
+import type { SellerLine } from "../../host/tokens/parties.js";
 import { FINE_DOLLAR } from "../support/token-buyer.js";
 import { ALICE_CENTS, DAY, outcomeOf, TokenWorld } from "../support/token-world.js";
 
 const ALICE = 100n * ALICE_CENTS;
+
+/** Answers nothing, ever. */
+const silent: SellerLine = {
+  deliver: () => new Promise(() => {}),
+  recall: () => new Promise(() => {}),
+  notice: () => new Promise(() => {}),
+};
 
 async function purseOf(w: TokenWorld, parts: Partial<TokenRequest> = {}) {
   const times = { spendBy_seconds: w.now() + DAY, time_seconds: w.now() };
@@ -104,6 +112,38 @@ describe("fig. 10, refund unspent", () => {
     expect(await w.faults()).toEqual([]);
   });
 
+  it("closes a purse once, however many look at it when its last second is over", async () => {
+    const { w, purse, worth } = await spentPurse(10);
+    w.time.clock.advance(40 * DAY * 1000);
+    const statement = w.alice.close(w.keys, purse, [10]);
+    const asked = [w.mint.tick(), w.mint.refund(statement), w.mint.tick(), w.mint.refund(statement)];
+    expect(await Promise.all(asked.map(outcomeOf))).toEqual(["done", "done", "done", "done"]);
+    expect(await worth()).toEqual([ALICE, 0n]);
+    expect(await w.faults()).toEqual([]);
+  });
+
+  it("a mint that was closed books nothing more, and the next one asks again", async () => {
+    const { w, purse, worth } = await spentPurse(10);
+    let answer: () => void = () => {};
+    const asked = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const shopsLine = { ...silent, recall: (signed: Uint8Array) => asked.then(() => w.shop.recall(signed)) };
+    w.lines.set(toHex(w.shop.id), shopsLine);
+    const refund = w.mint.refund(w.alice.close(w.keys, purse, [10]));
+    const turns = () => w.time.run(new Promise<void>((resolve) => w.time.after(100, resolve)));
+    await turns();
+    w.mint.close();
+    answer();
+    expect(await refund).toMatchObject({ state: "recalled" });
+    await turns();
+    expect(await worth()).toEqual([ALICE - 1000n, 0n]);
+    w.lines.set(toHex(w.shop.id), w.shop);
+    await w.start();
+    await turns();
+    expect(await worth()).toEqual([ALICE - 100n, 100n]);
+  });
+
   it("asks a seller that is away again, until it answers", async () => {
     const { w, purse, worth } = await spentPurse(10);
     w.shop.withholds = true;
@@ -120,11 +160,7 @@ describe("fig. 10, refund unspent", () => {
 
   it("a buyer does not wait for a seller that never answers", async () => {
     const { w, purse } = await spentPurse(10);
-    w.lines.set(toHex(w.shop.id), {
-      deliver: () => new Promise(() => {}),
-      recall: () => new Promise(() => {}),
-      notice: () => new Promise(() => {}),
-    });
+    w.lines.set(toHex(w.shop.id), silent);
     const refund = await w.time.run(w.mint.refund(w.alice.close(w.keys, purse, [10])));
     expect(refund.state).toBe("recalled");
     expect(w.now()).toBeLessThanOrEqual(1_800_000_000 + 15);

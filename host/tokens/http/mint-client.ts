@@ -48,7 +48,8 @@ export class MintClient implements Issuer {
     return this.#ask(MINT_PATHS.collect, word, readWaiting);
   }
 
-  refund(sealed: Uint8Array): Promise<Refund> {
+  refund(sealed: Uint8Array, halves?: Uint8Array): Promise<Refund> {
+    if (halves !== undefined) return this.#ask(MINT_PATHS.refundHalves, encode([sealed, halves]), readRefund);
     return this.#ask(MINT_PATHS.refund, sealed, readRefund);
   }
 

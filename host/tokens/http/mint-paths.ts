@@ -1,4 +1,7 @@
-/** Where an issuer's server answers; all by POST. `forward` takes the CBOR array of word and sealed request, the others one message. */
+/**
+ * Where an issuer's server answers; all by POST. `forward` takes the CBOR array of word and sealed request, `refundHalves` that of
+ * sealed close and sealed halves, the others one message.
+ */
 export const MINT_PATHS = {
   forward: "/tally/mint/forward",
   request: "/tally/mint/request",
@@ -6,6 +9,7 @@ export const MINT_PATHS = {
   returned: "/tally/mint/returned",
   collect: "/tally/mint/collect",
   refund: "/tally/mint/refund",
+  refundHalves: "/tally/mint/refund-halves",
 } as const;
 
 /** Where a seller answers its issuers; all by POST. */

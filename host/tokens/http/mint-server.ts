@@ -89,11 +89,7 @@ function routesOf(issuer: Issuer): Record<string, Route> {
     [MINT_PATHS.forward]: {
       bytes_max: MESSAGE_BYTES_MAX,
       answer: async (body) => {
-        const { word, sealed } = legibly(() => {
-          const fields = Fields.decode(body, "forwarded request", 2);
-          const word = fields.bytes("word", 1, MESSAGE_BYTES_MAX);
-          return { word, sealed: fields.bytes("sealed request", 1, MESSAGE_BYTES_MAX) };
-        });
+        const [word, sealed] = readTwo(body, "forwarded request", MESSAGE_BYTES_MAX);
         return encodeIssued(await issuer.forward(word, sealed));
       },
     },
@@ -117,7 +113,21 @@ function routesOf(issuer: Issuer): Record<string, Route> {
       bytes_max: MESSAGE_BYTES_MAX,
       answer: async (body) => encodeRefund(await issuer.refund(body)),
     },
+    [MINT_PATHS.refundHalves]: {
+      bytes_max: TOKENS_BYTES_MAX,
+      answer: async (body) => {
+        const [close, halves] = readTwo(body, "close and halves", TOKENS_BYTES_MAX);
+        return encodeRefund(await issuer.refund(close, halves));
+      },
+    },
   };
+}
+
+function readTwo(body: Uint8Array, name: string, bytes_max: number): [Uint8Array, Uint8Array] {
+  return legibly(() => {
+    const fields = Fields.decode(body, name, 2);
+    return [fields.bytes("first message", 1, MESSAGE_BYTES_MAX), fields.bytes("second message", 1, bytes_max)];
+  });
 }
 
 async function serve(route: Route, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -26,6 +26,7 @@ export const PROLOGUE = {
   purse: encoder.encode("tallystick token purse"),
   seller: encoder.encode("tallystick token seller"),
   close: encoder.encode("tallystick token close"),
+  halves: encoder.encode("tallystick token halves"),
 } as const;
 
 export function requireVersion(fields: Fields): void {

@@ -43,10 +43,10 @@ export function verifyWord(signed: Uint8Array, publicKey: Uint8Array): void {
   verify1(k.SIGNED_TOKEN_SELLER, signed, publicKey);
 }
 
-/** Tokens that a seller presents: what its word WORD_REDEEM or WORD_RETURN is about. */
+/** Tokens that a seller presents: what its word WORD_REDEEM or WORD_RETURN is about. In the source's scheme also a buyer's halves. */
 export interface PresentedTokens {
   readonly ranges: readonly SerialRange[];
-  /** 32 bytes each, in the order of the ranges; in the source's scheme the tokens, one after the other. */
+  /** 32 bytes each, in the order of the ranges; in the source's scheme tokens or halves, one after the other. */
   readonly secrets: Uint8Array;
 }
 
