@@ -168,11 +168,16 @@ export class RepeatedHmac {
   readonly #digest = new Uint8Array(32);
 
   constructor(key: Uint8Array, messageBytes: number) {
-    assertBytes(key, "key");
-    assertInteger(key.length, "key: its length", 0, BLOCK_BYTES);
     assertInteger(messageBytes, "messageBytes", 0, BLOCK_BYTES);
     this.#inner = new Uint8Array(BLOCK_BYTES + messageBytes);
     this.message = this.#inner.subarray(BLOCK_BYTES);
+    this.rekey(key);
+  }
+
+  /** From now on under this key. */
+  rekey(key: Uint8Array): void {
+    assertBytes(key, "key");
+    assertInteger(key.length, "key: its length", 0, BLOCK_BYTES);
     for (let i = 0; i < BLOCK_BYTES; i++) {
       const byte = key[i] ?? 0;
       this.#inner[i] = byte ^ INNER_PAD;

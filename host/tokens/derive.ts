@@ -85,9 +85,19 @@ export function halfMask(key: Uint8Array, orderHash: Uint8Array, serial: number)
   return halfMasks(key, orderHash).of(serial).slice();
 }
 
+// Of a seller, who needs one of each for every order: memory that is there already, and no key stays in it.
+const goodsHmac = new RepeatedHmac(NOTHING, HASH_BYTES + GOODS.length);
+goodsHmac.message.set(GOODS, HASH_BYTES);
+const maskHmac = new RepeatedHmac(NOTHING, HASH_BYTES + SERIAL_BYTES);
+const maskSerial = new DataView(maskHmac.message.buffer, maskHmac.message.byteOffset + HASH_BYTES, SERIAL_BYTES);
+
 /** Key for ChaCha20-Poly1305 under which the goods of an order travel, if the order says so. */
 export function goodsKey(key: Uint8Array, orderHash: Uint8Array): Uint8Array {
-  return hmacSha256(key, concatBytes(orderHash, GOODS));
+  goodsHmac.rekey(key);
+  goodsHmac.message.set(orderHash);
+  const made = goodsHmac.digest().slice();
+  goodsHmac.rekey(NOTHING);
+  return made;
 }
 
 /** What is split, 32 bytes each, and the unique serial numbers, 16 bytes each, in no order that anybody can see. */
@@ -124,6 +134,11 @@ export class TokenLeaves {
   readonly #leaf = new Uint8Array(HASH_BYTES);
 
   constructor(purseId: Uint8Array) {
+    this.begin(purseId);
+  }
+
+  /** From now on of this purse. */
+  begin(purseId: Uint8Array): void {
     this.#input[0] = LEAF_VERSION;
     this.#input.set(purseId, 1);
   }
@@ -171,15 +186,18 @@ export function maskHalves(
   orderHash: Uint8Array,
   ranges: readonly SerialRange[],
 ): void {
-  const masks = halfMasks(key, orderHash);
+  maskHmac.rekey(key);
+  maskHmac.message.set(orderHash);
   let at = 0;
   for (const { first, count } of ranges) {
     for (let serial = first; serial < first + count; serial++) {
-      const mask = masks.of(serial);
+      maskSerial.setUint32(0, serial);
+      const mask = maskHmac.digest();
       for (let i = 0; i < HALF_BYTES; i++) halves[at + i] = (halves[at + i] ?? 0) ^ (mask[i] ?? 0);
       at += HALF_BYTES;
     }
   }
+  maskHmac.rekey(NOTHING);
 }
 
 /** What is known of all tokens of a purse. */
@@ -193,13 +211,15 @@ export interface TokenTable {
   readonly uniques: Uint8Array;
 }
 
+const checkedLeaves = new TokenLeaves(new Uint8Array(ID_BYTES));
+
 /**
  * The first token of `ranges`, which rise, that its secret does not prove by its leaf, or -1. `secrets` are 32 bytes each, in the
  * order of the ranges.
  */
 export function firstFalseSecret(table: TokenTable, ranges: readonly SerialRange[], secrets: Uint8Array): number {
   const { denominations, leaves, uniques } = table;
-  const made = new TokenLeaves(table.purse);
+  checkedLeaves.begin(table.purse);
   let at = 0;
   let kind = -1;
   let end = 0;
@@ -214,7 +234,7 @@ export function firstFalseSecret(table: TokenTable, ranges: readonly SerialRange
         value = next.value;
       }
       const unique = uniques.subarray(serial * UNIQUE_BYTES, (serial + 1) * UNIQUE_BYTES);
-      const leaf = made.of(serial, value, unique, secrets.subarray(at, at + HALF_BYTES));
+      const leaf = checkedLeaves.of(serial, value, unique, secrets.subarray(at, at + HALF_BYTES));
       if (!isAt(leaf, leaves, serial * HASH_BYTES)) return serial;
       at += HALF_BYTES;
     }

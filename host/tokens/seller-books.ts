@@ -11,6 +11,7 @@ import { AcceptanceLog } from "./acceptance-log.js";
 import { sellerIdOf } from "./derive.js";
 import { TokenError } from "./errors.js";
 import { verifyHead } from "./messages/purses.js";
+import { OrderFilter } from "./order-filter.js";
 import type { Presenter } from "./presenting.js";
 import { countOf, PurseBook } from "./purse-book.js";
 import { issuerCertificate, type KnownIssuer, type SellerIssuer } from "./seller-purses.js";
@@ -45,6 +46,8 @@ export class SellerBooks {
   readonly issuers: ReadonlyMap<string, KnownIssuer>;
   /** By id in hex; null where a purse was recalled before it came. */
   readonly purses = new Map<string, PurseBook | null>();
+  /** Orders that were paid anything. */
+  readonly orders = new OrderFilter();
   #nextNr = 0n;
 
   private constructor(options: SellerOptions, store: SellerStore) {
@@ -123,7 +126,8 @@ export class SellerBooks {
             );
       purses.set(toHex(id), book);
     }
-    for await (const { nr, secrets, tokens } of store.acceptances()) {
+    for await (const { nr, order_hash, secrets, tokens } of store.acceptances()) {
+      this.orders.add(order_hash);
       this.#nextNr = nr + 1n;
       let at = 0;
       for (const { purse, ranges } of readTokens(tokens)) {

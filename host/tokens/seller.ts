@@ -222,6 +222,7 @@ export class Seller implements SellerLine {
           : concatBytes(...proved.map((p) => p.secrets)),
       time_seconds: BigInt(now_seconds),
     };
+    this.#books.orders.add(payment.orderHash);
     log.append(row);
     return record;
   }
@@ -229,6 +230,7 @@ export class Seller implements SellerLine {
   /** What the disk has of an order. */
   async #lookUp(payment: Payment): Promise<LiveRecord | undefined> {
     const { orderHash, payer } = payment;
+    if (!this.#books.orders.mayHave(orderHash)) return undefined;
     const found = this.#books.store.acceptancesOf(orderHash);
     const rows = (Array.isArray(found) ? found : await found).filter((row) => equalBytes(row.payer, payer));
     if (rows.length === 0) return undefined;

@@ -4,6 +4,7 @@ import { beforeAll, expect, it } from "vitest";
 import * as t from "../../firmware/protocol/tokens.js";
 import { toHex } from "../../host/codec/bytes.js";
 import { encodeOuter, readOuter } from "../../host/tokens/messages/request.js";
+import { platformCalls } from "../support/platform-calls.js";
 import { type Buyer, COINS, MILLS, NOW, PurseWorld, SELLER, SPEND_BY } from "../support/purses.js";
 
 let world: PurseWorld;
@@ -33,6 +34,14 @@ it("102: says who asks, for which seller, how many tokens of which values, with 
     time_seconds: NOW,
   });
   expect(new Set(request.seed).size).toBeGreaterThan(8);
+});
+
+it("102: is stored, in one write, before it is signed", async () => {
+  const seller = new Uint8Array(16).fill(0x77);
+  const calls = await platformCalls(buyer.simulated.chip, () => buyer.card.request(world.order({ seller })));
+  const writes = calls.flatMap((name, at) => (name === "flashProgram" ? [at] : []));
+  expect(writes).toHaveLength(2);
+  expect(calls.indexOf("ed25519Sign")).toBeGreaterThan(writes[1] as number);
 });
 
 it("104: is signed by the key of the buyer's certificate, which comes with it", async () => {

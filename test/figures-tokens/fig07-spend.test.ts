@@ -6,7 +6,7 @@
 import { beforeEach, expect, it } from "vitest";
 import { DELIVERY_SEALED, HALF_BYTES, HALVES_PER_SPEND_MAX, PURSE_MONEY } from "../../firmware/protocol/tokens.js";
 import { toHex } from "../../host/codec/bytes.js";
-import type { Platform } from "../../simulator/platform.generated.js";
+import { countOf, platformCalls } from "../support/platform-calls.js";
 import {
   type Buyer,
   type Filled,
@@ -84,47 +84,9 @@ it("a large payment comes in pages, the same whatever is asked for first", async
   expect((await buyer.card.spendPage(slot, order, 1_700n, 7)).halves.length).toBe(HALVES_PER_SPEND_MAX * HALF_BYTES);
 });
 
-const WATCHED: readonly (keyof Platform)[] = [
-  "ed25519Sign",
-  "ed25519Verify",
-  "x25519Agree",
-  "slotGenerate",
-  "slotPublic",
-  "slotDerive",
-  "sha256",
-  "hmacSha256",
-  "hkdfSha256",
-  "aeadSeal",
-  "aeadOpen",
-  "randomBytes",
-  "flashProgram",
-];
-
-/** What the applet asks of the platform while `work` runs, in order. */
-async function platformCalls(work: () => Promise<unknown>): Promise<(keyof Platform)[]> {
-  const { chip } = buyer.simulated;
-  const calls: (keyof Platform)[] = [];
-  for (const name of WATCHED) {
-    const real = chip[name].bind(chip) as (...values: never[]) => number;
-    const value = (...values: never[]) => {
-      calls.push(name);
-      return real(...values);
-    };
-    Object.defineProperty(chip, name, { configurable: true, value });
-  }
-  try {
-    await work();
-  } finally {
-    for (const name of WATCHED) Reflect.deleteProperty(chip, name);
-  }
-  return calls;
-}
-
-const countOf = (calls: readonly string[], name: string) => calls.filter((each) => each === name).length;
-
 it("the chip does no public-key cryptography: two keyed hashes a half, and a few besides", async () => {
-  const one = await platformCalls(() => buyer.card.spend(filled.slot, orderOf(100n), 100n));
-  const many = await platformCalls(() => buyer.card.spend(filled.slot, orderOf(500n, 2), 500n));
+  const one = await platformCalls(buyer.simulated.chip, () => buyer.card.spend(filled.slot, orderOf(100n), 100n));
+  const many = await platformCalls(buyer.simulated.chip, () => buyer.card.spend(filled.slot, orderOf(500n, 2), 500n));
   for (const calls of [one, many]) {
     expect(calls.filter((name) => /25519|slot|aead|random/.test(name))).toEqual([]);
     expect(countOf(calls, "hkdfSha256")).toBe(2);
@@ -134,16 +96,16 @@ it("the chip does no public-key cryptography: two keyed hashes a half, and a few
   // The command, the order, and what the store writes.
   expect(countOf(one, "sha256")).toBe(countOf(many, "sha256"));
   // The count is real: a close does what a spend does not.
-  const close = await platformCalls(() => buyer.card.close(filled.slot));
+  const close = await platformCalls(buyer.simulated.chip, () => buyer.card.close(filled.slot));
   expect([countOf(close, "ed25519Sign"), countOf(close, "x25519Agree")]).toEqual([1, 1]);
 });
 
 it("what is spent is stored, in one write, before a half is made", async () => {
-  const calls = await platformCalls(() => buyer.card.spend(filled.slot, orderOf(100n), 100n));
+  const calls = await platformCalls(buyer.simulated.chip, () => buyer.card.spend(filled.slot, orderOf(100n), 100n));
   const [record, commit, ...more] = calls.flatMap((name, at) => (name === "flashProgram" ? [at] : []));
   expect([record, commit]).not.toContain(undefined);
   expect(more).toEqual([]);
   expect(calls.indexOf("hkdfSha256")).toBeGreaterThan(commit as number);
-  const again = await platformCalls(() => buyer.card.spend(filled.slot, orderOf(100n), 100n));
+  const again = await platformCalls(buyer.simulated.chip, () => buyer.card.spend(filled.slot, orderOf(100n), 100n));
   expect(countOf(again, "flashProgram")).toBe(0);
 });

@@ -6,6 +6,7 @@
 import { beforeEach, expect, it } from "vitest";
 import { REASON_PURSE_CLOSED } from "../../firmware/protocol/reasons.js";
 import { PURSE_MONEY, TOKEN_CLOSE_PLAIN_BYTES } from "../../firmware/protocol/tokens.js";
+import { platformCalls } from "../support/platform-calls.js";
 import { type Buyer, type Filled, MILLS, orderOf, PurseWorld, SELLER } from "../support/purses.js";
 import { reasonOf } from "../support/refusals.js";
 
@@ -33,6 +34,13 @@ it("no half is revealed any more, not even for the order that is open", async ()
   expect(await reasonOf(buyer.card.spend(filled.slot, orderOf(1n, 2), 1n))).toBe(REASON_PURSE_CLOSED);
   expect(await reasonOf(buyer.card.allow(filled.slot, 5n))).toBe(REASON_PURSE_CLOSED);
   expect(await buyer.card.find(SELLER, PURSE_MONEY, MILLS)).toBeUndefined();
+});
+
+it("is stored, in one write, before the word is signed", async () => {
+  const calls = await platformCalls(buyer.simulated.chip, () => buyer.card.close(filled.slot));
+  const writes = calls.flatMap((name, at) => (name === "flashProgram" ? [at] : []));
+  expect(writes).toHaveLength(2);
+  expect(calls.indexOf("ed25519Sign")).toBeGreaterThan(writes[1] as number);
 });
 
 it("closing again says the same again, and writes nothing", async () => {

@@ -8,9 +8,8 @@ import * as p from "../../firmware/protocol/apdu.js";
 import { IO_BYTES } from "../../firmware/protocol/limits.js";
 import * as m from "../../firmware/protocol/messages.js";
 import * as t from "../../firmware/protocol/tokens.js";
-import { type Command, decodeCommand, encodeCommand } from "../../host/apdu.js";
-import { concatBytes, toHex } from "../../host/codec/bytes.js";
-import { type CborValue, encode } from "../../host/codec/cbor.js";
+import { decodeCommand } from "../../host/apdu.js";
+import { toHex } from "../../host/codec/bytes.js";
 import { hostEnvelope } from "../../host/commands.js";
 import { Chip } from "../../simulator/chip.js";
 import { Element } from "../../simulator/element.js";
@@ -20,13 +19,15 @@ import { type RecordReader, StoreMountError } from "../support/conservation-reco
 import type { InstrumentedApplet } from "../support/coverage.js";
 import { PIN, PUK } from "../support/modules.js";
 import { isKnownStatus } from "../support/status.js";
+import { envelopeCommand, framed, hostOrder, madeUp, timeout } from "./commands.js";
 import { type Layer, type Nonces, rebuilt } from "./knowledge.js";
 import { mutated, valueIn } from "./mutate.js";
 import type { Numbers } from "./numbers.js";
-import { checkMoney, type Observation, observe, type Transmit, verifyPin } from "./observation.js";
-import { OTHER_PIN, type RecordedCommand, type Recording, whole } from "./recordings.js";
+import { checkMoney, digestOf, type Observation, observe, type Transmit, verifyPin } from "./observation.js";
+import { checkPurses, ShownHalves } from "./purse-rules.js";
+import { OTHER_PIN, type RecordedCommand, type Recording, whole } from "./recording-chips.js";
 import { rememberingCryptography } from "./remembering.js";
-import { FEATURES_A_BLOCK, Finding, FORMS, type Form, type Input, type Step, type Target } from "./target.js";
+import { FEATURES_A_BLOCK, Finding, FORMS, type Input, type Step, type Target } from "./target.js";
 
 /** Blocks of code that one run may reach: more than any honest one, and few enough to wait for. */
 const BLOCKS_MAX = 20_000_000;
@@ -39,22 +40,16 @@ const WHOLE_CHECK_EVERY = 24;
 const HEADER_BYTES = 5;
 const MEMORY_BYTES = 65_536;
 const NOTHING = new Uint8Array(MEMORY_BYTES);
-const SHORT_BYTES = 255;
 const CHANGES_PIN: ReadonlySet<number> = new Set([p.INS_CHANGE_REFERENCE_DATA, p.INS_RESET_RETRY_COUNTER]);
-const INSTRUCTIONS = Object.entries(p).flatMap(([name, value]) => (name.startsWith("INS_") ? [value] : []));
-const TAGS = Object.entries(p).flatMap(([name, value]) => (name.startsWith("TAG_") ? [value] : []));
-const HOST_COMMANDS = [...Object.entries(m), ...Object.entries(t)].flatMap(([name, value]) =>
-  name.startsWith("COMMAND_") ? [value] : [],
-);
-const KINDS = [
-  m.KIND_HOST,
-  m.KIND_HANDSHAKE,
-  m.KIND_SEALED,
-  m.KIND_LINK_OPEN,
-  m.KIND_LINK,
-  m.KIND_TIMEOUT,
-  m.KIND_REFUSAL,
-];
+
+const LISTENING = [[m.COMMAND_CANCEL], [m.COMMAND_LISTEN], [m.COMMAND_CANCEL]] as const;
+const NO_ID = new Uint8Array(16);
+
+/** Of one run. */
+interface Happened {
+  readonly sent: Uint8Array[];
+  readonly shown: ShownHalves;
+}
 
 /** One simulated element of each sort, which becomes whatever was recorded. */
 export class Victim {
@@ -204,18 +199,14 @@ export class ElementTarget implements Target {
     return layers;
   }
 
-  #observe(): Observation {
-    return observe(this.#victim.transmit, () => this.#mounted());
-  }
-
   #observedBefore(start: number): Observation {
     const known = this.#before.get(start);
     if (known !== undefined) return known;
     this.#victim.become(this.#command(start));
-    let seen = this.#observe();
-    if (seen.money === undefined && seen.information.life >= p.LIFE_PERSONALISED) {
+    let seen = observe(this.#victim.transmit);
+    if (isSilent(seen) && seen.information.life >= p.LIFE_PERSONALISED) {
       verifyPin(this.#victim.transmit, PIN);
-      seen = { ...seen, money: this.#observe().money };
+      seen = { ...seen, ...holdingsOf(observe(this.#victim.transmit)) };
     }
     this.#before.set(start, seen);
     return seen;
@@ -226,15 +217,15 @@ export class ElementTarget implements Target {
     const before = this.#observedBefore(start);
     this.#victim.become(this.#command(start));
     this.#victim.countFromZero();
-    const sent: Uint8Array[] = [];
+    const happened: Happened = { sent: [], shown: new ShownHalves() };
     const nonces: Nonces = new Map();
     for (const step of input.steps) {
       if (step.power === true) this.#victim.power();
-      else for (const apdu of this.#apdus(step, nonces)) this.#send(apdu, sent);
+      else for (const apdu of this.#apdus(step, nonces)) this.#send(apdu, happened);
     }
     this.#victim.tell(reached);
     this.#runs += 1;
-    this.#check(before, sent, this.#runs % WHOLE_CHECK_EVERY === 0);
+    this.#check(before, happened, this.#runs % WHOLE_CHECK_EVERY === 0);
   }
 
   /** What is sent for a step. */
@@ -249,10 +240,10 @@ export class ElementTarget implements Target {
     return framed(apdu, form).map((each) => each.subarray(0, IO_BYTES));
   }
 
-  /** `sent`: what the run sent before, to which this is added. */
-  #send(apdu: Uint8Array, sent: Uint8Array[] = []): void {
+  #send(apdu: Uint8Array, { sent, shown }: Happened): void {
     sent.push(apdu);
     const response = this.#victim.transmit(apdu);
+    shown.watch(response.subarray(0, -2));
     const status = ((response.at(-2) as number) << 8) | (response.at(-1) as number);
     if (!isKnownStatus(status))
       throw new Finding("status", `${toHex(apdu.slice(0, 12))} answered ${status.toString(16)}`);
@@ -265,27 +256,28 @@ export class ElementTarget implements Target {
     }
   }
 
-  #check(before: Observation, sent: readonly Uint8Array[], wholly: boolean): void {
+  #check(before: Observation, happened: Happened, wholly: boolean): void {
     this.#victim.checkFlash();
-    if (this.#victim.hasWritten || wholly) this.#checkSaid(before, sent);
-    if (wholly) this.#checkWhole(sent);
+    if (this.#victim.hasWritten || wholly || happened.shown.isAny) this.#checkSaid(before, happened);
+    if (wholly) this.#checkWhole(happened);
   }
 
   /** What the element says of itself now, beside what it said before. */
-  #checkSaid(before: Observation, sent: readonly Uint8Array[]): void {
+  #checkSaid(before: Observation, { sent, shown }: Happened): void {
     const { transmit } = this.#victim;
-    let after = this.#observe();
+    let after = observe(transmit);
     const { life } = after.information;
     const isMore = after.pinTries > before.pinTries && before.information.life >= p.LIFE_PERSONALISED;
     if (isMore && !sent.some(tellsSecret)) {
       throw new Finding("pin", "more tries than before, and nobody gave PIN or PUK");
     }
     const mayAsk = life >= p.LIFE_PERSONALISED && life <= p.LIFE_OPERATIONAL && after.pinTries > 0;
-    if (mayAsk && after.money === undefined && after.digest !== before.digest) {
+    if (mayAsk && isSilent(after) && (after.digest === undefined || after.digest !== before.digest)) {
       verifyPin(transmit, PIN);
-      after = { ...after, money: this.#observe().money };
+      after = { ...after, ...holdingsOf(observe(transmit)) };
     }
     if (before.money !== undefined && after.money !== undefined) checkMoney(before.money, after.money);
+    if (before.purses !== undefined && after.purses !== undefined) checkPurses(before.purses, after.purses, shown);
   }
 
   /** Digest of the store as a cut at this moment would leave it. */
@@ -297,31 +289,41 @@ export class ElementTarget implements Target {
     }
   }
 
+  /** A purse says it only with its PIN; undefined when this is not the one any more. */
+  #digest(applet: number): string | undefined {
+    const { transmit } = this.#victim;
+    const digest = digestOf(transmit, applet);
+    if (digest !== undefined || verifyPin(transmit, PIN) !== p.SW_OK) return digest;
+    return digestOf(transmit, applet);
+  }
+
   /** The store mounts to what it is, the element starts again twice to the same, and takes its owner's PIN. */
-  #checkWhole(sent: readonly Uint8Array[]): void {
+  #checkWhole({ sent, shown }: Happened): void {
     this.#victim.checkMemory();
     const { transmit } = this.#victim;
-    const { digest } = this.#observe();
-    if (this.#mounted() !== digest) throw new Finding("digest", "the store mounts to something else");
+    const { applet } = observe(transmit).information;
+    const digest = this.#digest(applet);
+    if (digest !== undefined && this.#mounted() !== digest)
+      throw new Finding("digest", "the store mounts to something else");
     this.#victim.power();
-    const first = this.#observe();
+    const first = observe(transmit);
+    const before = this.#digest(applet);
     this.#victim.power();
-    if (this.#observe().digest !== first.digest) throw new Finding("digest", "power came twice, and the store changed");
+    if (this.#digest(applet) !== before) throw new Finding("digest", "power came twice, and the store changed");
     if (first.information.life !== p.LIFE_OPERATIONAL || first.pinTries === 0) return;
     const status = verifyPin(transmit, PIN);
     const isChanged = sent.some((apdu) => CHANGES_PIN.has(apdu[1] ?? 0) || apdu[1] === p.INS_STORE_DATA);
     const isOwners = this.#recording.commands.some(({ apdu }) => CHANGES_PIN.has(apdu[1] ?? 0)) || isChanged;
     if (status !== p.SW_OK && !isOwners)
       throw new Finding("probe", `the owner's PIN is answered ${status.toString(16)}`);
-    if (status === p.SW_OK) this.#checkListens();
+    if (status === p.SW_OK) this.#checkListens(applet, { sent: [...sent], shown });
   }
 
-  #checkListens(): void {
-    for (const word of [[m.COMMAND_CANCEL], [m.COMMAND_LISTEN], [m.COMMAND_CANCEL]]) {
-      const data = hostEnvelope(...word);
-      this.#send(encodeCommand({ cla: p.CLA_OWN, ins: p.INS_ENVELOPE, p1: 0, p2: 0, data, answerBytesMax: 65_536 }));
-    }
-    this.#observe();
+  #checkListens(applet: number, happened: Happened): void {
+    const words = applet === p.AID_PURSE ? [[t.COMMAND_PURSE_FIND, NO_ID, 1, 840, 2]] : LISTENING;
+    for (const [number, ...items] of words)
+      this.#send(envelopeCommand(hostEnvelope(number as number, ...items)), happened);
+    observe(this.#victim.transmit);
   }
 
   mutate(input: Input, numbers: Numbers, others: readonly Input[]): Input {
@@ -401,106 +403,12 @@ function expectedBytes(apdu: Uint8Array): number | undefined {
   }
 }
 
-/** The command in another frame; what is no command stays as it is. */
-function framed(apdu: Uint8Array, form: Form | undefined): Uint8Array[] {
-  if (form === undefined) return [apdu];
-  let command: Command;
-  try {
-    command = decodeCommand(apdu);
-  } catch {
-    return [apdu];
-  }
-  if (form === "extended") return [encodeCommand(command, "extended")];
-  if (form === "chained" || form === "chain-broken") return chained(command, form === "chain-broken");
-  const { answerBytesMax: _, ...without } = command;
-  return [encodeCommand(form === "no-le" ? without : { ...command, answerBytesMax: 16 })];
+/** It has something, and does not say what. */
+function isSilent({ information, money, purses }: Observation): boolean {
+  const holds = information.applet !== p.AID_TRUSTED_AGENT;
+  return holds && money === undefined && purses === undefined;
 }
 
-function chained(command: Command, isBroken: boolean): Uint8Array[] {
-  const { answerBytesMax, data = new Uint8Array(0), ...header } = command;
-  const parts: Uint8Array[] = [];
-  const size = Math.max(1, Math.min(SHORT_BYTES, Math.ceil(data.length / 2)));
-  for (let at = 0; at < data.length; at += size) {
-    const isLast = at + size >= data.length;
-    const part = { ...header, cla: header.cla | (isLast ? 0 : p.CLA_CHAIN), data: data.subarray(at, at + size) };
-    parts.push(encodeCommand(isLast && answerBytesMax !== undefined ? { ...part, answerBytesMax } : part));
-  }
-  return isBroken ? parts.slice(0, -1) : parts;
-}
-
-function timeout(): Uint8Array {
-  return envelopeCommand(Uint8Array.of(m.ADDRESS_HOST, m.KIND_TIMEOUT));
-}
-
-function envelopeCommand(data: Uint8Array): Uint8Array {
-  return encodeCommand({ cla: p.CLA_OWN, ins: p.INS_ENVELOPE, p1: 0, p2: 0, data, answerBytesMax: 65_536 });
-}
-
-/** Some command of a host, with what such commands have. */
-function hostOrder(numbers: Numbers): Uint8Array {
-  const items: CborValue[] = Array.from({ length: numbers.below(5) }, () => {
-    const bytes = numbers.bytes(numbers.pick([0, 4, 16, 32, 100]));
-    return numbers.pick<CborValue>([
-      0,
-      1,
-      2,
-      100,
-      250,
-      840,
-      978,
-      1_800_086_400,
-      true,
-      false,
-      null,
-      bytes,
-      [0, 1],
-      [100],
-    ]);
-  });
-  return envelopeCommand(hostEnvelope(numbers.pick(HOST_COMMANDS), ...items));
-}
-
-/** A command that nobody recorded. */
-function madeUp(numbers: Numbers): Uint8Array {
-  const tag = numbers.pick(TAGS);
-  const command = { cla: numbers.pick([0, 0x80, 0x10, 0x90]), ins: numbers.pick(INSTRUCTIONS), p1: 0, p2: 0 };
-  switch (numbers.below(6)) {
-    case 0:
-      return encodeCommand({
-        ...command,
-        cla: 0,
-        ins: p.INS_GET_DATA,
-        p1: tag >> 8,
-        p2: tag & 0xff,
-        answerBytesMax: 65_536,
-      });
-    case 1:
-      return encodeCommand({
-        ...command,
-        cla: 0,
-        ins: p.INS_READ_RECORD,
-        p1: 1 + numbers.below(4),
-        p2: numbers.pick([0x0c, 0x14, 0x1c, 4]),
-        answerBytesMax: 256,
-      });
-    case 2: {
-      const body = numbers.oneIn(2) ? numbers.bytes(numbers.below(200)) : encode([numbers.below(50), numbers.below(9)]);
-      return envelopeCommand(concatBytes(Uint8Array.of(numbers.below(5), numbers.pick(KINDS)), body));
-    }
-    case 3:
-      return numbers.bytes(numbers.below(40));
-    case 4:
-      return encodeCommand({
-        ...command,
-        p1: numbers.below(3),
-        p2: numbers.below(256),
-        data: numbers.bytes(numbers.below(64)),
-      });
-    default:
-      return encodeCommand({
-        ...command,
-        p2: numbers.pick([0, 1, 0x81, 7, 15, 127]),
-        answerBytesMax: numbers.pick([1, 16, 256, 65_536]),
-      });
-  }
+function holdingsOf({ money, purses }: Observation): Pick<Observation, "money" | "purses"> {
+  return { money, purses };
 }

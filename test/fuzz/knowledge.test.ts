@@ -11,7 +11,8 @@ import { rebuilt } from "./knowledge.js";
 import { mutated, valueIn } from "./mutate.js";
 import { Numbers } from "./numbers.js";
 import { checkMoney } from "./observation.js";
-import { type Recording, record } from "./recordings.js";
+import type { Recording } from "./recording-chips.js";
+import { record } from "./recordings.js";
 import { type Workshop, workshop } from "./setup.js";
 import { Finding, type Input, readInput, storedInput } from "./target.js";
 
@@ -59,6 +60,28 @@ describe("layers of recorded commands", () => {
     }
   });
 });
+
+test("a share that an issuer sealed is altered inside, signed and sealed again", () => {
+  const { commands, knowledge } = recordings.find(({ name }) => name === "purses/alice") as Recording;
+  const installs = commands.flatMap(({ apdu }) => {
+    const layers = knowledge.layersOf(apdu);
+    const at = layers.findIndex(({ content }) => isShare(valueIn(content)));
+    return at < 0 ? [] : [{ layers, at }];
+  });
+  expect(installs.length).toBeGreaterThan(1);
+  for (const { layers, at } of installs) {
+    const items = decode((layers[at] as (typeof layers)[number]).content) as CborValue[];
+    const sealed = rebuilt(layers, at, encode(items.with(12, 9)), new Map());
+    expect(depthOf(layers, at)).toBeGreaterThan(5);
+    expect(sealed.length).toBe((layers[0] as (typeof layers)[number]).content.length);
+    expect(toHex(sealed)).not.toBe(toHex((layers[0] as (typeof layers)[number]).content));
+  }
+});
+
+/** The payload of one: version and 15 items, of which the nonce is the first. */
+function isShare(value: CborValue | undefined): boolean {
+  return Array.isArray(value) && value[0] === 1 && value.length === 16 && value[1] instanceof Uint8Array;
+}
 
 function depthOf(layers: readonly { readonly parent: number }[], at: number): number {
   const parent = layers[at]?.parent ?? -1;

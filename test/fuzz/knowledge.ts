@@ -6,6 +6,7 @@
  */
 
 import { INS_ENVELOPE } from "../../firmware/protocol/apdu.js";
+import { SIGNED_TOKEN } from "../../firmware/protocol/kinds.js";
 import { decodeCommand, encodeCommand } from "../../host/apdu.js";
 import { concatBytes, toHex } from "../../host/codec/bytes.js";
 import { type CborValue, decode, encode } from "../../host/codec/cbor.js";
@@ -15,13 +16,15 @@ import type { Cryptography, SigningKey } from "../../simulator/crypto.js";
 import { sodiumCryptography } from "../../simulator/sodium.js";
 import { valueIn } from "./mutate.js";
 
-/** Kinds of signed objects there may be. */
-const KIND_MAX = 20;
+/** The last kind of signed object there is. */
+const KIND_MAX = SIGNED_TOKEN;
 const TAG_BYTES = 16;
 const SIGNATURE_BYTES = 64;
 const DEPTH_MAX = 12;
 const LAYERS_MAX = 80;
 const NESTED_BYTES_MIN = 8;
+/** Shorter ones are no padding: their header would change its length with them. */
+const PADDING_BYTES_MIN = 256;
 const ENVELOPE_HEADER_BYTES = 2;
 
 interface Seal {
@@ -133,10 +136,15 @@ export class Knowledge {
         return;
       }
     }
+    const { length } = (layers[parent] as Layer).content;
     for (const path of bytePaths(value, [])) {
       const inner = valueAt(value, path) as Uint8Array;
       const at = layers.length;
-      layers.push({ parent, content: inner, around: (content) => encode(withValue(value, path, content)) });
+      layers.push({
+        parent,
+        content: inner,
+        around: (content) => encode(repadded(withValue(value, path, content), length)),
+      });
       this.#inside(layers, at, depth + 1);
     }
   }
@@ -225,6 +233,14 @@ function resigned(signed: SignedParts, known: Signature, payload: Uint8Array): U
   const signature = new Uint8Array(SIGNATURE_BYTES);
   sodiumCryptography.ed25519Sign(known.key, message, signature);
   return encode([signed.head, new Map(), payload, signature]);
+}
+
+/** What is filled up with zeros to one length, whatever is in it, has that length again: an item is as much longer as the zeros are shorter. */
+function repadded(value: CborValue, length: number): CborValue {
+  const last = Array.isArray(value) ? (value as CborValue[]).at(-1) : undefined;
+  if (!(last instanceof Uint8Array) || last.length < PADDING_BYTES_MIN || last.some((byte) => byte !== 0)) return value;
+  const padding = last.length + length - encode(value).length;
+  return padding < 0 ? value : [...(value as CborValue[]).slice(0, -1), new Uint8Array(padding)];
 }
 
 type Path = readonly number[];

@@ -5,7 +5,7 @@ import { ROLE_GENERATOR } from "../../firmware/protocol/kinds.js";
 import { LOG_RECEIVED, LOG_REDEEMED, LOG_SENT, OUTCOME_COMMITTED } from "../../firmware/protocol/messages.js";
 import { encodeCommand } from "../../host/apdu.js";
 import { toHex } from "../../host/codec/bytes.js";
-import { decode } from "../../host/codec/cbor.js";
+import { type CborValue, decode } from "../../host/codec/cbor.js";
 import {
   type Information,
   type LogEntry,
@@ -17,6 +17,7 @@ import {
   readPending,
 } from "../../host/element-data.js";
 import { TlvReader } from "../../host/tlv.js";
+import { type PurseRecord, readPurseRecord } from "../../host/tokens/card-data.js";
 import { unitKey } from "../../host/units.js";
 import { Finding } from "./target.js";
 
@@ -29,9 +30,12 @@ export type Transmit = (apdu: Uint8Array) => Uint8Array;
 export interface Observation {
   readonly information: Information;
   readonly pinTries: number;
-  readonly digest: string;
+  /** Of the store; a purse says it only to its owner. */
+  readonly digest: string | undefined;
   /** Of a module that can be asked, which takes the PIN. */
   readonly money: Holding | undefined;
+  /** Of a purse that can be asked, which takes the PIN. */
+  readonly purses: readonly PurseRecord[] | undefined;
 }
 
 interface Holding {
@@ -43,8 +47,7 @@ interface Holding {
 
 function answerTo(transmit: Transmit, apdu: Uint8Array): Uint8Array | undefined {
   const response = transmit(apdu);
-  const end = response.length - 2;
-  return ((response[end] ?? 0) << 8) + (response[end + 1] ?? 0) === SW_OK ? response.subarray(0, end) : undefined;
+  return statusOf(response) === SW_OK ? response.subarray(0, -2) : undefined;
 }
 
 function getData(transmit: Transmit, tag: number): Uint8Array | undefined {
@@ -66,28 +69,19 @@ function endChain(transmit: Transmit): void {
 
 export function verifyPin(transmit: Transmit, pin: string): number {
   const data = new TextEncoder().encode(pin);
-  const response = transmit(encodeCommand({ cla: p.CLA_ISO, ins: p.INS_VERIFY, p1: 0, p2: p.REFERENCE_PIN, data }));
-  return ((response[0] as number) << 8) | (response[1] as number);
+  return statusOf(transmit(encodeCommand({ cla: p.CLA_ISO, ins: p.INS_VERIFY, p1: 0, p2: p.REFERENCE_PIN, data })));
 }
 
-/** Tries left of the PIN, as VERIFY says when it is only asked; 0 before there is a PIN. */
-function triesAsked(transmit: Transmit): number {
-  const [high = 0, low = 0] = transmit(Uint8Array.of(p.CLA_ISO, p.INS_VERIFY, 0, p.REFERENCE_PIN));
-  return high === p.SW_WARNING_TRIES >> 8 ? low & 0xf : 0;
-}
-
-/** `stored`: the digest as it is read beside the element, for a purse, which says it only to its owner. */
-export function observe(transmit: Transmit, stored: () => string): Observation {
+export function observe(transmit: Transmit): Observation {
   try {
     endChain(transmit);
     const information = readInformation(required(transmit, p.TAG_INFORMATION));
-    const isPurse = information.applet === p.AID_PURSE;
-    const counters = isPurse ? getData(transmit, p.TAG_COUNTERS) : required(transmit, p.TAG_COUNTERS);
     return {
       information,
-      pinTries: counters === undefined ? triesAsked(transmit) : readCounters(counters).pinTries,
-      digest: isPurse ? stored() : digestOf(transmit),
+      pinTries: pinTries(transmit, information.applet),
+      digest: digestOf(transmit, information.applet),
       money: information.applet === p.AID_MONEY_MODULE ? holding(transmit, information.role) : undefined,
+      purses: information.applet === p.AID_PURSE ? purses(transmit) : undefined,
     };
   } catch (error) {
     if (error instanceof Finding || !(error instanceof Error) || error.name === "AppletTrap") throw error;
@@ -95,8 +89,22 @@ export function observe(transmit: Transmit, stored: () => string): Observation {
   }
 }
 
-function digestOf(transmit: Transmit): string {
-  return toHex(required(transmit, p.TAG_DIGEST));
+/** Undefined of a purse without its PIN. */
+export function digestOf(transmit: Transmit, applet: number): string | undefined {
+  const digest = applet === p.AID_PURSE ? getData(transmit, p.TAG_DIGEST) : required(transmit, p.TAG_DIGEST);
+  return digest === undefined ? undefined : toHex(digest);
+}
+
+function pinTries(transmit: Transmit, applet: number): number {
+  const counters = applet === p.AID_PURSE ? getData(transmit, p.TAG_COUNTERS) : required(transmit, p.TAG_COUNTERS);
+  if (counters !== undefined) return readCounters(counters).pinTries;
+  // A purse that hides its counters says this much to everybody.
+  const status = statusOf(transmit(encodeCommand({ cla: p.CLA_ISO, ins: p.INS_VERIFY, p1: 0, p2: p.REFERENCE_PIN })));
+  return (status & 0xfff0) === p.SW_WARNING_TRIES ? status & 0xf : 0;
+}
+
+function statusOf(response: Uint8Array): number {
+  return ((response.at(-2) ?? 0) << 8) + (response.at(-1) ?? 0);
 }
 
 function holding(transmit: Transmit, role: number): Holding | undefined {
@@ -114,15 +122,29 @@ function holding(transmit: Transmit, role: number): Holding | undefined {
 }
 
 function readLog(transmit: Transmit): LogEntry[] {
-  const log: LogEntry[] = [];
+  return records(transmit, p.FILE_LOG).map(readLogEntry);
+}
+
+/** None is no answer: whether there is no purse or no PIN is said by the first record's status. */
+function purses(transmit: Transmit): PurseRecord[] | undefined {
+  const status = statusOf(transmit(readRecord(p.FILE_PURSES, 1)));
+  if (status !== SW_OK && status !== p.SW_RECORD_NOT_FOUND) return undefined;
+  return records(transmit, p.FILE_PURSES).map(readPurseRecord);
+}
+
+function records(transmit: Transmit, file: number): CborValue[] {
+  const found: CborValue[] = [];
   for (let number = 1; number <= RECORDS_MAX; number++) {
-    const place = { p1: number, p2: (p.FILE_LOG << 3) | 4 };
-    const command = { cla: p.CLA_ISO, ins: p.INS_READ_RECORD, ...place, answerBytesMax: ANSWER_BYTES };
-    const record = answerTo(transmit, encodeCommand(command));
+    const record = answerTo(transmit, readRecord(file, number));
     if (record === undefined) break;
-    log.push(readLogEntry(decode(record)));
+    found.push(decode(record));
   }
-  return log;
+  return found;
+}
+
+function readRecord(file: number, number: number): Uint8Array {
+  const place = { p1: number, p2: (file << 3) | 4 };
+  return encodeCommand({ cla: p.CLA_ISO, ins: p.INS_READ_RECORD, ...place, answerBytesMax: ANSWER_BYTES });
 }
 
 /** What a module has must differ by what its log says, no more and no less. */

@@ -46,6 +46,7 @@ import { Contacts } from "../../host/wallet/contacts.js";
 import { IncompleteHomeError, readState, WorldStateError } from "../../host/world/state.js";
 import { idOf, NOW } from "../support/agencies.js";
 import { ParserTarget, same, sameText } from "./parsers.js";
+import { tokenParsers } from "./parsers-tokens.js";
 import { CBOR_SAMPLES, makeSamples, proofsOf } from "./samples.js";
 import { Finding, type Target } from "./target.js";
 
@@ -99,11 +100,17 @@ function isoMessages(): Uint8Array[] {
   ].map(encodeMessage);
 }
 
-type Parts = [name: string, good: readonly Uint8Array[], work: (bytes: Uint8Array) => unknown, ...errors: ErrorClass[]];
+/** A parser, what it is first given, and its own errors. */
+export type ParserParts = [
+  name: string,
+  good: readonly Uint8Array[],
+  work: (bytes: Uint8Array) => unknown,
+  ...errors: ErrorClass[],
+];
 type Items = readonly CborValue[];
 
 /** What a signed object says, whoever signed it. */
-function signedParsers(): Parts[] {
+function signedParsers(): ParserParts[] {
   const samples = makeSamples();
   const { agents, modules, note, longer, tickets, approval, outcome, customer } = samples;
   const read = readNote(note);
@@ -143,7 +150,7 @@ const NOTICES: readonly Items[] = [
 ];
 
 /** What a chip answers to its own host. */
-function chipParsers(): Parts[] {
+function chipParsers(): ParserParts[] {
   const number = (tag: number, length: number) => [...writeTlv(tag, new Uint8Array(length))];
   const entry = [...number(0x80, 2), ...number(0x81, 1), ...number(0x82, 8), ...number(0x83, 8), ...number(0x84, 8)];
   const tlv = [0xe1, 0xe2].map((tag) => writeTlv(tag, Uint8Array.from(entry))).concat(Uint8Array.from(entry));
@@ -193,7 +200,7 @@ function commandAgain(bytes: Uint8Array): void {
 }
 
 /** Peers, networks, people and files. */
-function otherParsers(): Parts[] {
+function otherParsers(): ParserParts[] {
   const address = "wss://shop.example:8443/pay/3";
   const money = parseMoney("USD 12.34");
   const request = encodePaymentRequest({ address, payee: idOf(5), money, memo: "tea & cake", reference: "till-1" });
@@ -270,6 +277,6 @@ function contactsAgain(bytes: Uint8Array): void {
 }
 
 export function hostParsers(): Target[] {
-  const all = [...signedParsers(), ...chipParsers(), ...otherParsers()];
+  const all = [...signedParsers(), ...chipParsers(), ...otherParsers(), ...tokenParsers()];
   return all.map(([name, good, work, ...errors]) => new HostParser(name, good, work, errors));
 }

@@ -1,21 +1,16 @@
 /**
  * Real sessions of chips, recorded: every command that a chip was given from the moment it was blank, and the state in which it
- * was before. Each of these states is a place to start from.
+ * was before. How is in recording-chips.ts; a life of a purse is in purse-recordings.ts.
  */
 
-import { INS_FETCH, INS_GET_DATA, INS_GET_RESPONSE, INS_READ_RECORD } from "../../firmware/protocol/apdu.js";
 import { ROLE_GENERATOR, ROLE_TELLER } from "../../firmware/protocol/kinds.js";
 import { TICKET_CREDIT_CARD, TYPE_PURCHASE, TYPE_SALE } from "../../firmware/protocol/messages.js";
-import { PURSE_MONEY } from "../../firmware/protocol/tokens.js";
-import { newAgencies } from "../../host/agencies.js";
 import { deposit } from "../../host/applications/deposit.js";
 import { pay, payRequested } from "../../host/applications/pay.js";
 import { receive, request } from "../../host/applications/receive.js";
 import { answerResume, forgetSettled, resume, settleAgent } from "../../host/applications/resume.js";
 import { runTransfer, type Transfer } from "../../host/applications/transfer.js";
 import { REFRESH_MEMO, withdraw } from "../../host/applications/withdraw.js";
-import { ChipFactory, type ChipParts, type ChipSort, type SimulatedChip } from "../../host/chips.js";
-import { fromHex } from "../../host/codec/bytes.js";
 import { componentFields } from "../../host/codec/ticket.js";
 import { command } from "../../host/commands.js";
 import { type Disturbance, inProcessLink } from "../../host/communications/in-process.js";
@@ -23,105 +18,12 @@ import type { PeerLink } from "../../host/communications/link.js";
 import type { Device } from "../../host/device.js";
 import type { Element } from "../../host/element.js";
 import type { NoticeOf } from "../../host/notices.js";
-import { NO_UNIT } from "../../host/tokens/terms.js";
 import { parseMoney } from "../../host/units.js";
-import { SeededRandomness } from "../../simulator/randomness.js";
-import { sodiumCryptography } from "../../simulator/sodium.js";
 import { type AgentDevice, AgentWorld, CARD, NOW } from "../support/agents.js";
 import { issue, ModuleWorld, PIN, PUK, transfer } from "../support/modules.js";
 import { trade } from "../support/purchase.js";
-import { MILLS, OTHER_SELLER, orderOf, PurseWorld, REDEEM_BY, SELLER } from "../support/purses.js";
-import { Knowledge } from "./knowledge.js";
-
-/** Commands that change nothing that a session depends on: from few of them a run has to start. */
-const IDLE: ReadonlySet<number> = new Set([INS_FETCH, INS_GET_RESPONSE, INS_GET_DATA, INS_READ_RECORD]);
-const IDLE_STARTS = 12;
-const PIECE_BYTES = 4096;
-
-/** What an owner changes the PIN to, before the PUK brings the first one back. */
-export const OTHER_PIN = "5678";
-
-/** A snapshot of an element in pieces, which it shares with the one before where nothing changed. */
-export type Pieces = readonly Uint8Array[];
-
-export interface RecordedCommand {
-  readonly apdu: Uint8Array;
-  readonly now_ms: number;
-  /** The element before it; absent where nobody starts. */
-  readonly before: Pieces | undefined;
-}
-
-export interface Recording {
-  readonly name: string;
-  readonly sort: ChipSort;
-  readonly commands: RecordedCommand[];
-  readonly knowledge: Knowledge;
-}
-
-function inPieces(snapshot: Uint8Array, before: Pieces | undefined): Pieces {
-  const pieces: Uint8Array[] = [];
-  for (let at = 0; at < snapshot.length; at += PIECE_BYTES) {
-    const piece = snapshot.subarray(at, at + PIECE_BYTES);
-    const same = before?.[pieces.length];
-    pieces.push(same !== undefined && Buffer.compare(same, piece) === 0 ? same : piece.slice());
-  }
-  return pieces;
-}
-
-export function whole(pieces: Pieces): Uint8Array {
-  return Buffer.concat(pieces);
-}
-
-/** Chips whose every command is written down. */
-class RecordingChips extends ChipFactory {
-  readonly #world: string;
-  readonly #recordings: Recording[];
-  readonly #knowledge: Knowledge;
-  readonly #nowMs: () => number;
-
-  constructor(world: string, parts: ChipParts, knowledge: Knowledge, recordings: Recording[]) {
-    super({ ...parts, cryptography: () => knowledge.recording() });
-    this.#world = world;
-    this.#recordings = recordings;
-    this.#knowledge = knowledge;
-    this.#nowMs = () => parts.clock?.nowMs() ?? 0;
-  }
-
-  override async chip(name: string, sort: ChipSort): Promise<SimulatedChip> {
-    const made = await super.chip(name, sort);
-    const recording: Recording = { name: `${this.#world}/${name}`, sort, commands: [], knowledge: this.#knowledge };
-    this.#recordings.push(recording);
-    this.#watch(made, recording);
-    return made;
-  }
-
-  #watch({ simulated }: SimulatedChip, { commands }: Recording): void {
-    const transmit = simulated.transmit.bind(simulated);
-    let last: Pieces | undefined;
-    let idle = 0;
-    simulated.transmit = (apdu) => {
-      const isIdle = IDLE.has(apdu[1] ?? 0);
-      if (isIdle) idle += 1;
-      const starts = simulated.isOn && (!isIdle || idle <= IDLE_STARTS);
-      if (starts) last = inPieces(simulated.snapshot(), last);
-      commands.push({ apdu: apdu.slice(), now_ms: this.#nowMs(), before: starts ? last : undefined });
-      return transmit(apdu);
-    };
-  }
-}
-
-function knowledgeOf(seed: string): Knowledge {
-  const knowledge = new Knowledge();
-  // The worlds draw their agencies' secrets first.
-  const { agents, modules } = newAgencies(new SeededRandomness(sodiumCryptography, seed), NOW);
-  for (const secrets of [agents, modules]) {
-    knowledge.addAuthority(fromHex(secrets.serverSeed));
-    knowledge.addAuthority(fromHex(secrets.rootSeed));
-  }
-  // The card network's.
-  knowledge.addAuthority(new Uint8Array(32).fill(0x77));
-  return knowledge;
-}
+import { recordPurses } from "./purse-recordings.js";
+import { knowledgeOf, OTHER_PIN, type Recording, RecordingChips } from "./recording-chips.js";
 
 /** Cuts the link in front of a message of one direction. */
 function cutAt(direction: 0 | 1, index: number): Disturbance {
@@ -321,56 +223,6 @@ async function recordClosed(world: AgentWorld, customer: AgentDevice, merchant: 
     const telling = merchant.device.converse(undefined, "agent", (conversation) => conversation.command(told));
     await world.time.run(Promise.allSettled([telling]));
   }
-}
-
-/** Two purses, from blank to refunded. */
-async function recordPurses(recordings: Recording[]): Promise<void> {
-  const seed = "fuzz purses";
-  const knowledge = knowledgeOf(seed);
-  const world = new PurseWorld(
-    seed,
-    {},
-    {
-      chips: (parts) => new RecordingChips("purses", parts, knowledge, recordings),
-      noise: knowledge.recordingNoise(),
-    },
-  );
-  knowledge.addAuthority(new Uint8Array(32).fill(world.mint.fill));
-  const buyer = await world.buyer("alice");
-  const { card, element } = buyer;
-  const ask = (work: Promise<unknown>) => work.catch(() => undefined);
-  const joint = { id: new Uint8Array(16).fill(4), holders: 3, index: 1 };
-  const first = await world.purse(buyer);
-  await ask(card.request(world.order()));
-  const other = await world.purse(buyer, { seller: OTHER_SELLER, joint });
-  const authorization = await world.purse(buyer, world.authorization("over-21", 3));
-  for (const [number, amount] of [7n, 12n, 140n, 1_000n].entries()) {
-    await card.spend(first.slot, orderOf(amount, number), amount / 2n);
-    await card.spend(first.slot, orderOf(amount, number), amount);
-  }
-  await card.spend(other.slot, orderOf(6n, 1, { seller: OTHER_SELLER }), 6n, { firsts: [10, 4, 0] });
-  await card.spend(authorization.slot, orderOf(1n, 1, { unit: NO_UNIT, assertion: "over-21" }), 1n);
-  await card.allow(first.slot, 30n);
-  await element.restart();
-  await card.find(SELLER, PURSE_MONEY, MILLS);
-  await card.spend(first.slot, orderOf(20n, 9), 20n);
-  await ask(card.spend(first.slot, orderOf(20n, 10), 20n));
-  await world.unlock(buyer);
-  const waiting = await card.request(world.order({ flush: true }));
-  await card.repeat(waiting.slot);
-  await card.close(first.slot);
-  await card.settled(first.slot, world.mint.refund(first));
-  await card.install(world.mint.share(world.mint.open(waiting.sealed)));
-  await card.forget((await card.request(world.order({ unit: { currency: 978, exponent: 2 } }))).slot);
-  await element.putList(world.agencies.agents.badIdList(2n, NOW, [[new Uint8Array(16).fill(0xee), 1]]));
-  for (const read of ["chain", "store", "counters", "digest", "pinTriesLeft"] as const) await ask(element[read]());
-  await card.purses();
-  await element.open(BigInt(REDEEM_BY + 1));
-  await ask(card.spend(other.slot, orderOf(6n, 2, { seller: OTHER_SELLER }), 6n));
-  await card.forget(other.slot);
-  await ask(element.verifyPin("9999"));
-  await element.changePin(PIN, OTHER_PIN);
-  await element.unblockPin(PUK, PIN);
 }
 
 /** The same recordings every time, but for what the firmware does. */

@@ -17,11 +17,7 @@ import { record } from "./recordings.js";
 /** Applets have far more states than parsers. */
 const APPLET_TURNS = 6;
 
-const SORTS: Readonly<Record<AppletName, ChipSort>> = {
-  "money-module": "module",
-  "trusted-agent": "agent",
-  purse: "purse",
-};
+const SORTS: Record<AppletName, ChipSort> = { "money-module": "module", "trusted-agent": "agent", purse: "purse" };
 
 export interface Workshop {
   readonly applets: readonly InstrumentedApplet[];

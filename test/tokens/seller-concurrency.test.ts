@@ -71,8 +71,9 @@ it("a recall between payments: what was accepted is returned, and nothing is acc
   const [issued] = world.issuer.purses;
   if (issued === undefined) throw new Error("no purse");
   const early = payments.slice(0, 25).map((payment) => outcome(accept(payment, 10n)));
-  // Their records are looked up meanwhile: whoever is taken before the purse goes back is in what is returned.
   const returned = world.seller.recall(world.issuer.recall(issued.id));
+  // Those come while the purse is on its way back, and nothing is on the disk yet.
+  await new Promise((resolve) => setImmediate(resolve));
   const late = payments.slice(25).map((payment) => outcome(accept(payment, 10n)));
   const outcomes = await Promise.all([...early, ...late]);
   const { refused } = await world.issuer.returned(await returned);

@@ -243,11 +243,11 @@ describe("tokens that make an amount", () => {
           .sort(([a], [b]) => a - b)
           .map(([value, count]) => ({ value: BigInt(value), count }));
         const chosen = chooseTokens(values, BigInt(amount));
-        const sums = values.reduce<Set<number>>(
-          (known, { count, value }) =>
-            new Set([...known].flatMap((sum) => Array.from({ length: count + 1 }, (_, i) => sum + i * Number(value)))),
-          new Set([0]),
-        );
+        let sums = new Set([0]);
+        for (const { count, value } of values) {
+          const more = Array.from({ length: count + 1 }, (_, i) => i * Number(value));
+          sums = new Set([...sums].flatMap((sum) => more.map((each) => sum + each)));
+        }
         expect(chosen !== undefined).toBe(sums.has(amount));
         if (chosen === undefined) return;
         expect(chosen.every((count, kind) => count <= (values[kind]?.count ?? 0))).toBe(true);
