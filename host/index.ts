@@ -5,6 +5,8 @@
  *   `serveBank`, `serveNetwork`. They tell what happens by typed events (`WalletEvents`, `ReceptionEvents`, ...);
  * - what is under them: chips and devices (`Element`, `Device`, `ChipFactory`, `personalise`, `pair`), and what is done with
  *   them (`pay`, `receive`, `buy`, `sell`, `Merchant`, `TellerService`, ...), over a link of one's own;
+ * - token halves (docs/TOKENS.md): to sell, `openSeller`, `serveSeller`, or `paywall` before a server of one's own; to buy, `payingFetch`
+ *   with a `CardPurse` or a `StorageCard`;
  * - a whole sandbox economy in one process: `createWorld`, `World`, `audit`.
  */
 
@@ -37,6 +39,7 @@ export { NoMerchantError, shop } from "./applications/shop.js";
 export { type Decision, type Prompt, type Transfer, TransferInDoubtError } from "./applications/transfer.js";
 export { type BankConnection, REFRESH_MEMO, withdraw } from "./applications/withdraw.js";
 export { ChipFactory, type ChipParts, type SimulatedChip } from "./chips.js";
+export { fromHex, toHex } from "./codec/bytes.js";
 export { type LineOptions, openLine } from "./communications/client.js";
 export { type Direction, type Lossiness, lossy, Partition } from "./communications/disturbances.js";
 export { LineAddressError, LineLostError, LineOpenError } from "./communications/errors.js";
@@ -82,6 +85,30 @@ export { Outbox, type OutboxEntry } from "./services/outbox.js";
 export { type Finding, Reconciliation, type ReturnedNote } from "./services/reconciliation.js";
 export { TellerService } from "./services/teller.js";
 export { StatusWordError, statusSentence } from "./status-words.js";
+export { CardPurse, type FoundTokenPurse, type TokenPurse } from "./tokens/buyer.js";
+export { PurseCard } from "./tokens/card.js";
+export { TokenError, type TokenErrorCode } from "./tokens/errors.js";
+export { Deliveries } from "./tokens/http/deliveries.js";
+export { MintClient } from "./tokens/http/mint-client.js";
+export { type PayingOptions, payingFetch } from "./tokens/http/paying-client.js";
+export {
+  type Middleware,
+  type Offer as TokenOffer,
+  type PaywallOptions,
+  paymentOf,
+  paywall,
+} from "./tokens/http/paywall.js";
+export { SellerServer, type SellerServerOptions, serveSeller } from "./tokens/http/serve-seller.js";
+export { openSeller } from "./tokens/open-seller.js";
+export {
+  type Accepted,
+  Seller,
+  type SellerBalance,
+  type SellerOptions,
+  type SellerPurseSummary,
+} from "./tokens/seller.js";
+export { SoftwareIdentity } from "./tokens/software-identity.js";
+export { StorageCard, StorageCardError } from "./tokens/storage-card.js";
 export { type Transport, TransportError } from "./transport.js";
 export { SimulatorTransport } from "./transports/simulator.js";
 export {

@@ -50,7 +50,7 @@ export const COMMAND_PURSE_SETTLED: i32 = 64; // slot, notice: a closed purse wa
 export const COMMAND_PURSE_CLOSE: i32 = 65; // slot: no half is revealed any more (fig. 10)
 export const COMMAND_PURSE_SPEND: i32 = 66; // slot, order, amount, skip, [first token of each denomination] or null (fig. 7)
 export const COMMAND_PURSE_ALLOW: i32 = 67; // slot, amount that may be revealed without the PIN
-export const COMMAND_PURSE_FIND: i32 = 68; // seller id, purse kind, unit: without the PIN only a purse with an allowance is found
+export const COMMAND_PURSE_FIND: i32 = 68; // seller id, purse kind, unit, assertion or null: without the PIN only a purse with an allowance is found
 // Notices of a purse.
 export const NOTICE_PURSE_REQUEST: i32 = 60; // slot, nonce, sealed request
 export const NOTICE_PURSE_FORGOTTEN: i32 = 62; // slot

@@ -12,7 +12,7 @@ import { equal } from "../lib/memory";
 import { pinVerified } from "../lib/pin";
 import { p, purseClear, purseLoad, purseNamed, purseSave } from "./purse";
 import { other } from "./purse";
-import { readUnit } from "./terms";
+import { readAssertion, readUnit } from "./terms";
 
 /** COMMAND_PURSE_ALLOW: 0, or an error. */
 export function allowTake(r: Reader, items: u32): i32 {
@@ -38,13 +38,14 @@ export function findTake(r: Reader, items: u32): i32 {
   purseClear(other);
   const seller = r.fixed(ID_BYTES);
   const unit = readUnit(r, other);
-  if (items != 5 || r.finish() < 0) return -REASON_MALFORMED;
+  readAssertion(r, other);
+  if (items != 6 || r.finish() < 0) return -REASON_MALFORMED;
   if (unit < 0) return unit;
   for (let slot: u32 = 0; slot < <u32>PURSES_MAX; slot++) {
     const there = purseLoad(slot, p);
     if (there < 0) return there;
     if (there == 0 || p.state != PURSE_OPEN || !equal(p.seller, seller, ID_BYTES)) continue;
-    if (!p.isUnit(other.kind, other.currency, other.exponent) || p.isSpendingOver()) continue;
+    if (!p.isGoodForSame(other) || p.isSpendingOver()) continue;
     if (!pinVerified() && p.allowance == 0) continue;
     tellFound(slot);
     return 0;

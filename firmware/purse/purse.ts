@@ -130,6 +130,11 @@ export class Purse {
   isUnit(kind: u32, currency: u32, exponent: u32): bool {
     return this.kind == kind && this.currency == currency && this.exponent == exponent;
   }
+  /** Whether both are good for the same: money of a unit, or one assertion. */
+  isGoodForSame(as: Purse): bool {
+    if (!this.isUnit(as.kind, as.currency, as.exponent) || this.assertionLength != as.assertionLength) return false;
+    return equal(this.assertion, as.assertion, this.assertionLength);
+  }
   /** After its last second for spending, by the highest time that the chip knows. */
   isSpendingOver(): bool {
     return timeAtLeast() > this.spendBy;

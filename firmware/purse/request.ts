@@ -139,7 +139,7 @@ function findSlots(): i32 {
       if (freeSlot == NONE) freeSlot = slot;
       continue;
     }
-    if (!other.isPairOf(p.issuer, p.seller) || !other.isUnit(p.kind, p.currency, p.exponent)) continue;
+    if (!other.isPairOf(p.issuer, p.seller) || !other.isGoodForSame(p)) continue;
     if (other.state == PURSE_REQUESTED) return -REASON_PENDING;
     if (other.state == PURSE_OPEN) openSlot = slot;
   }

@@ -227,7 +227,7 @@ function addAllow(tokens: Command): void {
       const options = command.optsWithGlobals<OwnerOptions>();
       const money = text === "0" ? { amount: 0n, unit: TOKEN_UNIT } : parseTokenMoney(text);
       await withPurse(options, owner, async (card, home) => {
-        const { slot } = await purseFor(card, home, { owner, seller, kind: PURSE_MONEY });
+        const { slot } = await purseFor(card, home, { owner, seller, assertion: null });
         return card.allow(slot, money.amount);
       });
       const line = `${seller} may take ${formatMoney(money)} from ${owner}'s card without the PIN.`;
@@ -238,13 +238,14 @@ function addAllow(tokens: Command): void {
 interface Whose {
   readonly owner: string;
   readonly seller: string;
-  readonly kind: number;
+  /** Null: money. */
+  readonly assertion: string | null;
 }
 
 /** The purse for a seller: the open one, or one that is closed and not refunded yet. */
-async function purseFor(card: PurseCard, home: HomeTokens, { owner, seller, kind }: Whose): Promise<PurseRecord> {
+async function purseFor(card: PurseCard, home: HomeTokens, { owner, seller, assertion }: Whose): Promise<PurseRecord> {
   const { id } = home.door(seller);
-  const purses = (await card.purses()).filter((each) => equalBytes(each.seller, id) && each.kind === kind);
+  const purses = (await card.purses()).filter((each) => equalBytes(each.seller, id) && each.assertion === assertion);
   const found = purses.find(({ state }) => state === "open") ?? purses.find(({ state }) => state === "closed");
   if (found !== undefined) return found;
   throw new TokenError("no-purse", `${owner} has no tokens for ${seller}. Nothing was done and no money moved.`);
@@ -256,15 +257,15 @@ function addRefund(tokens: Command): void {
     .description("have back what was not spent: no half of these tokens is good any more")
     .argument("<owner>", "for example alice")
     .argument("<seller>", "a name from `tally seller list`")
-    .option("--authorization", "give back authorizations instead")
+    .option("--authorization <assertion>", "give back authorizations instead", assertionWord)
     .option("--pin <digits>", "the owner's PIN")
     .action(async (owner: string, seller: string, _options: unknown, command: Command) => {
-      const options = command.optsWithGlobals<OwnerOptions & { readonly authorization?: boolean }>();
-      const isMoney = options.authorization !== true;
-      const kind = isMoney ? PURSE_MONEY : PURSE_AUTHORIZATION;
+      const options = command.optsWithGlobals<OwnerOptions & { readonly authorization?: string }>();
+      const assertion = options.authorization ?? null;
+      const isMoney = assertion === null;
       const issuer = isMoney ? "mint" : "clearance";
       const refund = await withPurse(options, owner, async (card, home) => {
-        const { slot } = await purseFor(card, home, { owner, seller, kind });
+        const { slot } = await purseFor(card, home, { owner, seller, assertion });
         const answer = await refundTokens(card, slot, (sealed) => home.issuer(issuer).refund(sealed));
         return answer.state === "closed" ? home.noticeOf(issuer, answer.notice) : answer;
       });

@@ -7,12 +7,12 @@
  * goods under his key.
  */
 
-import { DELIVERY_SEALED, HALF_BYTES, PURSE_AUTHORIZATION, PURSE_MONEY } from "../../firmware/protocol/tokens.js";
+import { DELIVERY_SEALED, PURSE_AUTHORIZATION, PURSE_MONEY } from "../../firmware/protocol/tokens.js";
 import { equalBytes, toHex } from "../codec/bytes.js";
 import { CodecError } from "../codec/errors.js";
 import { sha256 } from "../crypto.js";
 import { formatMoney, sameUnit, type Unit } from "../units.js";
-import { firstFalseSecret, goodsKey, maskHalves, sealingKey, xorInto } from "./derive.js";
+import { goodsKey, maskHalves, sealingKey, xorInto } from "./derive.js";
 import { TokenError } from "./errors.js";
 import { type Order, type PaymentPart, readOrder, readPayment } from "./messages/payment.js";
 import { countOf, type PurseBook, RangeBuilder } from "./purse-book.js";
@@ -135,8 +135,9 @@ function byPurse(parts: readonly PaymentPart[], find: (purse: Uint8Array) => Pur
     if (part.index >= book.head.holders)
       throw refused("malformed", "The payment names a holder whom a purse does not have.");
     const end = part.ranges.at(-1);
-    if (end === undefined || part.halves.length !== HALF_BYTES * countOf(part.ranges))
-      throw refused("malformed", "The payment has not one half of 32 bytes for each serial number.");
+    const isReminder = part.halves.length === 0;
+    if (end === undefined || (!isReminder && part.halves.length !== book.bytesOf(part.ranges)))
+      throw refused("malformed", "The payment has not one half, of the right length, for each serial number.");
     if (end.first + end.count > book.tokens)
       throw refused("unknown-serial", "The payment shows a half with a serial number that its purse does not have.");
     const group = groups.get(book.key);
@@ -188,7 +189,10 @@ function shownOnly({ authorization }: Payment): PurseShown[] {
   return authorization === undefined ? [] : [authorization];
 }
 
-/** Step 556: does the seller have its halves of these still? */
+/**
+ * Step 556: does the seller have its halves of these still? A part without halves reminds of tokens that were shown for the order before:
+ * who paid with many need not send them again with each request.
+ */
 function freshHalves(part: PaymentPart, book: PurseBook, counted: readonly SerialRange[]) {
   const builder = new RangeBuilder();
   for (const { first, count } of part.ranges) {
@@ -198,21 +202,24 @@ function freshHalves(part: PaymentPart, book: PurseBook, counted: readonly Seria
         throw refused("half-spent", `A half was shown before, for another order: number ${serial} of its purse.`);
     }
   }
-  const { ranges, tokens } = builder;
-  const isAll = tokens * HALF_BYTES === part.halves.length;
-  return { ranges, halves: isAll ? part.halves : halvesOfFresh(part, ranges) };
+  const { ranges } = builder;
+  if (part.halves.length === 0 && builder.tokens > 0)
+    throw refused("half-missing", "The payment reminds of halves that were never shown.");
+  const isAll = builder.tokens === countOf(part.ranges);
+  return { ranges, halves: isAll ? part.halves : halvesOfFresh(part, book, ranges) };
 }
 
-function halvesOfFresh(part: PaymentPart, fresh: readonly SerialRange[]): Uint8Array {
-  const halves = new Uint8Array(HALF_BYTES * countOf(fresh));
+function halvesOfFresh(part: PaymentPart, book: PurseBook, fresh: readonly SerialRange[]): Uint8Array {
+  const halves = new Uint8Array(book.bytesOf(fresh));
   let [from, to] = [0, 0];
   for (const { first, count } of part.ranges) {
     for (let serial = first; serial < first + count; serial++) {
+      const length = book.begin(serial + 1) - book.begin(serial);
       if (includes(fresh, serial)) {
-        halves.set(part.halves.subarray(from, from + HALF_BYTES), to);
-        to += HALF_BYTES;
+        halves.set(part.halves.subarray(from, from + length), to);
+        to += length;
       }
-      from += HALF_BYTES;
+      from += length;
     }
   }
   return halves;
@@ -236,9 +243,9 @@ function combined(
     for (const [at, { key, halves }] of holders.entries()) {
       if (key === undefined || halves === undefined) throw new TypeError("a holder without a key");
       xorInto(secrets, halves.subarray(0, secrets.length));
-      if (((plain >> at) & 1) === 0) maskHalves(secrets, key, orderHash, some);
+      if (!book.isSource && ((plain >> at) & 1) === 0) maskHalves(secrets, key, orderHash, some);
     }
-    return { secrets, wrong: firstFalseSecret(book.table, some, secrets) };
+    return { secrets, wrong: book.firstFalse(some, secrets) };
   };
   // A chip masks. A card that only stores halves cannot. The first token tells which it was, before many are looked at.
   const serial = ranges[0]?.first ?? 0;

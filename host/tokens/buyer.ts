@@ -1,6 +1,8 @@
 /** What pays: a purse in a chip, or a card that only stores halves. */
 
+import { SW_SECURITY_STATUS } from "../../firmware/protocol/apdu.js";
 import { PURSE_AUTHORIZATION, PURSE_MONEY } from "../../firmware/protocol/tokens.js";
+import { StatusWordError } from "../status-words.js";
 import type { Unit } from "../units.js";
 import type { PurseCard } from "./card.js";
 import type { PaymentPart } from "./messages/payment.js";
@@ -31,6 +33,8 @@ export interface FoundTokenPurse {
   readonly opensSealed: boolean;
   /** What is left in it. */
   readonly available: bigint;
+  /** SHA-256 of the order that it showed halves for last, or null where there is none. Without the PIN a chip does not say. */
+  openOrder(): Promise<Uint8Array | null | "unknown">;
   /** Shows halves that pay `amount` of an order in all. For the same order the same again, whatever happened meanwhile. */
   spend(order: Uint8Array, amount: bigint): Promise<Shown>;
 }
@@ -57,15 +61,24 @@ export class CardPurse implements TokenPurse {
     this.#card = card;
   }
 
-  async find({ kind, seller, unit }: Wanted): Promise<FoundTokenPurse | undefined> {
+  async find({ assertion, kind, seller, unit }: Wanted): Promise<FoundTokenPurse | undefined> {
     const card = this.#card;
-    const found = await card.find(seller, kind, unit);
+    const found = await card.find(seller, kind, unit, assertion);
     if (found === undefined) return undefined;
     const available = found.stacks.reduce((sum, { count, next, value }) => sum + value * BigInt(count - next), 0n);
     return {
       isBare: false,
       opensSealed: true,
       available,
+      async openOrder() {
+        try {
+          const purses = await card.purses();
+          return purses.find(({ slot }) => slot === found.slot)?.order ?? null;
+        } catch (error) {
+          if (error instanceof StatusWordError && error.status === SW_SECURITY_STATUS) return "unknown";
+          throw error;
+        }
+      },
       async spend(order, amount) {
         const { goodsKey, halves, index, purse, ranges } = await card.spend(found.slot, order, amount);
         return { parts: [{ purse, index, ranges, halves }], goodsKey };

@@ -139,11 +139,15 @@ export class PurseCard {
   }
 
   /** The open purse for a seller; without the PIN only one with an allowance. Undefined when there is none. */
-  async find(seller: Uint8Array, kind: number, unit: Unit): Promise<FoundPurse | undefined> {
+  async find(
+    seller: Uint8Array,
+    kind: number,
+    { currency, exponent }: Unit,
+    assertion: string | null = null,
+  ): Promise<FoundPurse | undefined> {
+    const wanted = [seller, kind, currency, exponent, assertion];
     try {
-      return readFound(
-        await this.#command(t.NOTICE_PURSE_FOUND, t.COMMAND_PURSE_FIND, seller, kind, unit.currency, unit.exponent),
-      );
+      return readFound(await this.#command(t.NOTICE_PURSE_FOUND, t.COMMAND_PURSE_FIND, ...wanted));
     } catch (error) {
       if (error instanceof ReasonError && error.reason === REASON_NOT_FOUND) return undefined;
       throw error;

@@ -3,7 +3,6 @@
  * 10). Each can be broken off at any point and be done again: the chip keeps what was asked, and the issuer what it answered.
  */
 
-import { PURSE_MONEY } from "../../firmware/protocol/tokens.js";
 import { equalBytes } from "../codec/bytes.js";
 import { sameUnit } from "../units.js";
 import type { PurseCard, PurseOrder } from "./card.js";
@@ -11,7 +10,6 @@ import type { InstalledPurse, PurseRecord, SentRequest } from "./card-data.js";
 import { TokenError } from "./errors.js";
 import { encodeOuter } from "./messages/request.js";
 import type { BuyerPurse, Refund } from "./parties.js";
-import { NO_UNIT } from "./terms.js";
 
 /**
  * Asks for a purse and installs it. `forward` brings the message to the seller, or to the issuer where the buyer is on line. A request
@@ -39,9 +37,11 @@ async function sentRequest(card: PurseCard, issuer: Uint8Array, order: PurseOrde
   return waiting === undefined ? card.request(order) : card.repeat(waiting.slot);
 }
 
-function isPair({ issuer, seller, kind, unit }: PurseRecord, by: Uint8Array, order: PurseOrder): boolean {
-  const wanted = order.kind === PURSE_MONEY ? order.unit : NO_UNIT;
-  return equalBytes(issuer, by) && equalBytes(seller, order.seller) && kind === order.kind && sameUnit(unit, wanted);
+function isPair(record: PurseRecord, issuer: Uint8Array, order: PurseOrder): boolean {
+  const { seller, kind, unit, assertion } = record;
+  const isOfThem = equalBytes(record.issuer, issuer) && equalBytes(seller, order.seller);
+  const isForSame = kind === order.kind && sameUnit(unit, order.unit) && assertion === (order.assertion ?? null);
+  return isOfThem && isForSame;
 }
 
 /**

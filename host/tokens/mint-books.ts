@@ -168,7 +168,7 @@ export class MintBooks {
 
   /** Purses of the pair that are not closed, of which the buyer is a holder. */
   async pursesOfPair(
-    { seller, kind, unit }: Pick<PurseTerms, "seller" | "kind" | "unit">,
+    { seller, kind, unit, assertion }: Pick<PurseTerms, "seller" | "kind" | "unit" | "assertion">,
     buyer: string,
     books: Executor<MintTables> = this.database,
   ): Promise<StoredPurse[]> {
@@ -181,6 +181,7 @@ export class MintBooks {
       .where("token_purse.kind", "=", BigInt(kind))
       .where("token_purse.currency", "=", BigInt(unit.currency))
       .where("token_purse.exponent", "=", BigInt(unit.exponent))
+      .where("token_purse.assertion", assertion === null ? "is" : "=", assertion)
       .where("token_purse.state", "!=", "closed")
       .execute();
     return rows.map((row) => this.#purseOf(row));
@@ -268,7 +269,13 @@ export class MintBooks {
   }
 
   async isWaiting(what: WaitingKind, purse: string): Promise<boolean> {
-    return (await this.waiting(what)).includes(purse);
+    const row = await this.database
+      .selectFrom("token_waiting")
+      .select("purse")
+      .where("what", "=", what)
+      .where("purse", "=", purse)
+      .executeTakeFirst();
+    return row !== undefined;
   }
 
   async waitingFor(seller: string) {

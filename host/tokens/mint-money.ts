@@ -2,7 +2,7 @@
 
 import { type BankBooks, depositOf } from "../services/bank-books.js";
 import type { Books, Executor } from "../services/database.js";
-import { LedgerError } from "../services/ledger.js";
+import { LedgerError, type LedgerErrorCode } from "../services/ledger.js";
 import { unitFactor } from "../services/token-accounts.js";
 import { sameUnit, type Unit } from "../units.js";
 import type { MintTables, StoredPurse, StoredRequest } from "./mint-books.js";
@@ -11,6 +11,8 @@ import { PrivateRefusal } from "./refusals.js";
 
 /** Tokens are at most so much finer than what the ledger counts. */
 const EXPONENT_MAX = 9;
+
+const TOO_MUCH: readonly LedgerErrorCode[] = ["insufficient-funds", "out-of-range"];
 
 export class MintMoney {
   readonly bank: BankBooks;
@@ -41,9 +43,9 @@ export class MintMoney {
         time_seconds: BigInt(this.#now()),
       });
     } catch (error) {
-      if (error instanceof LedgerError && error.code === "insufficient-funds")
-        throw new PrivateRefusal("insufficient-funds", payer);
-      throw error;
+      // Out of range is more than any account can hold.
+      const isTooMuch = error instanceof LedgerError && TOO_MUCH.includes(error.code);
+      throw isTooMuch ? new PrivateRefusal("insufficient-funds", payer) : error;
     }
   }
 

@@ -77,6 +77,8 @@ const SPEND_SECONDS_MAX = 400 * DAY_SECONDS;
 const REDEEM_SECONDS = 30 * DAY_SECONDS;
 /** Timers are set no further than this, because some count in 32 bits. */
 const LOOK_MS_MAX = 3_600_000;
+/** After the books could not be written. */
+const RETRY_MS = 60_000;
 const ID_BYTES = 16;
 const SECRET_BYTES = 32;
 
@@ -309,13 +311,13 @@ export class Mint implements Issuer {
     });
   }
 
-  redeem(sealed: Uint8Array): Promise<Redemption> {
-    return redeem(this.#parts, sealed, t.WORD_REDEEM);
+  async redeem(sealed: Uint8Array): Promise<Redemption> {
+    return (await redeem(this.#parts, sealed, t.WORD_REDEEM)).redemption;
   }
 
   async returned(sealed: Uint8Array): Promise<Redemption> {
-    const redemption = await redeem(this.#parts, sealed, t.WORD_RETURN);
-    for (const purse of await this.#parts.books.waiting("notice")) tellSeller(this.#parts, purse);
+    const { redemption, purse } = await redeem(this.#parts, sealed, t.WORD_RETURN);
+    if (await this.#parts.books.isWaiting("notice", purse)) tellSeller(this.#parts, purse);
     return redemption;
   }
 
@@ -351,8 +353,8 @@ export class Mint implements Issuer {
     this.#parts.couriers.close();
   }
 
-  /** Sets the timer for the next purse that is over. */
-  #look(): void {
+  /** Sets the timer for the next purse that is over, but for no earlier than this. */
+  #look(delay_ms_min = 0): void {
     this.#cancelLook();
     if (this.#parts.couriers.isClosed) return;
     let isCancelled = false;
@@ -365,8 +367,8 @@ export class Mint implements Issuer {
       (due) => {
         if (due === undefined || isCancelled) return;
         const left_ms = (due.redeemBy_seconds + 1 - this.#parts.now()) * 1000;
-        const delay_ms = Math.max(0, Math.min(left_ms, LOOK_MS_MAX));
-        cancelTimer = this.#timers.after(delay_ms, () => void this.tick().catch(() => this.#look()));
+        const delay_ms = Math.max(delay_ms_min, Math.min(left_ms, LOOK_MS_MAX));
+        cancelTimer = this.#timers.after(delay_ms, () => void this.tick().catch(() => this.#look(RETRY_MS)));
       },
       () => {},
     );

@@ -2,17 +2,20 @@
  * A seller's purse in memory (EP 0 833 285 A2 fig. 5, step 524): its head, a leaf, a unique serial number and a half for each token,
  * and which of the halves are gone.
  *
- *   halves    32 bytes a token: the half Q; from the moment that its counterpart was accepted the secret, so that no Q is left (559)
+ *   halves    a half Q for each token, 32 bytes, in the source's scheme as long as the token; from the moment that its counterpart was
+ *             accepted what both make, so that no Q is left (559)
  *   taken     one bit a token: it was accepted
  *   credited  one bit a token: the issuer's notice says so
  *   refused   one bit a token: the issuer would not honour it
  */
 
-import { HALF_BYTES, SCHEME_SECRET } from "../../firmware/protocol/tokens.js";
-import { toHex } from "../codec/bytes.js";
-import { UNIQUE_BYTES } from "./derive.js";
+import { HALF_BYTES, SCHEME_SOURCE } from "../../firmware/protocol/tokens.js";
+import { equalBytes, toHex } from "../codec/bytes.js";
+import { sha256 } from "../crypto.js";
+import { firstFalseSecret, leavesRoot, UNIQUE_BYTES } from "./derive.js";
 import type { PurseHead } from "./messages/purses.js";
-import { denominationEnds, type SerialRange, tokenCount } from "./terms.js";
+import { isToken, placesIn, tokenOffsets } from "./source-scheme.js";
+import { denominationEnds, type SerialRange, tokenCount, tokenValue } from "./terms.js";
 
 /** Of a purse that is returned nothing is left but what answers an order that it paid. */
 export type PurseState = "open" | "returning" | "returned";
@@ -31,6 +34,7 @@ export interface DenominationCounts {
   readonly refused: number;
 }
 
+const LEAF_BYTES = 32;
 const NOTHING = new Uint8Array(0);
 
 export class PurseBook {
@@ -42,45 +46,86 @@ export class PurseBook {
   state: PurseState;
   #tables: PurseTables;
   readonly #ends: readonly number[];
+  /** In the source's scheme: where each half begins, and where the last ends. */
+  readonly #offsets: Uint32Array | undefined;
+  readonly #issuerKey: Uint8Array;
   readonly #taken: Uint8Array;
   readonly #credited: Uint8Array;
   readonly #refused: Uint8Array;
 
-  constructor(head: PurseHead, orderKeys: readonly Uint8Array[], state: PurseState, tables?: PurseTables) {
+  /** `issuerKey`: Ed25519, what the head is signed with. */
+  constructor(
+    head: PurseHead,
+    issuerKey: Uint8Array,
+    orderKeys: readonly Uint8Array[],
+    state: PurseState,
+    tables?: PurseTables,
+  ) {
     this.key = toHex(head.purse);
     this.head = head;
     this.orderKeys = orderKeys;
     this.state = state;
     this.tokens = tokenCount(head.denominations);
     this.#tables = tables ?? { leaves: NOTHING, uniques: NOTHING, halves: NOTHING };
+    this.#offsets = offsetsOf(head);
+    this.#issuerKey = issuerKey;
     this.#ends = denominationEnds(head.denominations);
     this.#taken = new Uint8Array(Math.ceil(this.tokens / 8));
     this.#credited = new Uint8Array(this.#taken.length);
     this.#refused = new Uint8Array(this.#taken.length);
   }
 
-  /** Whether a purse's tables are as long as its head says. */
-  static fits({ scheme, denominations }: PurseHead, { leaves, uniques, halves }: PurseTables): boolean {
-    const tokens = tokenCount(denominations);
-    const isFull = leaves.length === tokens * HALF_BYTES && halves.length === tokens * HALF_BYTES;
-    return scheme === SCHEME_SECRET && isFull && uniques.length === tokens * UNIQUE_BYTES;
+  /** Whether a purse's tables are as long as its head says, and what its issuer has signed. */
+  static fits(head: PurseHead, { halves, leaves, uniques }: PurseTables): boolean {
+    const tokens = tokenCount(head.denominations);
+    const offsets = offsetsOf(head);
+    if (uniques.length !== tokens * UNIQUE_BYTES) return false;
+    if (offsets !== undefined)
+      return leaves.length === 0 && halves.length === offsets[tokens] && equalBytes(sha256(halves), head.root);
+    const isFull = leaves.length === tokens * LEAF_BYTES && halves.length === tokens * HALF_BYTES;
+    return isFull && equalBytes(leavesRoot(leaves), head.root);
   }
 
-  /** For `firstFalseSecret`. */
-  get table() {
-    const { purse, denominations } = this.head;
-    return { purse, denominations, leaves: this.#tables.leaves, uniques: this.#tables.uniques };
+  /** What is split are tokens with their signatures, which nobody masks. */
+  get isSource(): boolean {
+    return this.#offsets !== undefined;
   }
 
-  /** The halves Q of `ranges`, or the secrets of those that were taken, one after the other. */
+  /** Where the half of a token begins among all halves; of the one after the last, where they end. */
+  begin(serial: number): number {
+    return this.#offsets?.[serial] ?? serial * HALF_BYTES;
+  }
+
+  /** How long the halves of `ranges` are together. */
+  bytesOf(ranges: readonly SerialRange[]): number {
+    return ranges.reduce((sum, { count, first }) => sum + this.begin(first + count) - this.begin(first), 0);
+  }
+
+  /** The halves Q of `ranges`, or what was made of those that were taken, one after the other. */
   halvesOf(ranges: readonly SerialRange[]): Uint8Array {
-    const found = new Uint8Array(HALF_BYTES * countOf(ranges));
+    const found = new Uint8Array(this.bytesOf(ranges));
     let at = 0;
     for (const { first, count } of ranges) {
-      found.set(this.#tables.halves.subarray(first * HALF_BYTES, (first + count) * HALF_BYTES), at);
-      at += count * HALF_BYTES;
+      const halves = this.#tables.halves.subarray(this.begin(first), this.begin(first + count));
+      found.set(halves, at);
+      at += halves.length;
     }
     return found;
+  }
+
+  /** The first token of `ranges` that two halves did not make, or -1. `secrets`: what they made, one after the other. */
+  firstFalse(ranges: readonly SerialRange[], secrets: Uint8Array): number {
+    const { denominations, purse } = this.head;
+    const { leaves, uniques } = this.#tables;
+    if (this.#offsets === undefined)
+      return firstFalseSecret({ purse, denominations, leaves, uniques }, ranges, secrets);
+    for (const [serial, at, length] of placesIn(this.#offsets, ranges)) {
+      const value = tokenValue(denominations, serial) ?? 0n;
+      const unique = uniques.subarray(serial * UNIQUE_BYTES, (serial + 1) * UNIQUE_BYTES);
+      const signed = secrets.subarray(at, at + length);
+      if (!isToken(signed, this.head, { value, unique }, this.#issuerKey)) return serial;
+    }
+    return -1;
   }
 
   isTaken(serial: number): boolean {
@@ -90,10 +135,11 @@ export class PurseBook {
   /** Step 559: in the place of each half is the secret now. */
   take(ranges: readonly SerialRange[], secrets: Uint8Array): void {
     let at = 0;
+    each(ranges, (serial) => setBit(this.#taken, serial));
     for (const { first, count } of ranges) {
-      for (let serial = first; serial < first + count; serial++) setBit(this.#taken, serial);
-      const end = at + count * HALF_BYTES;
-      if (this.#tables.halves.length > 0) this.#tables.halves.set(secrets.subarray(at, end), first * HALF_BYTES);
+      const begin = this.begin(first);
+      const end = at + this.begin(first + count) - begin;
+      if (this.#tables.halves.length > 0) this.#tables.halves.set(secrets.subarray(at, end), begin);
       at = end;
     }
   }
@@ -180,6 +226,10 @@ export function countOf(ranges: readonly SerialRange[]): number {
   let count = 0;
   for (const range of ranges) count += range.count;
   return count;
+}
+
+function offsetsOf(head: PurseHead): Uint32Array | undefined {
+  return head.scheme === SCHEME_SOURCE ? tokenOffsets(head) : undefined;
 }
 
 function each(ranges: readonly SerialRange[], call: (serial: number) => void): void {

@@ -145,6 +145,7 @@ export class Redeeming {
         "The recall is of an issuer that did not make the purse. Nothing was returned.",
       );
     const isThere = book !== null && book.state === "open";
+    if (isThere && book.unsettled().length > PRESENTED_RANGES_MAX) await this.#redeemFirst(purse);
     if (isThere) book.state = "returning";
     try {
       const row = !isThere
@@ -161,6 +162,12 @@ export class Redeeming {
       if (isThere) book.state = "open";
       throw error;
     }
+  }
+
+  /** A return is one message: where it would name too many tokens far apart, most of them are redeemed before. */
+  async #redeemFirst(purse: Uint8Array): Promise<void> {
+    const [failed] = (await this.redeem(purse)).failed;
+    if (failed !== undefined) throw failed;
   }
 
   #recallOf(signed: Uint8Array): { issuer: KnownIssuer; recall: Recall } {

@@ -34,6 +34,10 @@ import { authentically, legibly } from "./refusals.js";
 import { isToken, placesIn, tokenOffsets } from "./source-scheme.js";
 import { tokenValue, worthOf } from "./terms.js";
 
+/** So many tokens are looked at before others are answered. */
+const PIECE_BYTES = 16_384 * HALF_BYTES;
+const PIECE_SIGNATURES = 256;
+
 interface Judged {
   /** Rising. */
   readonly good: readonly number[];
@@ -46,28 +50,37 @@ interface Presented {
   readonly seller: RegisteredSeller;
 }
 
+export interface Redeemed {
+  readonly redemption: Redemption;
+  /** Hex. */
+  readonly purse: string;
+}
+
 /** `type`: WORD_REDEEM or WORD_RETURN. The same word again has the same answer, byte for byte. */
-export async function redeem(parts: MintParts, sealed: Uint8Array, type: number): Promise<Redemption> {
+export async function redeem(parts: MintParts, sealed: Uint8Array, type: number): Promise<Redeemed> {
   const presented = await authenticate(parts, sealed, type);
   const { word, seller } = presented;
+  if (word.purse === null) throw unknownPurse();
+  const id = toHex(word.purse);
   const known = await earlierAnswer(parts.books.database, presented);
-  if (known !== undefined) return known;
-  const purse = word.purse === null ? undefined : await parts.books.purse(toHex(word.purse));
+  if (known !== undefined) return { redemption: known, purse: id };
+  const purse = await parts.books.purse(id);
   if (purse === undefined || purse.sellerKey !== seller.key) throw unknownPurse();
-  const judged = judge(
+  const judged = await judge(
     parts,
     purse,
     legibly(() => readPresented(presented.about)),
   );
-  return parts.books.transact(async (transaction) => {
+  const redemption = await parts.books.transact(async (transaction) => {
     const meanwhile = await earlierAnswer(transaction, presented);
     if (meanwhile !== undefined) return meanwhile;
-    const now = await parts.books.storedPurse(purse.key, transaction);
+    const now = await parts.books.storedPurse(id, transaction);
     requireRedeemable(parts, now);
-    const redemption = await credit(parts, transaction, now, presented, judged);
-    if (type === WORD_RETURN) await closePurse(parts, transaction, purse.key);
-    return redemption;
+    const answer = await credit(parts, transaction, now, presented, judged);
+    if (type === WORD_RETURN) await closePurse(parts, transaction, id);
+    return answer;
   });
+  return { redemption, purse: id };
 }
 
 /** Unseals, and authenticates the seller's signature (1060-1062). */
@@ -114,7 +127,7 @@ function digestOf({ type, purse, digest }: SellerWord): Uint8Array {
 }
 
 /** Looks at every token that is presented (1063-1064), as far as nobody else can change it. */
-function judge(parts: MintParts, purse: StoredPurse, presented: PresentedTokens): Judged {
+async function judge(parts: MintParts, purse: StoredPurse, presented: PresentedTokens): Promise<Judged> {
   requireRedeemable(parts, purse);
   if (purse.secret === null) throw purseClosed();
   if (purse.scheme === SCHEME_SOURCE) return judgeBySource(parts, purse, purse.secret, presented);
@@ -131,18 +144,19 @@ function judge(parts: MintParts, purse: StoredPurse, presented: PresentedTokens)
       else if (isAt(secrets, at, made.secret(serial))) good.push(serial);
       else refused.push({ serial, why: "wrong-secret" });
       at += HALF_BYTES;
+      if (at % PIECE_BYTES === 0) await others();
     }
   }
   return { good, refused };
 }
 
 /** In the source's scheme what is presented are tokens, with their signatures; of serial numbers that there are not, nothing. */
-function judgeBySource(
+async function judgeBySource(
   parts: MintParts,
   purse: StoredPurse,
   secret: Uint8Array,
   { ranges, secrets }: PresentedTokens,
-): Judged {
+): Promise<Judged> {
   const good: number[] = [];
   const refused: RefusedToken[] = [];
   const made = new TokenSecrets(secret);
@@ -151,6 +165,7 @@ function judgeBySource(
     end = at + length;
     const value = tokenValue(purse.denominations, serial) ?? 0n;
     const expected = { value, unique: made.unique(serial) };
+    if (serial % PIECE_SIGNATURES === 0) await others();
     const isGood = isToken(secrets.subarray(at, end), purse, expected, parts.signer.publicKey);
     if (isGood) good.push(serial);
     else refused.push({ serial, why: "wrong-secret" });
@@ -160,6 +175,10 @@ function judgeBySource(
     for (let serial = Math.max(first, purse.tokens); serial < first + count; serial++)
       refused.push({ serial, why: "unknown-serial" });
   return { good, refused };
+}
+
+function others(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function wrongLength(): TokenError {

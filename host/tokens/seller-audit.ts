@@ -2,8 +2,6 @@
 
 import { PURSE_MONEY } from "../../firmware/protocol/tokens.js";
 import { toHex } from "../codec/bytes.js";
-import { firstFalseSecret } from "./derive.js";
-import { countOf } from "./purse-book.js";
 import type { SellerBooks } from "./seller-books.js";
 import { readPresentedRanges, readTokens, refusedOf } from "./seller-store.js";
 
@@ -17,15 +15,15 @@ export async function auditSeller(books: SellerBooks): Promise<string[]> {
     const name = `Acceptance ${row.nr} (order ${toHex(row.order_hash)})`;
     let [at, worth] = [0, 0n];
     for (const { purse, ranges } of readTokens(row.tokens)) {
-      const secrets = row.secrets.subarray(at, at + 32 * countOf(ranges));
-      at += 32 * countOf(ranges);
       const book = purses.get(toHex(purse)) ?? undefined;
       if (book === undefined) {
         findings.push(`${name} is about a purse that is not there.`);
         continue;
       }
+      const secrets = row.secrets.subarray(at, at + book.bytesOf(ranges));
+      at += secrets.length;
       if (book.head.kind === PURSE_MONEY) worth += book.valueOf(ranges);
-      if (book.state === "open" && firstFalseSecret(book.table, ranges, secrets) >= 0)
+      if (book.state === "open" && book.firstFalse(ranges, secrets) >= 0)
         findings.push(`${name} has a secret that is not its token's.`);
       const known = taken.get(book.key) ?? new Set();
       taken.set(book.key, known);

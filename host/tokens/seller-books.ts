@@ -13,7 +13,7 @@ import { TokenError } from "./errors.js";
 import { verifyHead } from "./messages/purses.js";
 import { OrderFilter } from "./order-filter.js";
 import type { Presenter } from "./presenting.js";
-import { countOf, PurseBook } from "./purse-book.js";
+import { PurseBook } from "./purse-book.js";
 import { issuerCertificate, type KnownIssuer, type SellerIssuer } from "./seller-purses.js";
 import { readOrderKeys, readPresentedRanges, readTokens, refusedOf, SellerStore } from "./seller-store.js";
 
@@ -120,6 +120,7 @@ export class SellerBooks {
           ? null
           : new PurseBook(
               verifyHead(head, issuer_key),
+              issuer_key,
               readOrderKeys(order_keys),
               isOpen ? "open" : "returned",
               isOpen ? await store.tables(id) : undefined,
@@ -131,8 +132,9 @@ export class SellerBooks {
       this.#nextNr = nr + 1n;
       let at = 0;
       for (const { purse, ranges } of readTokens(tokens)) {
-        const end = at + 32 * countOf(ranges);
-        purses.get(toHex(purse))?.take(ranges, secrets.subarray(at, end));
+        const book = purses.get(toHex(purse));
+        const end = at + (book?.bytesOf(ranges) ?? 0);
+        book?.take(ranges, secrets.subarray(at, end));
         at = end;
       }
     }

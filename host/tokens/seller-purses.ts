@@ -6,10 +6,9 @@ import { type Certificate, type Root, verifyChain } from "../codec/certificate.j
 import { CodecError } from "../codec/errors.js";
 import { NoiseError } from "../codec/noise.js";
 import { openBulk } from "./bulk.js";
-import { leavesRoot } from "./derive.js";
 import { TokenError } from "./errors.js";
 import { PROLOGUE } from "./messages/common.js";
-import { type PurseHead, readSellerPurse, type SellerPurse, verifyHead } from "./messages/purses.js";
+import { readSellerPurse, type SellerPurse, verifyHead } from "./messages/purses.js";
 import type { Issuer } from "./parties.js";
 import { PurseBook } from "./purse-book.js";
 
@@ -49,8 +48,10 @@ export function issuerCertificate(chain: Uint8Array, root: Root, now_seconds: nu
 }
 
 export interface ArrivedPurse {
-  readonly head: PurseHead;
+  readonly book: PurseBook;
   readonly contents: SellerPurse;
+  /** What its head is signed with. */
+  readonly issuerKey: Uint8Array;
 }
 
 export interface PurseReceiver {
@@ -77,8 +78,8 @@ export function openPurse(sealed: Uint8Array, receiver: PurseReceiver): ArrivedP
       throw new CodecError("its issuer is not believed what it says of the buyer");
     if (head.holders < 1 || head.holders !== contents.orderKeys.length)
       throw new CodecError("it has not one key for each holder");
-    if (!PurseBook.fits(head, contents)) throw new CodecError("it has not one leaf and one half for each token");
-    if (!equalBytes(leavesRoot(contents.leaves), head.root)) throw new CodecError("its leaves are not the issuer's");
-    return { head, contents };
+    if (!PurseBook.fits(head, contents)) throw new CodecError("its leaves and halves are not those of its head");
+    const book = new PurseBook(head, signatureKey, contents.orderKeys, "open", contents);
+    return { book, contents, issuerKey: signatureKey };
   });
 }

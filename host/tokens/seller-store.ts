@@ -66,7 +66,7 @@ export interface AcceptanceRow {
   shown: bigint;
   /** [[purse id, [[first serial, count]...]]...] */
   tokens: Uint8Array;
-  /** 32 bytes each, in the order of `tokens`. */
+  /** 32 bytes each, in the source's scheme the tokens, in the order of `tokens`. */
   secrets: Uint8Array;
   time_seconds: bigint;
 }
@@ -208,14 +208,17 @@ export class SellerStore {
   async addPurse(
     row: PurseRow,
     tables: { readonly leaves: Uint8Array; readonly uniques: Uint8Array; readonly halves: Uint8Array },
+    layout: { readonly tokens: number; begin(serial: number): number },
   ): Promise<void> {
-    const tokens = tables.halves.length / 32;
     await atomically<SellerTables, void>(this.database, async (transaction) => {
       await transaction.insertInto("seller_purse").values(row).execute();
-      for (let first = 0; first < tokens; first += CHUNK_TOKENS) {
+      for (let first = 0; first < layout.tokens; first += CHUNK_TOKENS) {
         const slice = (all: Uint8Array, each: number) => all.slice(first * each, (first + CHUNK_TOKENS) * each);
         const leaves = slice(tables.leaves, 32);
-        const halves = slice(tables.halves, 32);
+        const halves = tables.halves.slice(
+          layout.begin(first),
+          layout.begin(Math.min(layout.tokens, first + CHUNK_TOKENS)),
+        );
         const chunk = { purse: row.id, first: BigInt(first), leaves, uniques: slice(tables.uniques, 16), halves };
         await transaction.insertInto("seller_chunk").values(chunk).execute();
       }

@@ -8,7 +8,6 @@
 import { WORD_FORWARD } from "../../firmware/protocol/tokens.js";
 import { concatBytes, equalBytes, toHex } from "../codec/bytes.js";
 import { encode } from "../codec/cbor.js";
-import { decodeChain, readCertificate } from "../codec/certificate.js";
 import { sha256 } from "../crypto.js";
 import { type Unit, unitKey } from "../units.js";
 import {
@@ -27,7 +26,7 @@ import { TokenError } from "./errors.js";
 import { readOuter } from "./messages/request.js";
 import { signWord } from "./messages/words.js";
 import type { BuyerPurse, SellerLine } from "./parties.js";
-import { type DenominationCounts, PurseBook } from "./purse-book.js";
+import type { DenominationCounts, PurseBook } from "./purse-book.js";
 import { type Outcome, Redeeming } from "./redeeming.js";
 import { auditSeller } from "./seller-audit.js";
 import { SellerBooks, type SellerOptions } from "./seller-books.js";
@@ -150,10 +149,10 @@ export class Seller implements SellerLine {
     const { id: seller, issuers, now_seconds, options, purses, store } = this.#books;
     const { root, keys } = options;
     const receiver = { seller, agreementSecret: keys.agreementSecret, root, now_seconds, issuers };
-    const { head, contents } = openPurse(sealed, receiver);
+    const { book, contents, issuerKey } = openPurse(sealed, receiver);
+    const { head, key } = book;
     if (issuer !== undefined && !equalBytes(issuer, head.issuer))
       throw new TokenError("not-authentic", "The purse is of another issuer than was asked. It was not stored.");
-    const key = toHex(head.purse);
     await this.#arriving.get(key);
     const known = purses.get(key);
     if (known === null || (known !== undefined && known.state !== "open"))
@@ -162,13 +161,13 @@ export class Seller implements SellerLine {
     const row = {
       id: head.purse,
       issuer: head.issuer,
-      issuer_key: readCertificate(decodeChain(contents.chain).device).signatureKey,
+      issuer_key: issuerKey,
       head: contents.head,
       order_keys: encode(contents.orderKeys),
       state: "open",
     };
-    const stored = store.addPurse(row, contents).then(() => {
-      purses.set(key, new PurseBook(head, contents.orderKeys, "open", contents));
+    const stored = store.addPurse(row, contents, book).then(() => {
+      purses.set(key, book);
     });
     this.#arriving.set(key, stored);
     await stored.finally(() => this.#arriving.delete(key));

@@ -7,20 +7,24 @@
  */
 
 import { open, readFile, rename, rm } from "node:fs/promises";
-import { HALF_BYTES, SCHEME_SECRET } from "../../firmware/protocol/tokens.js";
+import { HALF_BYTES, SCHEME_SECRET, SCHEME_SOURCE } from "../../firmware/protocol/tokens.js";
 import { equalBytes } from "../codec/bytes.js";
 import { decode, encode } from "../codec/cbor.js";
 import { type Certificate, decodeChain, readCertificate } from "../codec/certificate.js";
 import { CodecError } from "../codec/errors.js";
-import { asArray, asBytes } from "../codec/read.js";
+import { asArray, asBytes, Fields } from "../codec/read.js";
 import type { Signer } from "../codec/signer.js";
 import { ed25519Signer, wipe } from "../crypto.js";
 import { type RandomSource, randomBytes } from "../randomness.js";
+import { openBulk, sealBulk } from "./bulk.js";
 import { buyerHalves, halfKey } from "./derive.js";
 import { TokenError } from "./errors.js";
 import { sealClose, signClose } from "./messages/closing.js";
+import { PROLOGUE } from "./messages/common.js";
 import { openShare, type PurseShare, verifyShare } from "./messages/purses.js";
 import { encodeOuter, type JointPurse, readRequest, sealRequest, signRequest } from "./messages/request.js";
+import { encodePresented } from "./messages/words.js";
+import type { BuyerPurse } from "./parties.js";
 import { StorageCard, StorageCardError } from "./storage-card.js";
 import { type PurseTerms, tokenCount } from "./terms.js";
 
@@ -36,6 +40,8 @@ export interface SoftwareIdentityParts {
 
 /** Tokens to be asked for; the issuer is in `issuerChain`. */
 export interface CardOrder extends Omit<PurseTerms, "issuer" | "scheme"> {
+  /** SCHEME_SECRET, or SCHEME_SOURCE; without it the first. */
+  readonly scheme?: number;
   readonly issuerChain: Uint8Array;
   /** The purse that this one replaces. */
   readonly flushes?: Uint8Array;
@@ -60,7 +66,7 @@ export class SoftwareIdentity {
     const request = {
       ...terms,
       issuer: issuerOf(issuerChain).id,
-      scheme: SCHEME_SECRET,
+      scheme: terms.scheme ?? SCHEME_SECRET,
       nonce: randomBytes(random, 16),
       buyer: this.id,
       flushes,
@@ -97,7 +103,7 @@ export class SoftwareIdentity {
   }
 
   /** Takes the share that answers the request: the card is there when this resolves. A card of this purse stays as far as it is spent. */
-  async install(file: string, sealedShare: Uint8Array): Promise<void> {
+  async install(file: string, { halves, share: sealedShare }: BuyerPurse): Promise<void> {
     const { issuerChain, signed } = await pendingRequest(file);
     const request = readRequest(signed);
     const issuer = issuerOf(issuerChain);
@@ -111,28 +117,35 @@ export class SoftwareIdentity {
         "not-authentic",
         "The share answers another request. The card was not written. Ask for it again.",
       );
-    if (!(await isCardOf(file, share.purse))) await this.#write(file, share, request.seed);
+    if (!(await isCardOf(file, share.purse))) {
+      const made = halves === null ? halvesOf(share, request.seed) : this.#openHalves(share, halves);
+      await StorageCard.create(file, share, made);
+      wipe(made);
+    }
     await rm(`${file}.request`);
   }
 
-  async #write(file: string, share: PurseShare, seed: Uint8Array): Promise<void> {
-    const tokens = tokenCount(share.denominations);
-    const halves = new Uint8Array(HALF_BYTES * tokens);
-    const made = buyerHalves(halfKey(seed), share.purse);
-    for (let serial = 0; serial < tokens; serial++) halves.set(made.of(serial), serial * HALF_BYTES);
-    await StorageCard.create(file, share, halves);
-    wipe(halves);
+  /** In the source's scheme the issuer has made them. */
+  #openHalves(share: PurseShare, sealed: Uint8Array): Uint8Array {
+    const options = { staticPrivate: this.#parts.agreementSecret, prologue: PROLOGUE.halves };
+    const fields = Fields.decode(openBulk(options, sealed), "halves of a buyer", 2);
+    if (!equalBytes(fields.id("purse"), share.purse)) throw new CodecError("halves of a buyer: of another purse");
+    return fields.bytes("halves", 1, Number.MAX_SAFE_INTEGER).slice();
   }
 
-  /** Ends a card, and says how far it was spent: a sealed close for the issuer. */
-  async close(card: StorageCard, issuerChain: Uint8Array): Promise<Uint8Array> {
+  /** Ends a card, and says how far it was spent: a sealed close for the issuer, in the source's scheme with the halves that are left. */
+  async close(
+    card: StorageCard,
+    issuerChain: Uint8Array,
+  ): Promise<{ close: Uint8Array; halves: Uint8Array | undefined }> {
     const spent = await card.end();
     const { agreementKey } = issuerOf(issuerChain);
     const signed = signClose({ purse: card.terms.purse, buyer: this.id, spent }, this.#signer);
-    return sealClose(signed, {
-      remoteStatic: agreementKey,
-      random: (length) => randomBytes(this.#parts.random, length),
-    });
+    const sealing = { remoteStatic: agreementKey, random: (length: number) => randomBytes(this.#parts.random, length) };
+    const close = sealClose(signed, sealing);
+    if (card.terms.scheme !== SCHEME_SOURCE) return { close, halves: undefined };
+    const { halves: secrets, ranges } = await card.unspent();
+    return { close, halves: sealBulk({ ...sealing, prologue: PROLOGUE.halves }, encodePresented({ ranges, secrets })) };
   }
 }
 
@@ -140,6 +153,14 @@ async function pendingRequest(file: string): Promise<{ signed: Uint8Array; issue
   const [signed, issuerChain] = asArray(decode(new Uint8Array(await readFile(`${file}.request`))), "request", 2);
   if (signed === undefined || issuerChain === undefined) throw new CodecError("request: cut off");
   return { signed: asBytes(signed, "request", 1, 4_096), issuerChain: asBytes(issuerChain, "chain", 1, 4_096) };
+}
+
+function halvesOf(share: PurseShare, seed: Uint8Array): Uint8Array {
+  const tokens = tokenCount(share.denominations);
+  const halves = new Uint8Array(HALF_BYTES * tokens);
+  const made = buyerHalves(halfKey(seed), share.purse);
+  for (let serial = 0; serial < tokens; serial++) halves.set(made.of(serial), serial * HALF_BYTES);
+  return halves;
 }
 
 /** After a crash the card may be there, and have been spent from, and its request still too. */

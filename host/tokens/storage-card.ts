@@ -5,7 +5,7 @@
  *     0      "TALLYHLV", then the length of the header as 4 bytes, then the header: what the purse is, as CBOR, padded to HEADER_BYTES
  *     4096   state A, STATE_BYTES    } how far each denomination is spent, and for which order: CBOR, its length before it as
  *     4608   state B, STATE_BYTES    } 2 bytes, SHA-256 over both behind it
- *     5120   32 bytes a token: the halves
+ *     5120   the halves: 32 bytes a token, in the source's scheme as long as the token
  *
  * How far it is spent is written and synchronised before a half leaves, over the older of the two states: a power cut leaves the
  * state before or the one after. So a half that left for one order leaves for no other, and for the same order again.
@@ -13,7 +13,7 @@
 
 import { type FileHandle, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
-import { HALF_BYTES } from "../../firmware/protocol/tokens.js";
+import { HALF_BYTES, SCHEME_SOURCE } from "../../firmware/protocol/tokens.js";
 import { concatBytes, equalBytes } from "../codec/bytes.js";
 import { type CborValue, encode } from "../codec/cbor.js";
 import { CodecError } from "../codec/errors.js";
@@ -25,6 +25,7 @@ import { chooseTokens } from "./choose-tokens.js";
 import { TokenError } from "./errors.js";
 import { asAssertion, HASH_BYTES, readDeadlines, readWhatItIs, whatItIs } from "./messages/common.js";
 import { readOrder } from "./messages/payment.js";
+import { tokenOffsets } from "./source-scheme.js";
 import { checkTerms, type PurseTerms, type SerialRange, tokenCount } from "./terms.js";
 
 export interface StoredPurseTerms extends PurseTerms {
@@ -69,6 +70,8 @@ export class StorageCardError extends Error {
 export class StorageCard implements TokenPurse {
   readonly terms: StoredPurseTerms;
   readonly #handle: FileHandle;
+  /** In the source's scheme where each half begins. */
+  readonly #offsets: Uint32Array | undefined;
   #state: CardState;
   /** One thing is done at a time. */
   #last: Promise<unknown> = Promise.resolve();
@@ -76,14 +79,18 @@ export class StorageCard implements TokenPurse {
   private constructor(handle: FileHandle, terms: StoredPurseTerms, state: CardState) {
     this.#handle = handle;
     this.terms = terms;
+    this.#offsets = terms.scheme === SCHEME_SOURCE ? tokenOffsets(terms) : undefined;
     this.#state = state;
   }
 
-  /** Writes a new card: all of it is on the disk under another name before it has its own. The halves are 32 bytes a token. */
+  #begin(serial: number): number {
+    return this.#offsets?.[serial] ?? serial * HALF_BYTES;
+  }
+
+  /** Writes a new card: all of it is on the disk under another name before it has its own. `halves`: of all tokens, one after the other. */
   static async create(file: string, terms: StoredPurseTerms, halves: Uint8Array): Promise<void> {
     checkTerms(terms);
-    if (halves.length !== HALF_BYTES * tokenCount(terms.denominations))
-      throw new RangeError("halves: not one for each token");
+    if (halves.length !== halvesBytes(terms)) throw new RangeError("halves: not one for each token");
     const zeros = terms.denominations.map(() => 0);
     const state = { number: 1, order: null, revealed: 0n, firsts: zeros, nexts: zeros, isClosed: false };
     const handle = await open(`${file}.new`, "w", 0o600);
@@ -105,7 +112,7 @@ export class StorageCard implements TokenPurse {
     try {
       const terms = readHeader(await read(handle, 0, HEADER_BYTES));
       const { size } = await handle.stat();
-      if (size !== HALVES_AT + HALF_BYTES * tokenCount(terms.denominations)) throw new CodecError("its length");
+      if (size !== HALVES_AT + halvesBytes(terms)) throw new CodecError("its length");
       const slots = [0, 1].map((slot) => read(handle, STATES_AT + slot * STATE_BYTES, STATE_BYTES));
       const states = (await Promise.all(slots)).flatMap((bytes) => readState(bytes, terms) ?? []);
       const newest = states.sort((a, b) => b.number - a.number)[0];
@@ -138,7 +145,14 @@ export class StorageCard implements TokenPurse {
     const isWanted = equalBytes(terms.seller, seller) && terms.kind === kind && terms.assertion === assertion;
     if (!isWanted || !sameUnit(terms.unit, unit) || this.#state.isClosed) return undefined;
     const { available } = this;
-    return { isBare: true, opensSealed: false, available, spend: (order, amount) => this.spend(order, amount) };
+    const openOrder = async () => this.#state.order;
+    return {
+      isBare: true,
+      opensSealed: false,
+      available,
+      openOrder,
+      spend: (order, amount) => this.spend(order, amount),
+    };
   }
 
   /** Takes the halves out that pay `amount` of an order in all; the same again takes out the same. */
@@ -149,6 +163,15 @@ export class StorageCard implements TokenPurse {
       if (next !== this.#state) await this.#write(next);
       const ranges = this.#rangesOf(next);
       return { parts: [{ purse, index, ranges, halves: await this.#halves(ranges) }], goodsKey: null };
+    });
+  }
+
+  /** The halves that never left it, and where they are: what the source's scheme wants back with a refund. */
+  unspent(): Promise<{ readonly ranges: readonly SerialRange[]; readonly halves: Uint8Array }> {
+    return this.#alone(async () => {
+      const counts = this.terms.denominations.map(({ count }) => count);
+      const ranges = this.#rangesOf({ ...this.#state, firsts: this.#state.nexts, nexts: counts });
+      return { ranges, halves: await this.#halves(ranges) };
     });
   }
 
@@ -211,9 +234,10 @@ export class StorageCard implements TokenPurse {
   }
 
   async #halves(ranges: readonly SerialRange[]): Promise<Uint8Array> {
-    const parts = ranges.map(({ first, count }) =>
-      read(this.#handle, HALVES_AT + first * HALF_BYTES, count * HALF_BYTES),
-    );
+    const parts = ranges.map(({ first, count }) => {
+      const begin = this.#begin(first);
+      return read(this.#handle, HALVES_AT + begin, this.#begin(first + count) - begin);
+    });
     return concatBytes(...(await Promise.all(parts)));
   }
 
@@ -224,6 +248,11 @@ export class StorageCard implements TokenPurse {
     await this.#handle.datasync();
     this.#state = state;
   }
+}
+
+function halvesBytes(terms: PurseTerms): number {
+  const tokens = tokenCount(terms.denominations);
+  return terms.scheme === SCHEME_SOURCE ? (tokenOffsets(terms)[tokens] ?? 0) : tokens * HALF_BYTES;
 }
 
 async function read(handle: FileHandle, position: number, length: number): Promise<Uint8Array> {

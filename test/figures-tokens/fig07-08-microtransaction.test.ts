@@ -51,6 +51,27 @@ describe("a microtransaction", () => {
     expect(taken()).toEqual([3]);
   });
 
+  it("that was paid is reminded of without its halves; nobody is paid by a reminder", async () => {
+    const order = world.order(buyer, purse, 30n);
+    const payment = buyer.pay(purse, order, range(0, 3));
+    const reminder = part(payment, (shown) => ({ ...shown, ranges: range(1), halves: new Uint8Array(0) }));
+    expect(await outcome(accept(reminder, 30n))).toBe("half-missing");
+    expect(taken()).toEqual([0]);
+    await accept(payment, 30n);
+    expect(await accept(reminder, 30n)).toMatchObject({ state: "paid", paid: 30n, first: false });
+    const other = part(payment, (shown) => ({ ...shown, ranges: range(2, 2), halves: new Uint8Array(0) }));
+    expect(await outcome(accept(other, 30n))).toBe("half-missing");
+    const foreign = world.payment(buyer, purse, 10n, range(1));
+    expect(
+      await outcome(
+        accept(
+          part(foreign, (p) => ({ ...p, halves: new Uint8Array(0) })),
+          10n,
+        ),
+      ),
+    ).toBe("half-spent");
+  });
+
   it("that is overpaid leaves a credit for its own order only", async () => {
     const order = world.order(buyer, purse, 25n);
     expect(await accept(buyer.pay(purse, order, range(0, 3)), 25n)).toMatchObject({

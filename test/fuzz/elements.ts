@@ -320,7 +320,7 @@ export class ElementTarget implements Target {
   }
 
   #checkListens(applet: number, happened: Happened): void {
-    const words = applet === p.AID_PURSE ? [[t.COMMAND_PURSE_FIND, NO_ID, 1, 840, 2]] : LISTENING;
+    const words = applet === p.AID_PURSE ? [[t.COMMAND_PURSE_FIND, NO_ID, 1, 840, 2, null]] : LISTENING;
     for (const [number, ...items] of words)
       this.#send(envelopeCommand(hostEnvelope(number as number, ...items)), happened);
     observe(this.#victim.transmit);

@@ -26,7 +26,8 @@ export class SoftPurse implements TokenPurse {
     if (!isWanted || !sameUnit(share.unit, unit)) return undefined;
     const [{ count, value }] = share.denominations as [{ value: bigint; count: number }];
     const spend = (order: Uint8Array, amount: bigint) => this.#spend(order, Number(amount / value));
-    return { isBare: false, opensSealed: true, available: BigInt(count - this.next) * value, spend };
+    const openOrder = async () => (this.#order.length === 0 ? null : this.#order);
+    return { isBare: false, opensSealed: true, available: BigInt(count - this.next) * value, openOrder, spend };
   }
 
   async #spend(order: Uint8Array, tokens: number): Promise<Shown> {

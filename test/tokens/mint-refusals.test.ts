@@ -101,6 +101,7 @@ describe("a request is refused", () => {
     const cases: readonly (readonly [string, Partial<TokenRequest>])[] = [
       ["insufficient-funds", { denominations: [{ value: 100n * ALICE_CENTS + 1n, count: 1 }] }],
       ["insufficient-funds", { denominations: [{ value: 2n ** 62n, count: 1 }] }],
+      ["insufficient-funds", { denominations: [{ value: 2n ** 63n - 1n, count: 1 }] }],
       ["out-of-date", { spendBy_seconds: w.now() }],
       ["out-of-date", { spendBy_seconds: w.now() + 401 * DAY }],
       ["unit-refused", { unit: { currency: 978, exponent: 4 } }],

@@ -1,7 +1,13 @@
 /** The real seller with the real issuer, over real HTTP: from a request to the last cent in somebody's account. */
 
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ROLE_PURSE } from "../../firmware/protocol/kinds.js";
+import { PURSE_MONEY, SCHEME_SOURCE } from "../../firmware/protocol/tokens.js";
 import { toHex } from "../../host/codec/bytes.js";
+import { ed25519Signer, x25519KeyPair } from "../../host/crypto.js";
 import { openDatabase } from "../../host/services/database.js";
 import { MintClient } from "../../host/tokens/http/mint-client.js";
 import { MintServer } from "../../host/tokens/http/mint-server.js";
@@ -10,12 +16,15 @@ import { post } from "../../host/tokens/http/post.js";
 import { SellerClient } from "../../host/tokens/http/seller-client.js";
 import { type SellerServer, serveSeller } from "../../host/tokens/http/serve-seller.js";
 import { readBuyerPurse } from "../../host/tokens/messages/answers.js";
+import { encodeOrder, encodePayment } from "../../host/tokens/messages/payment.js";
 import { encodeOuter } from "../../host/tokens/messages/request.js";
 import type { Issuer, SellerLine } from "../../host/tokens/parties.js";
 import { Seller } from "../../host/tokens/seller.js";
 import type { SellerTables } from "../../host/tokens/seller-store.js";
+import { SoftwareIdentity } from "../../host/tokens/software-identity.js";
+import { StorageCard } from "../../host/tokens/storage-card.js";
 import { SoftPurse } from "../support/soft-purse.js";
-import { type BuyersPurse, FINE_DOLLAR } from "../support/token-buyer.js";
+import { type BuyersPurse, bytesFrom, FINE_DOLLAR } from "../support/token-buyer.js";
 import { ALICE_CENTS, DAY, TokenWorld } from "../support/token-world.js";
 
 let world: TokenWorld;
@@ -165,6 +174,69 @@ describe("a seller and an issuer", () => {
     expect([await world.faults(), await seller.audit()]).toEqual([[], []]);
   });
 });
+
+describe("the source's scheme", () => {
+  it("is spent from a card that only stores halves, redeemed as tokens, and its rest refunded", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "tallystick-source-"));
+    const file = join(folder, "card");
+    const identity = newIdentity();
+    await world.mint.addBuyer(toHex(identity.id), "alice");
+    const denominations = [
+      { value: 1n, count: 10 },
+      { value: 10n, count: 20 },
+    ];
+    const what = { kind: PURSE_MONEY, unit: FINE_DOLLAR, denominations, assertion: null, scheme: SCHEME_SOURCE };
+    const { seller: shopId, spendBy_seconds } = terms();
+    const order = { ...what, issuerChain: world.mint.chain, seller: shopId, spendBy_seconds };
+    const { outer } = await identity.ask(file, order, world.now());
+    await identity.install(file, await seller.forward(outer));
+    const card = await StorageCard.open(file);
+    const pay = payingFetch({ purses: [card], maxPrice: { amount: 100n, unit: FINE_DOLLAR } });
+    for (let i = 0; i < 2; i++) expect(await (await pay(`${shop.url}/article`)).text()).toBe("an article");
+    const goods = new Uint8Array(32);
+    const nonce = new Uint8Array(16);
+    const bytes = encodeOrder({
+      seller: shopId,
+      nonce,
+      goods,
+      unit: FINE_DOLLAR,
+      price: 12n,
+      delivery: 0,
+      assertion: null,
+    });
+    const { parts } = await card.spend(bytes, 12n);
+    const expected = { goods, unit: FINE_DOLLAR, price: 12n };
+    for (const at of [0, 40, 119, 150]) {
+      const spoiled = parts.map((part) => ({
+        ...part,
+        halves: part.halves.map((byte, i) => (i === at ? byte ^ 1 : byte)),
+      }));
+      const bad = seller.accept(encodePayment({ order: bytes, parts: spoiled }), expected);
+      await expect(bad).rejects.toMatchObject({ code: "half-altered" });
+    }
+    expect(await seller.accept(encodePayment({ order: bytes, parts }), expected)).toMatchObject({ state: "paid" });
+    expect(await seller.audit()).toEqual([]);
+    expect((await seller.redeem()).failed).toEqual([]);
+    expect(seller.balance()).toEqual([{ unit: FINE_DOLLAR, accepted: 72n, credited: 72n, refused: 0n }]);
+    const { close, halves } = await identity.close(card, world.mint.chain);
+    expect(await issuer.refund(close, halves)).toMatchObject({ state: "closed" });
+    expect((await worths()).shop).toBe(72n);
+    const credit = await world.bank.tokens.credit(world.database, toHex(identity.id), FINE_DOLLAR);
+    expect((await world.bank.depositBalance("alice")) * 100n + credit).toBe(ALL - 72n);
+    expect([await world.faults(), await seller.audit()]).toEqual([[], []]);
+    await card.close();
+    rmSync(folder, { recursive: true });
+  });
+});
+
+function newIdentity(): SoftwareIdentity {
+  const bytes = bytesFrom(world.random);
+  const [id, signatureSeed, agreementSecret] = [bytes(16), bytes(32), bytes(32)];
+  const signatureKey = ed25519Signer(signatureSeed).publicKey;
+  const { publicKey: agreementKey } = x25519KeyPair(agreementSecret);
+  const chain = world.agency.issue({ id, role: ROLE_PURSE, signatureKey, agreementKey }, world.now());
+  return new SoftwareIdentity({ chain, signatureSeed, agreementSecret, random: world.random });
+}
 
 function bind(of: Issuer): Issuer {
   return {

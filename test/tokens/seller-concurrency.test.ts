@@ -3,6 +3,7 @@
 import { channel } from "node:diagnostics_channel";
 import { sql } from "kysely";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { equalBytes } from "../../host/codec/bytes.js";
 import { DURABLE_CHANNEL } from "../../simulator/diagnostics.js";
 import { outcome, range, SellerWorld } from "../support/seller-world.js";
 import type { BuyersPurse, TokenBuyer } from "../support/token-buyer.js";
@@ -83,6 +84,19 @@ it("a recall between payments: what was accepted is returned, and nothing is acc
   const after = await Promise.all(payments.map((payment) => outcome(accept(payment, 10n))));
   expect(after).toEqual(outcomes);
   expect(await world.seller.audit()).toEqual([]);
+});
+
+it("a purse of which every other token was taken is returned, though one message does not name them all", async () => {
+  const large = await world.purse(buyer, { denominations: [{ value: 1n, count: 33_000 }] });
+  const ranges = Array.from({ length: 16_400 }, (_, i) => ({ first: 2 * i, count: 1 }));
+  const price = BigInt(ranges.length);
+  expect(await accept(world.payment(buyer, large, price, ranges), price)).toMatchObject({ state: "paid" });
+  const issued = world.issuer.purses.find(({ id }) => equalBytes(id, large.share.purse));
+  if (issued === undefined) throw new Error("no purse");
+  const { refused } = await world.issuer.returned(await world.seller.recall(world.issuer.recall(issued.id)));
+  expect([refused, issued.redeemed.size]).toEqual([[], ranges.length]);
+  expect((await world.seller.redeem()).failed).toEqual([]);
+  expect(world.seller.balance()).toMatchObject([{ accepted: price, credited: price }]);
 });
 
 it("books that cannot be written answer nobody; the same order again is paid when they can be", async () => {

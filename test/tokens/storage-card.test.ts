@@ -65,7 +65,7 @@ async function ask(): Promise<Uint8Array> {
 
 async function newCard(): Promise<StorageCard> {
   const { share } = await world.seller.forward(await ask());
-  await identity.install(file, share);
+  await identity.install(file, { share, halves: null });
   return StorageCard.open(file);
 }
 
@@ -190,12 +190,12 @@ describe("a card that only stores halves", () => {
     const again = await world.seller.forward((await identity.repeat(file)).outer);
     expect(world.issuer.purses).toHaveLength(1);
     copyFileSync(`${file}.request`, `${file}.kept`);
-    await identity.install(file, again.share);
+    await identity.install(file, again);
     const card = await StorageCard.open(file);
     await card.spend(order(9n), 9n);
     await card.close();
     copyFileSync(`${file}.kept`, `${file}.request`);
-    await identity.install(file, again.share);
+    await identity.install(file, again);
     const same = await StorageCard.open(file);
     expect(same.available).toBe(241n);
     await same.close();
@@ -205,8 +205,9 @@ describe("a card that only stores halves", () => {
   it("is closed for good before its refund is asked for, and says how far it was spent", async () => {
     const card = await newCard();
     await card.spend(order(12n), 12n);
-    const sealed = await identity.close(card, world.issuer.chain);
-    const signed = world.issuer.openClose(sealed);
+    const { close, halves } = await identity.close(card, world.issuer.chain);
+    expect(halves).toBeUndefined();
+    const signed = world.issuer.openClose(close);
     verifyClose(signed, signatureKey);
     expect(readClose(signed)).toEqual({ purse: card.terms.purse, buyer: identity.id, spent: [2, 1] });
     await expect(card.spend(order(1n), 1n)).rejects.toBeInstanceOf(TokenError);

@@ -8,16 +8,26 @@
 
 import { DELIVERY_OPEN, DELIVERY_SEALED } from "../../../firmware/protocol/tokens.js";
 import { asError } from "../../as-error.js";
-import { toHex } from "../../codec/bytes.js";
+import { equalBytes, toHex } from "../../codec/bytes.js";
 import { sha256 } from "../../crypto.js";
 import { type RandomSource, randomBytes, systemRandom } from "../../randomness.js";
+import { ReasonError } from "../../reasons.js";
 import { systemTimers, type Timers } from "../../services/clock.js";
 import { formatMoney, type Money, sameUnit } from "../../units.js";
 import { type FoundTokenPurse, type TokenPurse, wantedAuthorization, wantedMoney } from "../buyer.js";
 import { sealingKey } from "../derive.js";
 import { isTokenErrorCode, TokenError } from "../errors.js";
-import { encodeOrder, encodePayment, type PaymentPart } from "../messages/payment.js";
+import { encodeOrder, encodePayment } from "../messages/payment.js";
 import { authorizationHeader, type Challenge, HEADER_PAYMENT_CHARS_MAX, PAY_PATH, readChallenge } from "./challenge.js";
+import {
+  hashOf,
+  type OpenOrder,
+  OpenOrders,
+  type OrderKeeper,
+  orderOf,
+  reminderOf,
+  type ShownHalves,
+} from "./open-orders.js";
 import { INNER_TYPE_HEADER, openGoods, SEALED_TYPE } from "./sealed-goods.js";
 
 export type Fetch = (input: string | URL, init?: RequestInit) => Promise<Response>;
@@ -31,6 +41,8 @@ export interface PayingOptions {
   readonly fetch?: Fetch;
   /** Told before an order is paid; what it throws keeps it from being paid. */
   readonly onPay?: (order: { readonly url: string; readonly price: Money; readonly assertion: string | null }) => void;
+  /** Keeps orders that were paid and not answered, for the next process; without it they are gone with this one. */
+  readonly keeper?: OrderKeeper;
   readonly random?: RandomSource;
   readonly timers?: Timers;
   /** How often an order is sent whose answer was lost; 4. */
@@ -40,16 +52,7 @@ export interface PayingOptions {
 }
 
 /** An order that was paid. */
-interface PaidOrder {
-  readonly orderHash: Uint8Array;
-  readonly payment: Uint8Array;
-  /** One half of each part: what shows a shop that it was paid before. */
-  readonly reminder: Uint8Array;
-  readonly price: bigint;
-  readonly challenge: Challenge;
-  /** For sealed goods. */
-  readonly goodsKey: Uint8Array | null;
-}
+type PaidOrder = OpenOrder & { readonly shown: ShownHalves };
 
 const ATTEMPTS_MAX = 4;
 const ANSWER_MS_MAX = 30_000;
@@ -66,30 +69,38 @@ export function payingFetch(options: PayingOptions): Fetch {
 class PayingClient {
   readonly #options: PayingOptions;
   readonly #fetch: Fetch;
-  /** Orders that were paid and not answered, by what was asked for. */
-  readonly #open = new Map<string, PaidOrder>();
+  readonly #orders: OpenOrders;
+  /** One order is made and shown at a time: a purse has one that is open. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: PayingOptions) {
     this.#options = options;
     this.#fetch = options.fetch ?? ((input, init) => fetch(input, init));
+    this.#orders = new OpenOrders(options.keeper);
   }
 
   async fetch(url: string, init: RequestInit): Promise<Response> {
     const key = `${init.method ?? "GET"} ${url}${bodyKey(init)}`;
-    const open = this.#open.get(key);
+    const open = await this.#inTurn(() => this.#openOrder(key));
     if (open !== undefined) return this.#answered(key, url, init, open);
     const response = await this.#ask(url, init);
     if (response.status !== 402) return response;
     const challenge = readChallenge(response.headers.get("www-authenticate"));
     if (challenge === undefined) return response;
     await response.body?.cancel();
-    const order = await this.#pay(url, challenge);
-    this.#open.set(key, order);
+    const order = await this.#inTurn(() => this.#pay(key, url, challenge));
     return this.#answered(key, url, init, order);
   }
 
-  /** Makes an order and has it paid. Halves leave a purse in here. */
-  async #pay(url: string, challenge: Challenge): Promise<PaidOrder> {
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => {}); // The caller sees it.
+    return result;
+  }
+
+  /** Makes an order and has it paid. */
+  async #pay(key: string, url: string, challenge: Challenge): Promise<PaidOrder> {
+    await this.#showEarlier();
     const { assertion, goods, price: amount, seller, unit } = challenge;
     const { maxPrice, onPay, random = systemRandom } = this.#options;
     const price = { amount, unit };
@@ -98,9 +109,8 @@ class PayingClient {
         "too-expensive",
         `The shop asks for ${formatMoney(price)}, and at most ${formatMoney(maxPrice)} may be paid. Nothing was paid. Allow more if it is worth it.`,
       );
-    const money = amount === 0n ? undefined : await this.#find(wantedMoney(seller, unit), formatMoney(price));
-    const card = assertion === null ? undefined : await this.#find(wantedAuthorization(seller, assertion), assertion);
-    const purses = [money, card].filter((each) => each !== undefined);
+    const { money, proof } = await this.#pursesFor(challenge);
+    const purses = [money, proof].filter((each) => each !== undefined);
     if (money !== undefined && money.available < amount)
       throw new TokenError(
         "no-purse",
@@ -110,21 +120,67 @@ class PayingClient {
     const delivery = deliveryOf(challenge, purses);
     onPay?.({ url, price, assertion });
     const nonce = randomBytes(random, 16);
-    const order = encodeOrder({ seller, nonce, goods, unit, price: amount, delivery, assertion });
+    const bytes = encodeOrder({ seller, nonce, goods, unit, price: amount, delivery, assertion });
+    this.#orders.set(key, { challenge, bytes });
+    try {
+      return await this.#shown(key, { challenge, bytes });
+    } catch (error) {
+      // What a purse refuses it has not shown, if the proof was not shown before. Of anything else it is not known.
+      const isRefused = error instanceof ReasonError || error instanceof TokenError;
+      if (isRefused && (await this.#isShown({ challenge, bytes })) === "no") this.#orders.delete(key);
+      throw error;
+    }
+  }
+
+  /** An order for the same that was paid and not answered. One for which no half was shown is none. */
+  async #openOrder(key: string): Promise<PaidOrder | undefined> {
+    const open = this.#orders.get(key);
+    if (open === undefined) return undefined;
+    if (open.shown !== undefined || (await this.#isShown(open)) !== "no") return this.#shown(key, open);
+    this.#orders.delete(key);
+    return undefined;
+  }
+
+  /** Orders of an earlier process whose halves were shown and got lost with it: they are had again before another takes their place. */
+  async #showEarlier(): Promise<void> {
+    for (const [key, order] of this.#orders.unshown()) {
+      const isShown = await this.#isShown(order);
+      if (isShown === "yes") await this.#shown(key, order);
+      if (isShown === "no") this.#orders.delete(key);
+    }
+  }
+
+  /** Whether a purse has shown halves for an order; a purse need not say. */
+  async #isShown(order: OpenOrder): Promise<"yes" | "no" | "unknown"> {
+    const hash = hashOf(order);
+    const { money, proof } = await this.#pursesFor(order.challenge);
+    const last = await Promise.all([money?.openOrder(), proof?.openOrder()]);
+    if (last.some((open) => open instanceof Uint8Array && equalBytes(open, hash))) return "yes";
+    return last.includes("unknown") ? "unknown" : "no";
+  }
+
+  /** Has purses show what pays the order. Halves leave a purse in here; for the same order they are the same. */
+  async #shown(key: string, order: OpenOrder): Promise<PaidOrder> {
+    if (order.shown !== undefined) return { ...order, shown: order.shown };
+    const { challenge, bytes } = order;
+    const { money, proof } = await this.#pursesFor(challenge);
     // The proof first: where that is refused no money was shown for nothing.
-    const proof = await card?.spend(order, 1n);
-    const paid = await money?.spend(order, amount);
-    const shown = [paid, proof].filter((each) => each !== undefined);
-    const parts = shown.flatMap((each) => each.parts);
-    const keys = shown.flatMap(({ goodsKey }) => (goodsKey === null ? [] : [goodsKey]));
-    return {
-      orderHash: sha256(order),
-      payment: encodePayment({ order, parts }),
-      reminder: encodePayment({ order, parts: parts.map(firstHalf) }),
-      price: amount,
-      challenge,
-      goodsKey: delivery === DELIVERY_SEALED ? sealingKey(keys) : null,
-    };
+    const proved = await proof?.spend(bytes, 1n);
+    const paid = await money?.spend(bytes, challenge.price);
+    const all = [paid, proved].filter((each) => each !== undefined);
+    const keys = all.flatMap(({ goodsKey }) => (goodsKey === null ? [] : [goodsKey]));
+    const payment = encodePayment({ order: bytes, parts: all.flatMap(({ parts }) => parts) });
+    const goodsKey = orderOf(order).delivery === DELIVERY_SEALED ? sealingKey(keys) : null;
+    const shown = { ...order, shown: { payment, goodsKey } };
+    this.#orders.set(key, shown);
+    return shown;
+  }
+
+  async #pursesFor({ assertion, price: amount, seller, unit }: Challenge) {
+    const price = formatMoney({ amount, unit });
+    const money = amount === 0n ? undefined : await this.#find(wantedMoney(seller, unit), price);
+    const proof = assertion === null ? undefined : await this.#find(wantedAuthorization(seller, assertion), assertion);
+    return { money, proof };
   }
 
   async #find(wanted: Parameters<TokenPurse["find"]>[0], what: string): Promise<FoundTokenPurse> {
@@ -148,7 +204,7 @@ class PayingClient {
         const response = await this.#send(url, init, order);
         if (response.status === 402) throw await this.#underpaid(key, response, order);
         const refusal = await refusalOf(response);
-        if (refusal !== undefined && ENDS.includes(refusal.code)) this.#open.delete(key);
+        if (refusal !== undefined && ENDS.includes(refusal.code)) this.#orders.delete(key);
         if (response.status >= 500) lost = refusal ?? new Error(`the shop's server failed (${response.status})`);
         else if (refusal !== undefined) throw refusal;
         else return await this.#opened(key, response, order);
@@ -164,7 +220,8 @@ class PayingClient {
     );
   }
 
-  async #send(url: string, init: RequestInit, { payment, reminder }: PaidOrder): Promise<Response> {
+  async #send(url: string, init: RequestInit, { shown }: PaidOrder): Promise<Response> {
+    const { payment } = shown;
     const isShort = authorizationHeader(payment).length <= HEADER_PAYMENT_CHARS_MAX;
     if (!isShort) {
       const paid = await this.#ask(new URL(PAY_PATH, url), { method: "POST", body: payment, redirect: "manual" });
@@ -172,7 +229,7 @@ class PayingClient {
       await paid.body?.cancel();
     }
     const headers = new Headers(init.headers);
-    headers.set("authorization", authorizationHeader(isShort ? payment : reminder));
+    headers.set("authorization", authorizationHeader(isShort ? payment : reminderOf(shown)));
     // What was paid here is sent nowhere else.
     return this.#ask(url, { ...init, headers, redirect: "manual" });
   }
@@ -189,20 +246,20 @@ class PayingClient {
   }
 
   /** The whole price was shown: what is missing is the shop's mistake, or somebody changed the price meanwhile. */
-  async #underpaid(key: string, response: Response, { price, challenge }: PaidOrder): Promise<TokenError> {
+  async #underpaid(key: string, response: Response, { challenge }: PaidOrder): Promise<TokenError> {
     await response.body?.cancel();
     return new TokenError(
       "wrong-order",
-      `${key} was paid ${formatMoney({ amount: price, unit: challenge.unit })}, which is its price, and the shop says that it is not enough. What was paid stays for this order. Ask the shop.`,
+      `${key} was paid ${formatMoney({ amount: challenge.price, unit: challenge.unit })}, which is its price, and the shop says that it is not enough. What was paid stays for this order. Ask the shop.`,
     );
   }
 
   /** The goods. What is neither goods nor a refusal comes from somebody in between, and leaves the order open. */
   async #opened(key: string, response: Response, order: PaidOrder): Promise<Response> {
     const isSealed = response.headers.get("content-type") === SEALED_TYPE;
-    if (response.status >= 400 && !isSealed && order.goodsKey !== null) return response;
+    if (response.status >= 400 && !isSealed && order.shown.goodsKey !== null) return response;
     const goods = await opened(response, order);
-    this.#open.delete(key);
+    this.#orders.delete(key);
     return goods;
   }
 }
@@ -213,11 +270,6 @@ function bodyKey({ body }: RequestInit): string {
   if (typeof body !== "string" && !(body instanceof Uint8Array))
     throw new TypeError("body: a request that is paid is sent several times, its body must be text or bytes");
   return ` ${toHex(sha256(typeof body === "string" ? new TextEncoder().encode(body) : body))}`;
-}
-
-function firstHalf({ halves, index, purse, ranges }: PaymentPart): PaymentPart {
-  const first = ranges[0]?.first ?? 0;
-  return { purse, index, ranges: [{ first, count: 1 }], halves: halves.slice(0, 32) };
 }
 
 /** A TokenError of the shop, if the answer is one. */
@@ -257,12 +309,13 @@ function deliveryOf({ delivery }: Challenge, purses: readonly FoundTokenPurse[])
 }
 
 /** Sealed goods, opened; a TokenError where they are not what the seller of this order sealed. */
-async function opened(response: Response, { goodsKey, orderHash }: PaidOrder): Promise<Response> {
+async function opened(response: Response, order: PaidOrder): Promise<Response> {
+  const { goodsKey } = order.shown;
   if (goodsKey === null) return response;
   const type = response.headers.get(INNER_TYPE_HEADER) ?? "";
   if (response.headers.get("content-type") !== SEALED_TYPE) throw notSealed("they came in the open");
   const sealed = new Uint8Array(await response.arrayBuffer());
-  const body = openGoods(sealed, { key: goodsKey, orderHash, type });
+  const body = openGoods(sealed, { key: goodsKey, orderHash: hashOf(order), type });
   if (body === undefined) throw notSealed("their seal is not this seller's");
   const headers = new Headers(response.headers);
   for (const name of [INNER_TYPE_HEADER, "content-length"]) headers.delete(name);

@@ -4,7 +4,7 @@
  *
  *   GET /article                                                  402, WWW-Authenticate: TallyTokens challenge="..."
  *   GET /article, Authorization: TallyTokens <payment>            200 and the goods; 402 and what is missing; 4xx and why
- *   POST /tally/pay, a payment                                    as JSON what it came to; the goods as above, with one half of it
+ *   POST /tally/pay, a payment                                    as JSON what it came to; the goods as above, without the halves
  *   POST /tally/request, a buyer's message for an issuer          the buyer's purse (fig. 3, 5)
  *   POST /tally/recall, /tally/purse, /tally/notice               from an issuer (fig. 10)
  *
