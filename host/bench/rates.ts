@@ -20,11 +20,14 @@ export async function ofOneCore(count: number, work: () => unknown): Promise<num
   return (count * 1e6) / (user + system);
 }
 
-/** Per second by the clock. */
-export async function byTheClock(count: number, work: () => unknown): Promise<number> {
+/** Per second by the clock, and of CPU time. */
+export async function byTheClock(
+  count: number,
+  work: () => unknown,
+): Promise<{ readonly perSecond: number; readonly ofOneCore: number }> {
   const before = performance.now();
-  await work();
-  return (count * 1000) / (performance.now() - before);
+  const core = await ofOneCore(count, work);
+  return { perSecond: (count * 1000) / (performance.now() - before), ofOneCore: core };
 }
 
 export function rateOf(perSecond: readonly number[], perRound: number): Rate {

@@ -76,13 +76,7 @@ class Halves {
     const { chain, signer } = this.#issuer;
     const maker = { signer, chain, random };
     const secrets = { secret: purse.secret ?? random(KEY_BYTES), seeds: [seed] };
-    const sealed = sealSellerPurse(
-      maker,
-      purse,
-      secrets,
-      await splitTokens(purse, secrets),
-      this.#seller.agreementKey,
-    );
+    const sealed = sealSellerPurse(maker, purse, secrets, await splitTokens(purse, secrets), this.#seller.agreementKey);
     const asked = { buyer: this.#buyer.id, nonce: random(ID_BYTES), index: 0 };
     sealBuyerShare(maker, purse, asked, this.#buyer.agreement.publicKey);
     return sealed;
@@ -103,10 +97,11 @@ class Halves {
   books(sealed: Uint8Array): () => PurseBook {
     const { agreementSecret } = this.#seller;
     const contents = readSellerPurse(openBulk({ staticPrivate: agreementSecret, prologue: PROLOGUE.purse }, sealed));
-    const head = verifyHead(contents.head, this.#issuer.signer.publicKey);
+    const issuerKey = this.#issuer.signer.publicKey;
+    const head = verifyHead(contents.head, issuerKey);
     if (!PurseBook.fits(head, contents) || head.kind !== PURSE_MONEY) throw new BenchError("a seller's purse");
     const { halves, leaves, orderKeys, uniques } = contents;
-    return () => new PurseBook(head, orderKeys, "open", { leaves, uniques, halves: halves.slice() });
+    return () => new PurseBook(head, issuerKey, orderKeys, "open", { leaves, uniques, halves: halves.slice() });
   }
 
   bought({ id, seller, tokens }: StoredPurse, seed: Uint8Array): BoughtPurse {

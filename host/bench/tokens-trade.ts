@@ -67,7 +67,13 @@ export class Trade {
     await bank.openDeposit(SHOP, DOLLAR);
     await bank.openDeposit(BUYERS, DOLLAR);
     await bank.fund({ id: "opening", account: BUYERS, unit: DOLLAR, amount: VALUE * BigInt(tokens) });
-    const mint = await Mint.open({ ...common, identity: issuer, bank, database: bankDatabase, lineOf: () => undefined });
+    const mint = await Mint.open({
+      ...common,
+      identity: issuer,
+      bank,
+      database: bankDatabase,
+      lineOf: () => undefined,
+    });
     const sellerDatabase = openDatabase<SellerTables>(at("seller.db"));
     const issuers = [{ chain: mint.chain, line: mint }];
     const seller = await Seller.open({ ...common, keys: newSellerKeys(), issuers, database: sellerDatabase });
@@ -140,7 +146,11 @@ export class Trade {
   async requireBalanced(): Promise<void> {
     const { faults } = await this.#parts.mint.audit();
     const all = [...faults, ...(await this.#parts.bank.audit()), ...(await this.#parts.seller.audit())];
-    const credit = await this.#parts.bank.tokens.credit(this.#parts.bankDatabase, toHex(this.#parts.seller.id), FINE_DOLLAR);
+    const credit = await this.#parts.bank.tokens.credit(
+      this.#parts.bankDatabase,
+      toHex(this.#parts.seller.id),
+      FINE_DOLLAR,
+    );
     const factor = 10n ** BigInt(FINE_DOLLAR.exponent - DOLLAR.exponent);
     const has = (await this.#parts.bank.depositBalance(SHOP)) * factor + credit;
     if (all.length > 0 || has !== this.#worth) throw new BenchError("a redemption");
@@ -156,6 +166,7 @@ export class Trade {
 
   async close(): Promise<void> {
     this.#parts.mint.close();
-    for (const database of [this.#parts.witness, this.#parts.sellerDatabase, this.#parts.bankDatabase]) await database.destroy();
+    for (const database of [this.#parts.witness, this.#parts.sellerDatabase, this.#parts.bankDatabase])
+      await database.destroy();
   }
 }

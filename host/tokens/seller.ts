@@ -78,8 +78,8 @@ export interface SellerPurseSummary {
   readonly denominations: readonly DenominationCounts[];
 }
 
-/** Orders whose record is at hand; others are looked up on the disk. */
-const RECENT_ORDERS_MAX = 16_384;
+/** Orders of one generation. The records of two are at hand; others are looked up on the disk. */
+const GENERATION_ORDERS = 8_192;
 
 interface LiveRecord extends OrderRecord {
   /** Its rows, and how many of them are known to be on the disk. */
@@ -89,10 +89,20 @@ interface LiveRecord extends OrderRecord {
   isNews: boolean;
 }
 
+/** An answer that waits for the disk. */
+interface Unstored {
+  readonly record: LiveRecord;
+  /** Of the record, when the answer was made. */
+  readonly rows: number;
+  readonly answer: Omit<Accepted, "first">;
+}
+
 export class Seller implements SellerLine {
   readonly #books: SellerBooks;
   readonly #redeeming: Redeeming;
-  readonly #records = new Map<string, LiveRecord>();
+  /** By the key of the payment. What is in both is the same object. */
+  #records = new Map<string, LiveRecord>();
+  #olderRecords = new Map<string, LiveRecord>();
   /** Purses that are being written, by id in hex. */
   readonly #arriving = new Map<string, Promise<void>>();
 
@@ -178,15 +188,23 @@ export class Seller implements SellerLine {
    * TokenError, none. The same payment again takes nothing and has the same answer; more halves for the same order are added.
    */
   async accept(bytes: Uint8Array, expected: Expected): Promise<Accepted> {
-    const { clock } = this.#books.options;
     const payment = readPaymentFor(bytes, this.id, expected, (id) => this.#books.purse(id));
-    const known = this.#records.get(payment.key) ?? (await this.#lookUp(payment));
-    // From here to `append` nothing is waited for: nobody comes between what is checked and what is taken.
-    const before = this.#records.get(payment.key) ?? known;
-    const proved = prove(payment, before, clock.now_seconds()); // 552-558
+    // An order that is new waits for nothing here.
+    const mayBeKnown = this.#recordOf(payment.key) === undefined && this.#books.orders.mayHave(payment.orderHash);
+    const known = mayBeKnown ? await this.#lookUp(payment) : undefined;
+    return this.#stored(this.#acceptNow(payment, known));
+  }
+
+  /** Nothing is waited for: nobody comes between what is checked and what is taken. `known`: what the disk had of the order. */
+  #acceptNow(payment: Payment, known: LiveRecord | undefined): Unstored {
+    const before = this.#recordOf(payment.key) ?? known;
+    const proved = prove(payment, before, this.#books.options.clock.now_seconds()); // 552-558
     const record = proved.length === 0 && before !== undefined ? before : this.#take(payment, before, proved); // 559
-    const answer = answerTo(payment, record);
-    const { rows } = record;
+    return { record, rows: record.rows, answer: answerTo(payment, record) };
+  }
+
+  /** The answer, when the disk has it. Hundreds wait here: of a payment nothing is kept but what the disk is given. */
+  async #stored({ answer, record, rows }: Unstored): Promise<Accepted> {
     if (record.rowsStored < rows) {
       await this.#books.log.commit();
       record.rowsStored = Math.max(record.rowsStored, rows);
@@ -229,7 +247,6 @@ export class Seller implements SellerLine {
   /** What the disk has of an order. */
   async #lookUp(payment: Payment): Promise<LiveRecord | undefined> {
     const { orderHash, payer } = payment;
-    if (!this.#books.orders.mayHave(orderHash)) return undefined;
     const found = this.#books.store.acceptancesOf(orderHash);
     const rows = (Array.isArray(found) ? found : await found).filter((row) => equalBytes(row.payer, payer));
     if (rows.length === 0) return undefined;
@@ -247,15 +264,17 @@ export class Seller implements SellerLine {
     return record;
   }
 
+  #recordOf(key: string): LiveRecord | undefined {
+    return this.#records.get(key) ?? this.#olderRecords.get(key);
+  }
+
   #keep(key: string, record: LiveRecord): void {
-    this.#records.delete(key);
     this.#records.set(key, record);
-    if (this.#records.size <= RECENT_ORDERS_MAX) return;
-    for (const [oldest, { rows, rowsStored }] of this.#records) {
-      if (rowsStored < rows) continue;
-      this.#records.delete(oldest);
-      return;
-    }
+    if (this.#records.size < GENERATION_ORDERS) return;
+    // What is not on the disk yet cannot be looked up there.
+    const unstored = [...this.#olderRecords].filter(([, { rows, rowsStored }]) => rowsStored < rows);
+    this.#olderRecords = this.#records;
+    this.#records = new Map(unstored);
   }
 
   /** Presents to their issuers all tokens that none has answered for, of one purse or of all (fig. 9). */
