@@ -41,3 +41,12 @@ it("answers a repeated order as before, however many came since, and takes nothi
   expect(world.seller.balance()[0]?.accepted).toBe(PRICE * BigInt(ORDERS + 1));
   expect(await world.seller.audit()).toEqual([]);
 });
+
+it("knows an order that the disk does not have yet, however many came since", async () => {
+  const expected = world.expected(PRICE);
+  const payments = Array.from({ length: ORDERS }, (_, serial) => world.payment(buyer, purse, PRICE, range(serial)));
+  const [early = new Uint8Array(0)] = payments;
+  const all = await Promise.all([...payments, early].map((payment) => world.seller.accept(payment, expected)));
+  expect(all.filter(({ first, state }) => first && state === "paid")).toHaveLength(ORDERS);
+  expect(all.at(-1)).toEqual({ ...all[0], first: false });
+});
