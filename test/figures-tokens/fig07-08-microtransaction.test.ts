@@ -180,7 +180,6 @@ describe("bad halves change nothing", () => {
     const parts = [
       { goods: new Uint8Array(32) },
       { price: 29n },
-      { unit: { currency: 978, exponent: 4 } },
       { seller: new Uint8Array(16) },
       { delivery: DELIVERY_SEALED },
       { assertion: "over-21" },
@@ -190,6 +189,13 @@ describe("bad halves change nothing", () => {
       const work = world.seller.accept(buyer.pay(purse, order, range(0, 3)), world.expected(30n, { delivery: 0 }));
       expect(await outcome(work), JSON.stringify(Object.keys(each))).toBe("wrong-order");
     }
+    expect(taken()).toEqual([0]);
+  });
+
+  it("wrong-purse: its halves are in another unit than the order", async () => {
+    const order = world.order(buyer, purse, 30n, { unit: { currency: 978, exponent: 4 } });
+    const work = world.seller.accept(buyer.pay(purse, order, range(0, 3)), world.expected(30n));
+    expect(await outcome(work)).toBe("wrong-purse");
     expect(taken()).toEqual([0]);
   });
 

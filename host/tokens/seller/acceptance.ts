@@ -94,7 +94,8 @@ export function readPaymentFor(
   find: (purse: Uint8Array) => PurseBook,
 ): Payment {
   const { orderBytes, order, parts } = decoded(bytes);
-  checkOrder(order, seller, expected);
+  if (!equalBytes(order.seller, seller)) throw wrongOrder("is for another seller");
+  if (!equalBytes(order.goods, expected.goods)) throw wrongOrder("is for other goods");
   const shown = byPurse(parts, find);
   const money = shown.filter(({ book }) => book.head.kind === PURSE_MONEY);
   const authorizations = shown.filter(({ book }) => book.head.kind === PURSE_AUTHORIZATION);
@@ -124,16 +125,18 @@ function decoded(bytes: Uint8Array) {
   }
 }
 
-function checkOrder(order: Order, seller: Uint8Array, expected: Expected): void {
-  const wrong = (what: string) =>
-    refused("wrong-order", `The order ${what}. Ask for the price again and make a new order.`);
-  if (!equalBytes(order.seller, seller)) throw wrong("is for another seller");
-  if (!equalBytes(order.goods, expected.goods)) throw wrong("is for other goods");
+function wrongOrder(what: string): TokenError {
+  return refused("wrong-order", `The order ${what}. Ask for the price again and make a new order.`);
+}
+
+/** Whether the shop sells on these terms today. An order that is paid has its answer, whatever its goods cost since. */
+export function checkTermsOf({ order }: Payment, expected: Expected): void {
   if (!sameUnit(order.unit, expected.unit) || order.price !== expected.price)
-    throw wrong(`has another price than ${formatMoney({ amount: expected.price, unit: expected.unit })}`);
-  if (order.assertion !== (expected.assertion ?? null)) throw wrong("asks for another authorization than is needed");
+    throw wrongOrder(`has another price than ${formatMoney({ amount: expected.price, unit: expected.unit })}`);
+  if (order.assertion !== (expected.assertion ?? null))
+    throw wrongOrder("asks for another authorization than is needed");
   if (expected.delivery !== undefined && order.delivery !== expected.delivery)
-    throw wrong("wants the goods delivered in another way");
+    throw wrongOrder("wants the goods delivered in another way");
 }
 
 function byPurse(parts: readonly PaymentPart[], find: (purse: Uint8Array) => PurseBook): PurseShown[] {

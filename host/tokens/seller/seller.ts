@@ -17,6 +17,7 @@ import type { BuyerPurse, SellerLine } from "../parties.js";
 import {
   addProved,
   addTaken,
+  checkTermsOf,
   type Expected,
   goodsKeyOf,
   goodsSealedBy,
@@ -189,7 +190,7 @@ export class Seller implements SellerLine {
     let known = numbers.length === 0 ? undefined : await this.#lookUp(payment, numbers);
     // It may have been forgotten while the disk was asked.
     if (known !== undefined && orders.find(payment.orderHash).length === 0) known = undefined;
-    const { answer, record } = this.#decide(payment, known);
+    const { answer, record } = this.#decide(payment, expected, known);
     const { rows } = record;
     if (record.rowsStored < rows) {
       await log.commit();
@@ -203,9 +204,14 @@ export class Seller implements SellerLine {
   }
 
   /** Steps 552-560. `known`: what the disk had of the order. Nobody comes between what is checked here and what is taken. */
-  #decide(payment: Payment, known: LiveRecord | undefined): { readonly answer: Answer; readonly record: LiveRecord } {
+  #decide(
+    payment: Payment,
+    expected: Expected,
+    known: LiveRecord | undefined,
+  ): { readonly answer: Answer; readonly record: LiveRecord } {
     // Somebody may have come while the disk was asked.
     const before = this.#records.get(payment.key) ?? known;
+    if (before?.isComplete !== true) checkTermsOf(payment, expected);
     const now_seconds = this.#books.options.clock.now_seconds();
     const proved = prove(payment, before, now_seconds, this.#books.isVerified); // 552-558
     const record =
