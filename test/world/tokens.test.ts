@@ -46,7 +46,7 @@ async function expectAudit(sums: Sums): Promise<void> {
 }
 
 describe("in processes of their own", () => {
-  test("mint, bank and newspaper serve readers, and give their parts back", { timeout: 90_000 }, async () => {
+  test("mint, bank and newspaper serve readers, and give their parts back", { timeout: 120_000 }, async () => {
     const mint = started("mint", "serve");
     const bank = started("bank", "serve");
     const { url: mintUrl, clearanceUrl } = await mint.event("ready");
