@@ -53,7 +53,7 @@ function announce(length: number | "chunked"): Socket {
 }
 
 it("refuses a body that is too long by its length, and closes without reading it", async () => {
-  expect(await answer(announce(600_001))).toMatch(/^HTTP\/1.1 413 [^]*at most 600000 bytes[^]*Nothing was done/);
+  expect(await answer(announce(600_001))).toMatch(/^HTTP\/1.1 413 .*at most 600000 bytes.*Nothing was done/s);
 });
 
 it("refuses a body of no announced length as soon as it is too long", async () => {
@@ -78,7 +78,7 @@ it("takes no more than so many bytes at once from everybody, and serves what is 
   const said = answer(next);
   next.write("x".repeat(500_000));
   next.end();
-  expect(await said).toMatch(/^HTTP\/1.1 400 [^]*Nothing was taken/);
+  expect(await said).toMatch(/^HTTP\/1.1 400 .*Nothing was taken/s);
 });
 
 it("takes no more than so many connections from one address", async () => {
