@@ -23,7 +23,7 @@ import { encodeBuyerPurse } from "../messages/answers.js";
 import { readOrder, readPayment } from "../messages/payment.js";
 import type { Expected } from "../seller/acceptance.js";
 import type { Accepted, Seller } from "../seller/seller.js";
-import { readBody, sendBytes, sendJson, sendRefusal } from "./bodies.js";
+import { ArrivingBodies, sendBytes, sendJson, sendRefusal } from "./bodies.js";
 import { captureAnswer } from "./captured-answer.js";
 import {
   type Challenge,
@@ -66,6 +66,8 @@ export interface PaywallOptions {
   readonly purseBytes_max?: number;
   /** Of a payment: 32 bytes a half. */
   readonly paymentBytes_max?: number;
+  /** Of all bodies together that are on their way to the routes of the seller at one moment. */
+  readonly arrivingBytes_max?: number;
   /** How long a handler may take whose answer is held back. */
   readonly answer_ms_max?: number;
   readonly random?: RandomSource;
@@ -80,6 +82,7 @@ const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 const PURSE_BYTES_MAX = 16 * 1024 * 1024;
 const PAYMENT_BYTES_MAX = 1024 * 1024;
 const MESSAGE_BYTES_MAX = 4_096;
+const ARRIVING_BYTES_MAX = 128 * 1024 * 1024;
 const ANSWER_MS_MAX = 60_000;
 /** Offers of the last challenges, by their goods: what POST /tally/pay is measured by. */
 const OFFERS_MAX = 4_096;
@@ -101,6 +104,7 @@ export function paywall(seller: Seller, options: PaywallOptions): Middleware {
 class Paywall {
   readonly #seller: Seller;
   readonly #options: PaywallOptions;
+  readonly #arriving: ArrivingBodies;
   readonly #offers = new Map<string, Offer>();
   /** Handlers of `once` that run, by purchase. */
   readonly #running = new Map<string, Promise<Delivery>>();
@@ -108,6 +112,7 @@ class Paywall {
   constructor(seller: Seller, options: PaywallOptions) {
     this.#seller = seller;
     this.#options = options;
+    this.#arriving = new ArrivingBodies(options.arrivingBytes_max ?? ARRIVING_BYTES_MAX);
   }
 
   async handle(request: IncomingMessage, response: ServerResponse, next: () => void): Promise<void> {
@@ -138,7 +143,7 @@ class Paywall {
 
   readonly #routes: Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => Promise<void>>> = {
     [PAY_PATH]: async (request, response) => {
-      const payment = await readBody(request, this.#options.paymentBytes_max ?? PAYMENT_BYTES_MAX);
+      const payment = await this.#arriving.read(request, this.#options.paymentBytes_max ?? PAYMENT_BYTES_MAX);
       const goods = goodsOf(payment);
       const offer = this.#offers.get(toHex(goods));
       if (offer === undefined)
@@ -151,18 +156,18 @@ class Paywall {
       sendJson(response, 200, state === "paid" ? { state, paid, price, credit } : underpaid(accepted));
     },
     [REQUEST_PATH]: async (request, response) => {
-      const outer = await readBody(request, MESSAGE_BYTES_MAX);
+      const outer = await this.#arriving.read(request, MESSAGE_BYTES_MAX);
       sendBytes(response, encodeBuyerPurse(await this.#seller.forward(outer)));
     },
     [SELLER_PATHS.recall]: async (request, response) => {
-      sendBytes(response, await this.#seller.recall(await readBody(request, MESSAGE_BYTES_MAX)));
+      sendBytes(response, await this.#seller.recall(await this.#arriving.read(request, MESSAGE_BYTES_MAX)));
     },
     [SELLER_PATHS.deliver]: async (request, response) => {
-      await this.#seller.deliver(await readBody(request, this.#options.purseBytes_max ?? PURSE_BYTES_MAX));
+      await this.#seller.deliver(await this.#arriving.read(request, this.#options.purseBytes_max ?? PURSE_BYTES_MAX));
       sendBytes(response, new Uint8Array(0));
     },
     [SELLER_PATHS.notice]: async (request, response) => {
-      await this.#seller.notice(await readBody(request, MESSAGE_BYTES_MAX));
+      await this.#seller.notice(await this.#arriving.read(request, MESSAGE_BYTES_MAX));
       sendBytes(response, new Uint8Array(0));
     },
   };
