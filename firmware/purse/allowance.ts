@@ -10,8 +10,8 @@ import { Reader } from "../lib/cbor";
 import { noticeBegin, noticeEnd, outboxClear } from "../lib/envelope";
 import { equal } from "../lib/memory";
 import { pinVerified } from "../lib/pin";
-import { p, purseClear, purseLoad, purseNamed, purseSave } from "./purse";
-import { other } from "./purse";
+import { leftOf } from "./choose";
+import { other, p, purseClear, purseLoad, purseNamed, purseSave } from "./purse";
 import { readAssertion, readUnit } from "./terms";
 
 /** COMMAND_PURSE_ALLOW: 0, or an error. */
@@ -33,7 +33,7 @@ export function allowTake(r: Reader, items: u32): i32 {
   return 0;
 }
 
-/** COMMAND_PURSE_FIND: the first open purse for this seller that can still be spent. 0, or an error. */
+/** COMMAND_PURSE_FIND: an open purse for this seller that can still be spent, the first in which something is left. 0, or an error. */
 export function findTake(r: Reader, items: u32): i32 {
   purseClear(other);
   const seller = r.fixed(ID_BYTES);
@@ -41,16 +41,24 @@ export function findTake(r: Reader, items: u32): i32 {
   readAssertion(r, other);
   if (items != 6 || r.finish() < 0) return -REASON_MALFORMED;
   if (unit < 0) return unit;
+  let empty: i32 = -REASON_NOT_FOUND;
   for (let slot: u32 = 0; slot < <u32>PURSES_MAX; slot++) {
     const there = purseLoad(slot, p);
     if (there < 0) return there;
     if (there == 0 || p.state != PURSE_OPEN || !equal(p.seller, seller, ID_BYTES)) continue;
     if (!p.isGoodForSame(other) || p.isSpendingOver()) continue;
     if (!pinVerified() && p.allowance == 0) continue;
-    tellFound(slot);
-    return 0;
+    if (leftOf(p) > 0) {
+      tellFound(slot);
+      return 0;
+    }
+    if (empty < 0) empty = slot;
   }
-  return -REASON_NOT_FOUND;
+  if (empty < 0) return empty;
+  const there = purseLoad(empty, p);
+  if (there < 0) return there;
+  tellFound(empty);
+  return 0;
 }
 
 function tellFound(slot: u32): void {

@@ -61,6 +61,8 @@ export function spendTake(r: Reader, items: u32): i32 {
   if (!pinVerified() && (status < 0 || p.state != PURSE_OPEN || (p.allowance == 0 && !isAgain)))
     return SW_SECURITY_STATUS;
   if (status < 0) return status;
+  // What is skipped cannot be spent any more: that is for the owner to decide.
+  if (!pinVerified() && firsts != 0) return SW_SECURITY_STATUS;
   if (p.state != PURSE_OPEN) return p.state == PURSE_REQUESTED ? -REASON_PURSE_WAITING : -REASON_PURSE_CLOSED;
   status = orderFits(p, amount);
   if (status < 0) return status;

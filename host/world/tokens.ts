@@ -250,7 +250,7 @@ export class HomeTokens {
       root: this.site.agencies.agents.root,
       issuers: [
         { chain: this.chainOf("mint"), line: this.issuer("mint") },
-        { chain: this.chainOf("clearance"), line: this.issuer("clearance"), assertions: [OVER_21] },
+        { chain: this.chainOf("clearance"), line: this.issuer("clearance"), assertions: [OVER_21], makesMoney: false },
       ],
       ...{ clock, random },
     });
@@ -331,7 +331,7 @@ export class HomeTokens {
 
   /** Before the home is closed. */
   async close(): Promise<void> {
-    for (const mint of this.#issuers.values()) (await mint).close();
+    for (const mint of this.#issuers.values()) await (await mint).close();
   }
 }
 

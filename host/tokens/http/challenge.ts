@@ -4,8 +4,9 @@
  * chip pays the seller that its order names, and that one alone has the other halves.
  */
 
-import { DELIVERY_OPEN, DELIVERY_SEALED } from "../../../firmware/protocol/tokens.js";
+import { ASSERTION_BYTES_MAX, DELIVERY_OPEN, DELIVERY_SEALED } from "../../../firmware/protocol/tokens.js";
 import { fromHex, toHex } from "../../codec/bytes.js";
+import { sha256 } from "../../crypto.js";
 import type { Unit } from "../../units.js";
 import { TokenError } from "../errors.js";
 
@@ -67,11 +68,11 @@ export function readChallenge(header: string | null): Challenge | undefined {
     throw unfit("it is not JSON");
   }
   const fields = objectOf(document, "it");
-  if (fields.version !== VERSION) throw unfit(`it is of version ${String(fields.version)}`);
+  if (fields.version !== VERSION) throw unfit("it is of another version");
   const unit = objectOf(fields.unit, "unit");
   const { assertion, delivery, price } = fields;
   if (typeof price !== "string" || !/^(?:0|[1-9][0-9]{0,18})$/.test(price)) throw unfit("price");
-  if (assertion !== null && (typeof assertion !== "string" || assertion === "")) throw unfit("assertion");
+  if (assertion !== null && !isAssertion(assertion)) throw unfit("assertion");
   if (delivery !== null && delivery !== DELIVERY_OPEN && delivery !== DELIVERY_SEALED) throw unfit("delivery");
   const issuers = fields.issuers;
   if (!Array.isArray(issuers) || issuers.length > ISSUERS_MAX) throw unfit("issuers");
@@ -84,6 +85,12 @@ export function readChallenge(header: string | null): Challenge | undefined {
     assertion,
     delivery,
   };
+}
+
+/** It is shown to people: nothing in it moves a cursor. */
+function isAssertion(value: unknown): value is string {
+  if (typeof value !== "string" || value === "" || /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u.test(value)) return false;
+  return new TextEncoder().encode(value).length <= ASSERTION_BYTES_MAX;
 }
 
 function issuerOf(issuer: Json): ChallengeIssuer {
@@ -102,6 +109,11 @@ export function readAuthorization(header: string | undefined): Uint8Array | unde
 
 export function authorizationHeader(payment: Uint8Array): string {
   return `${SCHEME} ${Buffer.from(payment).toString("base64url")}`;
+}
+
+/** What a request buys whose offer does not say otherwise. `target`: path and query, as they stand in the request. */
+export function goodsOfRequest(method: string, target: string): Uint8Array {
+  return sha256(new TextEncoder().encode(`${method} ${target}`));
 }
 
 type Json = Readonly<Record<string, unknown>>;

@@ -23,11 +23,15 @@ export interface ShownHalves {
 }
 
 export interface OpenOrder {
+  /** Where the price was asked, after whatever led there: the order is sent there and nowhere else. */
+  readonly url: string;
   readonly challenge: Challenge;
   /** Its bytes. */
   readonly bytes: Uint8Array;
   /** Undefined until its halves are at hand. */
   readonly shown?: ShownHalves;
+  /** It was refused before. Nobody signs a refusal: only the second one ends an order. */
+  readonly isRefused?: boolean;
 }
 
 export class OpenOrders {
@@ -61,8 +65,10 @@ export class OpenOrders {
 
   #write(): void {
     if (this.#keeper === undefined) return;
-    const orders = [...this.#orders].map(([key, { challenge, bytes, shown }]) => ({
+    const orders = [...this.#orders].map(([key, { url, challenge, bytes, shown, isRefused }]) => ({
       key,
+      url,
+      ...(isRefused === true ? { isRefused } : {}),
       challenge: challengeHeader(challenge),
       order: toHex(bytes),
       ...(shown === undefined
@@ -77,6 +83,8 @@ const VERSION = 1;
 
 interface KeptOrder {
   readonly key: string;
+  readonly url: string;
+  readonly isRefused?: boolean;
   readonly challenge: string;
   readonly order: string;
   readonly payment?: string;
@@ -88,11 +96,12 @@ function readOrders(text: string | undefined): (readonly [string, OpenOrder])[] 
   try {
     const { version, orders } = JSON.parse(text) as { readonly version: number; readonly orders: readonly KeptOrder[] };
     if (version !== VERSION) throw new RangeError(`version ${version}`);
-    return orders.map(({ key, challenge, order, payment, goodsKey }) => {
+    return orders.map(({ key, url, isRefused = false, challenge, order, payment, goodsKey }) => {
+      if (!URL.canParse(url)) throw new RangeError("an order for nowhere");
       const asked = readChallenge(challenge);
       if (asked === undefined) throw new RangeError("an order without a challenge");
       const shown = payment === undefined ? {} : { shown: { payment: fromHex(payment), goodsKey: keyOf(goodsKey) } };
-      return [key, { challenge: asked, bytes: fromHex(order), ...shown }] as const;
+      return [key, { url, isRefused, challenge: asked, bytes: fromHex(order), ...shown }] as const;
     });
   } catch (error) {
     throw new TokenError(

@@ -18,7 +18,14 @@ import { type FoundTokenPurse, type TokenPurse, wantedAuthorization, wantedMoney
 import { sealingKey } from "../derive.js";
 import { isTokenErrorCode, TokenError } from "../errors.js";
 import { encodeOrder, encodePayment } from "../messages/payment.js";
-import { authorizationHeader, type Challenge, HEADER_PAYMENT_CHARS_MAX, PAY_PATH, readChallenge } from "./challenge.js";
+import {
+  authorizationHeader,
+  type Challenge,
+  goodsOfRequest,
+  HEADER_PAYMENT_CHARS_MAX,
+  PAY_PATH,
+  readChallenge,
+} from "./challenge.js";
 import {
   hashOf,
   type OpenOrder,
@@ -82,7 +89,7 @@ class PayingClient {
   async fetch(url: string, init: RequestInit): Promise<Response> {
     const key = `${init.method ?? "GET"} ${url}${bodyKey(init)}`;
     const open = await this.#inTurn(() => this.#openOrder(key));
-    if (open !== undefined) return this.#answered(key, url, init, open);
+    if (open !== undefined) return this.#answered(key, init, open);
     const response = await this.#ask(url, init).catch((error: unknown) => {
       const why = asError(error);
       const what = why.cause instanceof Error ? why.cause.message : why.message;
@@ -94,8 +101,10 @@ class PayingClient {
     const challenge = readChallenge(response.headers.get("www-authenticate"));
     if (challenge === undefined) return response;
     await response.body?.cancel();
-    const order = await this.#inTurn(() => this.#pay(key, url, challenge));
-    return this.#answered(key, url, init, order);
+    const at = response.redirected ? response.url : url;
+    requireOwnGoods(at, init, challenge);
+    const order = await this.#inTurn(() => this.#pay(key, at, challenge));
+    return this.#answered(key, init, order);
   }
 
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -123,17 +132,18 @@ class PayingClient {
         `The price is ${formatMoney(price)}, and the purse for this shop has ${formatMoney({ amount: money.available, unit })} left. Nothing was paid. Ask for new tokens.`,
       );
     requirePrivateLine(url, purses);
-    const delivery = deliveryOf(challenge, purses);
+    const delivery = deliveryOf(url, challenge, purses);
     onPay?.({ url, price, assertion });
     const nonce = randomBytes(random, 16);
     const bytes = encodeOrder({ seller, nonce, goods, unit, price: amount, delivery, assertion });
-    this.#orders.set(key, { challenge, bytes });
+    const order = { url, challenge, bytes };
+    this.#orders.set(key, order);
     try {
-      return await this.#shown(key, { challenge, bytes });
+      return await this.#shown(key, order);
     } catch (error) {
       // What a purse refuses it has not shown, if the proof was not shown before. Of anything else it is not known.
       const isRefused = error instanceof ReasonError || error instanceof TokenError;
-      if (isRefused && (await this.#isShown({ challenge, bytes })) === "no") this.#orders.delete(key);
+      if (isRefused && (await this.#isShown(order)) === "no") this.#orders.delete(key);
       throw error;
     }
   }
@@ -159,7 +169,13 @@ class PayingClient {
   /** Whether a purse has shown halves for an order; a purse need not say. */
   async #isShown(order: OpenOrder): Promise<"yes" | "no" | "unknown"> {
     const hash = hashOf(order);
-    const { money, proof } = await this.#pursesFor(order.challenge);
+    const purses = await this.#pursesFor(order.challenge).catch((error: unknown) => {
+      // A purse that is gone shows nothing any more.
+      if (error instanceof TokenError && error.code === "no-purse") return undefined;
+      throw error;
+    });
+    if (purses === undefined) return "no";
+    const { money, proof } = purses;
     const last = await Promise.all([money?.openOrder(), proof?.openOrder()]);
     if (last.some((open) => open instanceof Uint8Array && equalBytes(open, hash))) return "yes";
     return last.includes("unknown") ? "unknown" : "no";
@@ -201,16 +217,16 @@ class PayingClient {
   }
 
   /** Sends a paid order until the shop answers, and opens the goods. */
-  async #answered(key: string, url: string, init: RequestInit, order: PaidOrder): Promise<Response> {
+  async #answered(key: string, init: RequestInit, order: PaidOrder): Promise<Response> {
     const { attempts_max = ATTEMPTS_MAX } = this.#options;
     let lost: Error | undefined;
     for (let attempt = 0; attempt < attempts_max; attempt++) {
       if (attempt > 0) await this.#pause(PAUSE_MS * 2 ** attempt);
       try {
-        const response = await this.#send(url, init, order);
+        const response = await this.#send(init, order);
         if (response.status === 402) throw await this.#underpaid(key, response, order);
         const refusal = await refusalOf(response);
-        if (refusal !== undefined && ENDS.includes(refusal.code)) this.#orders.delete(key);
+        if (refusal !== undefined && ENDS.includes(refusal.code)) this.#refused(key, order);
         if (response.status >= 500) lost = refusal ?? new Error(`the shop's server failed (${response.status})`);
         else if (refusal !== undefined) throw refusal;
         else return await this.#opened(key, response, order);
@@ -226,11 +242,23 @@ class PayingClient {
     );
   }
 
-  async #send(url: string, init: RequestInit, { shown }: PaidOrder): Promise<Response> {
+  /** What says no is signed by nobody: the order is sent once more before it is given up. */
+  #refused(key: string, order: PaidOrder): void {
+    if (order.isRefused === true) this.#orders.delete(key);
+    else this.#orders.set(key, { ...order, isRefused: true });
+  }
+
+  async #send(init: RequestInit, { shown, url }: PaidOrder): Promise<Response> {
     const { payment } = shown;
     const isShort = authorizationHeader(payment).length <= HEADER_PAYMENT_CHARS_MAX;
     if (!isShort) {
-      const paid = await this.#ask(new URL(PAY_PATH, url), { method: "POST", body: payment, redirect: "manual" });
+      const pay = () => this.#ask(new URL(PAY_PATH, url), { method: "POST", body: payment, redirect: "manual" });
+      let paid = await pay();
+      if ((await refusalOf(paid))?.code === "wrong-order") {
+        // A shop that was started again does not know its prices by their goods before somebody has asked.
+        await (await this.#ask(url, { ...init, redirect: "manual" })).body?.cancel();
+        paid = await pay();
+      }
       if (paid.status !== 200) return paid;
       await paid.body?.cancel();
     }
@@ -263,7 +291,7 @@ class PayingClient {
   /** The goods. What is neither goods nor a refusal comes from somebody in between, and leaves the order open. */
   async #opened(key: string, response: Response, order: PaidOrder): Promise<Response> {
     const isSealed = response.headers.get("content-type") === SEALED_TYPE;
-    if (response.status >= 400 && !isSealed && order.shown.goodsKey !== null) return response;
+    if (response.status >= 400 && !isSealed) return response;
     const goods = await opened(response, order);
     this.#orders.delete(key);
     return goods;
@@ -293,18 +321,44 @@ async function refusalOf(response: Response): Promise<TokenError | undefined> {
   return new TokenError(code, said.slice(0, MESSAGE_CHARS_MAX).replace(/[\p{Cc}\p{Cf}]/gu, " "));
 }
 
+/** Whether nobody listens, or changes what is said. */
+function isPrivate(url: string): boolean {
+  const { hostname, protocol } = new URL(url);
+  return protocol === "https:" || ["127.0.0.1", "[::1]", "localhost"].includes(hostname);
+}
+
+/**
+ * Over a line that somebody may be on, what is paid for must be what was asked for: the challenge is signed by nobody, and he could have his
+ * own shopping paid. Goods that are named otherwise than by method and path need TLS.
+ */
+function requireOwnGoods(url: string, init: RequestInit, { goods }: Challenge): void {
+  if (isPrivate(url) || equalBytes(goods, goodsOfRequest(init.method ?? "GET", targetOf(url)))) return;
+  throw new TokenError(
+    "not-authentic",
+    "What the shop wants to be paid for is not what was asked for, and the line is not protected, so that somebody may have changed it. Nothing was paid. Use the shop's https address.",
+  );
+}
+
+function targetOf(url: string): string {
+  const { pathname, search } = new URL(url);
+  return pathname + search;
+}
+
 /** Halves that anybody could use are shown only where nobody listens. */
 function requirePrivateLine(url: string, purses: readonly FoundTokenPurse[]): void {
-  if (!purses.some(({ isBare }) => isBare)) return;
-  const { hostname, protocol } = new URL(url);
-  if (protocol === "https:" || ["127.0.0.1", "[::1]", "localhost"].includes(hostname)) return;
+  if (!purses.some(({ isBare }) => isBare) || isPrivate(url)) return;
   throw new TokenError(
     "no-purse",
     "This card only stores halves and cannot mask them, so that whoever overhears them could spend them. Nothing was paid. Use the shop's https address, or a purse with a chip.",
   );
 }
 
-function deliveryOf({ delivery }: Challenge, purses: readonly FoundTokenPurse[]): number {
+function deliveryOf(url: string, { delivery }: Challenge, purses: readonly FoundTokenPurse[]): number {
+  if (delivery === DELIVERY_OPEN && !isPrivate(url))
+    throw new TokenError(
+      "not-authentic",
+      "The goods would come in the open over a line that is not protected: who is on it could have them, and had perhaps asked for that. Nothing was paid. Use the shop's https address.",
+    );
   const opens = purses.every(({ opensSealed }) => opensSealed);
   if (delivery === DELIVERY_SEALED && !opens)
     throw new TokenError(

@@ -15,7 +15,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { DELIVERY_SEALED } from "../../../firmware/protocol/tokens.js";
 import { toHex } from "../../codec/bytes.js";
-import { sha256 } from "../../crypto.js";
 import { type RandomSource, systemRandom } from "../../randomness.js";
 import { systemTimers, type Timers } from "../../services/clock.js";
 import type { Unit } from "../../units.js";
@@ -24,9 +23,16 @@ import { encodeBuyerPurse } from "../messages/answers.js";
 import { readOrder, readPayment } from "../messages/payment.js";
 import type { Expected } from "../seller/acceptance.js";
 import type { Accepted, Seller } from "../seller/seller.js";
-import { readBody, sendBytes, sendJson, sendRefusal } from "./bodies.js";
+import { ArrivingBodies, sendBytes, sendJson, sendRefusal } from "./bodies.js";
 import { captureAnswer } from "./captured-answer.js";
-import { type Challenge, challengeHeader, PAY_PATH, REQUEST_PATH, readAuthorization } from "./challenge.js";
+import {
+  type Challenge,
+  challengeHeader,
+  goodsOfRequest,
+  PAY_PATH,
+  REQUEST_PATH,
+  readAuthorization,
+} from "./challenge.js";
 import type { Deliveries, Delivery } from "./deliveries.js";
 import { SELLER_PATHS } from "./mint-paths.js";
 import { INNER_TYPE_HEADER, SEALED_TYPE, sealGoods } from "./sealed-goods.js";
@@ -60,6 +66,8 @@ export interface PaywallOptions {
   readonly purseBytes_max?: number;
   /** Of a payment: 32 bytes a half. */
   readonly paymentBytes_max?: number;
+  /** Of all bodies together that are on their way to the routes of the seller at one moment. */
+  readonly arrivingBytes_max?: number;
   /** How long a handler may take whose answer is held back. */
   readonly answer_ms_max?: number;
   readonly random?: RandomSource;
@@ -68,11 +76,13 @@ export interface PaywallOptions {
 
 export type Middleware = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
 
-const DAY_SECONDS = 86_400;
+/** How long goods are delivered again, if nothing else is said. */
+export const AGAIN_SECONDS = 86_400;
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 const PURSE_BYTES_MAX = 16 * 1024 * 1024;
 const PAYMENT_BYTES_MAX = 1024 * 1024;
 const MESSAGE_BYTES_MAX = 4_096;
+const ARRIVING_BYTES_MAX = 128 * 1024 * 1024;
 const ANSWER_MS_MAX = 60_000;
 /** Offers of the last challenges, by their goods: what POST /tally/pay is measured by. */
 const OFFERS_MAX = 4_096;
@@ -94,6 +104,7 @@ export function paywall(seller: Seller, options: PaywallOptions): Middleware {
 class Paywall {
   readonly #seller: Seller;
   readonly #options: PaywallOptions;
+  readonly #arriving: ArrivingBodies;
   readonly #offers = new Map<string, Offer>();
   /** Handlers of `once` that run, by purchase. */
   readonly #running = new Map<string, Promise<Delivery>>();
@@ -101,10 +112,13 @@ class Paywall {
   constructor(seller: Seller, options: PaywallOptions) {
     this.#seller = seller;
     this.#options = options;
+    this.#arriving = new ArrivingBodies(options.arrivingBytes_max ?? ARRIVING_BYTES_MAX);
   }
 
   async handle(request: IncomingMessage, response: ServerResponse, next: () => void): Promise<void> {
     const [path = ""] = (request.url ?? "").split("?");
+    // A whole URL for a target, as proxies are sent: whoever sets prices by the path would not know it.
+    if (!path.startsWith("/")) throw new TokenError("malformed", "The request's target is no path. Nothing was taken.");
     const route = request.method === "POST" ? this.#routes[path] : undefined;
     if (route !== undefined) return route(request, response);
     const offer = await this.#options.price(request);
@@ -129,7 +143,7 @@ class Paywall {
 
   readonly #routes: Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => Promise<void>>> = {
     [PAY_PATH]: async (request, response) => {
-      const payment = await readBody(request, this.#options.paymentBytes_max ?? PAYMENT_BYTES_MAX);
+      const payment = await this.#arriving.read(request, this.#options.paymentBytes_max ?? PAYMENT_BYTES_MAX);
       const goods = goodsOf(payment);
       const offer = this.#offers.get(toHex(goods));
       if (offer === undefined)
@@ -142,24 +156,24 @@ class Paywall {
       sendJson(response, 200, state === "paid" ? { state, paid, price, credit } : underpaid(accepted));
     },
     [REQUEST_PATH]: async (request, response) => {
-      const outer = await readBody(request, MESSAGE_BYTES_MAX);
+      const outer = await this.#arriving.read(request, MESSAGE_BYTES_MAX);
       sendBytes(response, encodeBuyerPurse(await this.#seller.forward(outer)));
     },
     [SELLER_PATHS.recall]: async (request, response) => {
-      sendBytes(response, await this.#seller.recall(await readBody(request, MESSAGE_BYTES_MAX)));
+      sendBytes(response, await this.#seller.recall(await this.#arriving.read(request, MESSAGE_BYTES_MAX)));
     },
     [SELLER_PATHS.deliver]: async (request, response) => {
-      await this.#seller.deliver(await readBody(request, this.#options.purseBytes_max ?? PURSE_BYTES_MAX));
+      await this.#seller.deliver(await this.#arriving.read(request, this.#options.purseBytes_max ?? PURSE_BYTES_MAX));
       sendBytes(response, new Uint8Array(0));
     },
     [SELLER_PATHS.notice]: async (request, response) => {
-      await this.#seller.notice(await readBody(request, MESSAGE_BYTES_MAX));
+      await this.#seller.notice(await this.#arriving.read(request, MESSAGE_BYTES_MAX));
       sendBytes(response, new Uint8Array(0));
     },
   };
 
   #challenge(request: IncomingMessage, offer: Offer): Challenge {
-    const goods = offer.goods ?? sha256(new TextEncoder().encode(`${request.method ?? ""} ${request.url ?? ""}`));
+    const goods = offer.goods ?? goodsOfRequest(request.method ?? "", request.url ?? "");
     const key = toHex(goods);
     this.#offers.delete(key);
     this.#offers.set(key, offer);
@@ -189,7 +203,7 @@ class Paywall {
   ): Promise<void> {
     paidRequests.set(request, accepted);
     if (offer.once === true) return this.#deliverOnce(response, next, accepted);
-    const { again_seconds = DAY_SECONDS } = this.#options;
+    const { again_seconds = AGAIN_SECONDS } = this.#options;
     if (this.#seller.now_seconds > accepted.paidAt_seconds + BigInt(again_seconds))
       throw new TokenError(
         "order-over",

@@ -3,6 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { LinePortError } from "../../communications/server.js";
+import { limitPerAddress } from "../../servers/directory-server.js";
 import type { Seller } from "../seller/seller.js";
 import { sendRefusal } from "./bodies.js";
 import { type PaywallOptions, paywall } from "./paywall.js";
@@ -47,6 +48,7 @@ export class SellerServer {
     });
     server.maxConnections = CONNECTIONS_MAX;
     server.setTimeout(SILENCE_MS_MAX);
+    limitPerAddress(server);
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error: NodeJS.ErrnoException) =>
         reject(new LinePortError(`${host}:${port}`, error.code ?? error.message)),

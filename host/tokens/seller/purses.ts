@@ -19,12 +19,15 @@ export interface SellerIssuer {
   readonly line: Issuer;
   /** What it is believed of buyers, such as "over-21"; without it nothing. */
   readonly assertions?: readonly string[];
+  /** False for an authorization service: behind its tokens is no money. */
+  readonly makesMoney?: boolean;
 }
 
 export interface KnownIssuer {
   readonly certificate: Certificate;
   readonly line: Issuer;
   readonly assertions: readonly string[];
+  readonly makesMoney: boolean;
 }
 
 /** What somebody sent is not what it should be: TokenErrors for what codecs and Noise throw. */
@@ -76,6 +79,7 @@ export function openPurse(sealed: Uint8Array, receiver: PurseReceiver): ArrivedP
     if (!equalBytes(head.seller, seller)) throw new CodecError("it is another seller's");
     if (head.assertion !== null && !issuer.assertions.includes(head.assertion))
       throw new CodecError("its issuer is not believed what it says of the buyer");
+    if (head.assertion === null && !issuer.makesMoney) throw new CodecError("its issuer makes no money");
     if (head.holders < 1 || head.holders !== contents.orderKeys.length)
       throw new CodecError("it has not one key for each holder");
     if (!PurseBook.fits(head, contents)) throw new CodecError("its leaves and halves are not those of its head");
