@@ -223,8 +223,8 @@ export const HOST_DEFECTS: readonly HostDefect[] = [
   host(
     "mint: purses that are over stay open",
     "mint/refund",
-    "if (due === undefined || !isOver(parts, due))",
-    "if (due === undefined || due !== null)",
+    "await parts.books.dueBefore(parts.now())",
+    "await parts.books.dueBefore(0)",
     plain("withheld"),
   ),
   host(
@@ -237,7 +237,7 @@ export const HOST_DEFECTS: readonly HostDefect[] = [
   host(
     "seller: answers before its books are written",
     "seller/seller",
-    "await this.#books.log.commit();\n            record.rowsStored",
+    "await log.commit();\n            record.rowsStored",
     "record.rowsStored",
     struck("life", "restart"),
   ),
