@@ -1,9 +1,10 @@
 /**
- * A terminal that has a purse for a moment, with a small allowance and no PIN, names first tokens near the end: the owner cannot spend
- * those before them any more. It is told nothing by that, it gains nothing, and all that was not redeemed is the owner's at the refund.
+ * A terminal that has a purse for a moment, with a small allowance and no PIN, names first tokens near the end, so that the owner could not spend
+ * those before them any more. The chip lets nobody skip without the PIN; what a host with the PIN skips is the owner's at the refund.
  */
 
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { SW_SECURITY_STATUS } from "../../firmware/protocol/apdu.js";
 import { shippedApplet } from "../../simulator/applet-files.js";
 import { settled } from "../token-explorer/auditor.js";
 import { Buyer, DENOMINATIONS, Shop } from "../token-explorer/buyer.js";
@@ -17,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => template.remove());
 
-test("what it passes over is not revealed, not the terminal's, and comes back", async () => {
+test("without the PIN it skips nothing, and with it what is skipped is not revealed and comes back", async () => {
   const world = new World({ template, applet: shippedApplet("purse"), faults: [] });
   try {
     await world.start();
@@ -29,12 +30,13 @@ test("what it passes over is not revealed, not the terminal's, and comes back", 
     await purse.element.restart();
     const order = shop.order("a", 1n);
     const firsts = DENOMINATIONS.map(({ count }, at) => (at === 0 ? count - 1 : count));
+    await expect(purse.spend(slot, order.order, 1n, { firsts })).rejects.toMatchObject({ status: SW_SECURITY_STATUS });
+    await world.cards[0]?.start(world.time.now_seconds());
     const shown = await purse.spend(slot, order.order, 1n, { firsts });
     expect(shown.ranges).toEqual([{ first: firsts[0], count: 1 }]);
     expect(world.halves.count).toBe(1);
     const { halves, index, ranges } = shown;
     await shop.pay(order, async () => [{ purse: shown.purse, index, ranges, halves }], 1n);
-    await world.cards[0]?.start(world.time.now_seconds());
     // Nothing is left to be spent: that is what it has done.
     expect((await purse.purses())[0]?.stacks.map(({ count, next }) => count - next)).toEqual([0, 0]);
     expect(await settle(world, shop, 1)).toBe(true);

@@ -126,6 +126,13 @@ export class SellerBooks {
     );
   }
 
+  /** What was taken of a purse that is over, and no issuer has honoured or will be asked about any more, is lost. */
+  async writeOff(book: PurseBook): Promise<void> {
+    if (book.state !== "returned" || (await this.store.unanswered(book.head.purse)).length > 0) return;
+    const lost = book.unsettled();
+    book.settle(lost, lost);
+  }
+
   async #load(): Promise<void> {
     const { purses, store } = this;
     for (const { id, head, issuer_key, order_keys, state, counts } of await store.purses()) {
@@ -157,5 +164,6 @@ export class SellerBooks {
     for (const row of await store.presentations()) {
       if (row.notice !== null) purses.get(toHex(row.purse))?.settle(readPresentedRanges(row.ranges), refusedOf(row));
     }
+    for (const book of purses.values()) if (book !== null) await this.writeOff(book);
   }
 }
