@@ -98,7 +98,12 @@ export function captureAnswer(response: ServerResponse, bytes_max: number, run: 
     },
   };
   const mask: PropertyDescriptorMap = {
-    statusCode: { get: () => held.statusCode, set: (status: number) => void (held.statusCode = status) },
+    statusCode: {
+      get: () => held.statusCode,
+      set(status: number) {
+        held.statusCode = status;
+      },
+    },
     headersSent: { get: () => isBegun },
   };
   for (const [name, value] of Object.entries(methods)) mask[name] = { value, writable: true };

@@ -30,6 +30,7 @@ import {
   challengeHeader,
   goodsOfRequest,
   PAY_PATH,
+  PAYMENT_BYTES_MAX,
   REQUEST_PATH,
   readAuthorization,
 } from "./challenge.js";
@@ -52,7 +53,7 @@ export interface Offer {
 }
 
 export interface PaywallOptions {
-  /** What this request costs; undefined where it is free. It may be asked several times for one purchase. */
+  /** What this request costs; undefined, or a price of 0 without an assertion, where it is free. It may be asked several times for one purchase. */
   readonly price: (request: IncomingMessage) => Offer | undefined | Promise<Offer | undefined>;
   /** Where buyers may ask issuers straight away, by the issuer's id in hex. */
   readonly issuers?: Readonly<Record<string, string>>;
@@ -64,8 +65,6 @@ export interface PaywallOptions {
   readonly answerBytes_max?: number;
   /** Of a seller's purse that an issuer brings: 80 bytes a token. */
   readonly purseBytes_max?: number;
-  /** Of a payment: 32 bytes a half. */
-  readonly paymentBytes_max?: number;
   /** How long a request waits for a handler whose answer is held back. The handler goes on, and what it answers is for the next one. */
   readonly answer_ms_max?: number;
   readonly random?: RandomSource;
@@ -80,7 +79,6 @@ const FORGET_EVERY_SECONDS = 3_600n;
 const FORGET_LATER_SECONDS = 86_400n;
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 const PURSE_BYTES_MAX = 16 * 1024 * 1024;
-const PAYMENT_BYTES_MAX = 1024 * 1024;
 const MESSAGE_BYTES_MAX = 4_096;
 const ANSWER_MS_MAX = 60_000;
 /** Offers of the last challenges, by their goods: what POST /tally/pay is measured by. */
@@ -120,7 +118,7 @@ class Paywall {
     const route = request.method === "POST" ? this.#routes[path] : undefined;
     if (route !== undefined) return route(request, response);
     const offer = await this.#options.price(request);
-    if (offer === undefined) return next();
+    if (offer === undefined || isFree(offer)) return next();
     const challenge = this.#challenge(request, offer);
     const headers = { "www-authenticate": challengeHeader(challenge) };
     try {
@@ -141,7 +139,7 @@ class Paywall {
 
   readonly #routes: Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => Promise<void>>> = {
     [PAY_PATH]: async (request, response) => {
-      const payment = await readBody(request, this.#options.paymentBytes_max ?? PAYMENT_BYTES_MAX);
+      const payment = await readBody(request, PAYMENT_BYTES_MAX);
       const goods = goodsOf(payment);
       const offer = this.#offers.get(toHex(goods));
       if (offer === undefined)
@@ -303,6 +301,11 @@ class Paywall {
     const { goodsKey: key, orderHash } = accepted;
     response.end(sealGoods(body, { key, orderHash, type }, this.#options.random ?? systemRandom));
   }
+}
+
+/** Nothing can be shown for what costs nothing and is for everybody. */
+function isFree({ assertion, price }: Offer): boolean {
+  return price === 0n && assertion === undefined;
 }
 
 function expectedOf({ assertion, delivery, price, unit }: Offer, goods: Uint8Array): Expected {
