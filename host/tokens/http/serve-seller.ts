@@ -16,7 +16,8 @@ export interface SellerServerOptions extends PaywallOptions {
 
 const HEAD_MS_MAX = 10_000;
 const REQUEST_MS_MAX = 30_000;
-const SILENCE_MS_MAX = 60_000;
+/** Nothing comes and nothing goes: a buyer waits as long as the seller waits for an issuer. */
+const SILENCE_MS_MAX = 310_000;
 const CHECK_MS = 1_000;
 const CONNECTIONS_MAX = 1_024;
 

@@ -36,6 +36,7 @@ import {
   splitTokens,
 } from "./issue.js";
 import { joinHolders, jointTerms } from "./joint.js";
+import { Making } from "./making.js";
 import { MintMoney } from "./money.js";
 import type { MintParts } from "./parts.js";
 import { redeem } from "./redemption.js";
@@ -91,6 +92,7 @@ interface Generated {
 export class Mint implements Issuer {
   readonly #timers: Timers;
   readonly #parts: MintParts;
+  readonly #making = new Making<Uint8Array>();
   #cancelLook = () => {};
 
   private constructor(timers: Timers, parts: MintParts) {
@@ -274,21 +276,25 @@ export class Mint implements Issuer {
     return { sellerPurse, ...(await this.#buyerPurse(generated)) };
   }
 
-  async #sellerPurse(purse: StoredPurse, { agreementKey }: RegisteredSeller): Promise<Uint8Array> {
-    const secrets = await this.#secretsOf(purse);
-    const isSource = purse.scheme === t.SCHEME_SOURCE;
-    const tokens = isSource ? await splitBySource(this.#parts, purse, secrets) : await splitTokens(purse, secrets);
-    return sealSellerPurse(this.#parts, purse, secrets, tokens, agreementKey);
+  #sellerPurse(purse: StoredPurse, { agreementKey }: RegisteredSeller): Promise<Uint8Array> {
+    return this.#making.make(`seller/${purse.key}`, async () => {
+      const secrets = await this.#secretsOf(purse);
+      const isSource = purse.scheme === t.SCHEME_SOURCE;
+      const tokens = isSource ? await splitBySource(this.#parts, purse, secrets) : await splitTokens(purse, secrets);
+      return sealSellerPurse(this.#parts, purse, secrets, tokens, agreementKey);
+    });
   }
 
   async #buyerPurse({ purse, holder }: Generated): Promise<BuyerPurse> {
-    const secrets = await this.#secretsOf(purse);
     const { agreementKey } = readCertificate(decodeChain(holder.chain).device);
     const { buyer, nonce, index } = holder;
     const asked = { buyer: fromHex(buyer), nonce: fromHex(nonce), index };
     const share = sealBuyerShare(this.#parts, purse, asked, agreementKey);
     if (purse.scheme !== t.SCHEME_SOURCE) return { share, halves: null };
-    return { share, halves: sealBuyerHalves(this.#parts, purse, secrets, agreementKey) };
+    const halves = await this.#making.make(`buyer/${buyer}/${purse.key}`, async () =>
+      sealBuyerHalves(this.#parts, purse, await this.#secretsOf(purse), agreementKey),
+    );
+    return { share, halves };
   }
 
   async #secretsOf(purse: StoredPurse): Promise<OpenSecrets> {
