@@ -1,9 +1,7 @@
 /** An issuer over HTTP, for sellers, and for buyers who are on line. Who carries a message is of no matter: nobody is asked who he is. */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { Fields } from "../../codec/read.js";
-import { LinePortError } from "../../communications/server.js";
 import type { ServerPlace } from "../../servers/bank-server.js";
 import { limitPerAddress } from "../../servers/directory-server.js";
 import { systemTimers, type Timers } from "../../services/clock.js";
@@ -12,18 +10,20 @@ import { encodeBuyerPurse, encodeIssued, encodeRedemption, encodeRefund, encodeW
 import { legibly } from "../mint/refusals.js";
 import type { Issuer } from "../parties.js";
 import { readBody, sendJson, sendRefusal } from "./bodies.js";
+import { HttpServer } from "./http-server.js";
 import { MINT_PATHS } from "./mint-paths.js";
 
-const HEAD_MS_MAX = 5_000;
-/** A whole request: the largest is a purse's tokens. */
-const REQUEST_MS_MAX = 60_000;
-/** Nothing comes and nothing goes; longer than an issuer waits for a seller, and than a dozen of the largest purses take to be made. */
-const SILENCE_MS_MAX = 120_000;
+const LIMITS = {
+  head_ms_max: 5_000,
+  /** The largest request is a purse's tokens. */
+  request_ms_max: 60_000,
+  /** Longer than an issuer waits for a seller, and than a dozen of the largest purses take to be made. */
+  silence_ms_max: 120_000,
+  connections_max: 256,
+};
 /** How long an answer may take to be read, however slowly that is done: as long as a client waits for it. */
 const LEAVING_MS_MAX = 300_000;
 const BUSY = "Too much is on its way at once. Whatever was done is done once at most: ask the same again later.";
-const CHECK_MS = 1_000;
-const CONNECTIONS_MAX = 256;
 /** A sealed request or close, with the word of who forwards it. */
 const MESSAGE_BYTES_MAX = 4_096;
 /** All tokens of the largest purse: 32 bytes each, and where they are. */
@@ -43,26 +43,16 @@ interface Route {
 }
 
 export class MintServer {
-  readonly #server: Server;
-  /** Without a path. */
-  readonly url: string;
+  readonly #server: HttpServer;
 
-  private constructor(server: Server, host: string) {
+  private constructor(server: HttpServer) {
     this.#server = server;
-    const { port } = server.address() as AddressInfo;
-    this.url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
   }
 
   static async open(issuer: Issuer, options: MintServerOptions = {}): Promise<MintServer> {
-    const { host = "127.0.0.1", port = 0 } = options;
     const routes = new Map(Object.entries(routesOf(issuer)));
     const traffic = new Traffic(options);
-    const limits = {
-      headersTimeout: HEAD_MS_MAX,
-      requestTimeout: REQUEST_MS_MAX,
-      connectionsCheckingInterval: CHECK_MS,
-    };
-    const server = createServer(limits, (request, response) => {
+    const listener = (request: IncomingMessage, response: ServerResponse) => {
       const [path] = (request.url ?? "").split("?");
       const route = routes.get(path ?? "");
       const announced = Number(request.headers["content-length"]);
@@ -72,22 +62,17 @@ export class MintServer {
       else if (request.method !== "POST") refuse(request, response, 405, "Only POST.");
       else if (!traffic.hasRoom(bytes)) refuse(request, response, 503, BUSY, "unreachable");
       else void traffic.carry(bytes, () => serve(route, request, response, traffic));
-    });
-    server.maxConnections = CONNECTIONS_MAX;
-    server.setTimeout(SILENCE_MS_MAX);
-    limitPerAddress(server);
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", (error: NodeJS.ErrnoException) =>
-        reject(new LinePortError(`${host}:${port}`, error.code ?? error.message)),
-      );
-      server.listen(port, host, resolve);
-    });
-    return new MintServer(server, host);
+    };
+    return new MintServer(await HttpServer.open(options, LIMITS, listener, limitPerAddress));
   }
 
-  async close(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  /** Without a path. */
+  get url(): string {
+    return this.#server.url;
+  }
+
+  close(): Promise<void> {
+    return this.#server.close();
   }
 }
 

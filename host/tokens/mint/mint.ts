@@ -218,7 +218,7 @@ export class Mint implements Issuer {
   /** What was made for the same request before. */
   async #earlier({ request }: Unsealed, books: Executor<MintTables>): Promise<Generated | undefined> {
     const holder = await this.#parts.books.request(toHex(request.buyer), toHex(request.nonce), books);
-    if (holder !== undefined && !equalBytes(holder.digest, digestOf(request))) throw new PrivateRefusal("reused");
+    if (holder !== undefined && !equalBytes(holder.digest, requestDigest(request))) throw new PrivateRefusal("reused");
     if (holder !== undefined && holder.purse !== null)
       return { holder, purse: await this.#parts.books.storedPurse(holder.purse, books) };
     // What was refused once is refused for good: the chip has forgotten it.
@@ -242,7 +242,7 @@ export class Mint implements Issuer {
     const asked: StoredRequest = {
       buyer: toHex(request.buyer),
       nonce: toHex(request.nonce),
-      digest: digestOf(request),
+      digest: requestDigest(request),
       index: request.joint?.index ?? 0,
       terms: jointTerms(request),
       ...{ seed: request.seed, chain, purse: null },
@@ -300,7 +300,7 @@ export class Mint implements Issuer {
   async #secretsOf(purse: StoredPurse): Promise<OpenSecrets> {
     const holders = await this.#parts.books.holders(purse.key);
     const seeds = holders.map(({ seed }) => seed).filter((seed) => seed !== null);
-    if (purse.secret === null || seeds.length !== purse.holders) throw purseClosed();
+    if (purse.secret === null || seeds.length !== purse.holders) throw closedMeanwhile();
     return { secret: purse.secret, seeds };
   }
 
@@ -403,14 +403,14 @@ export class Mint implements Issuer {
 }
 
 /** SHA-256 of all that a request says but its time: a chip that repeats itself may do so at another. */
-function digestOf(request: TokenRequest): Uint8Array {
+function requestDigest(request: TokenRequest): Uint8Array {
   const { joint, nonce, buyer, issuer, seller, spendBy_seconds, assertion, flushes, seed } = request;
   const together = joint === null ? null : [joint.id, joint.holders, joint.index];
   const ids = [nonce, buyer, issuer, seller];
   return sha256(encode([...ids, ...whatItIs(request), spendBy_seconds, assertion, flushes, together, seed]));
 }
 
-function purseClosed(): TokenError {
+function closedMeanwhile(): TokenError {
   return new TokenError(
     "purse-closed",
     "The purse that was made for this request is closed: its seller was paid, and the rest went back. Make another request.",
