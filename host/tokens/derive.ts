@@ -258,7 +258,8 @@ export function firstFalseSecret(table: TokenTable, ranges: readonly SerialRange
   return -1;
 }
 
-function isAt(hash: Uint8Array, table: Uint8Array, offset: number): boolean {
+/** Whether these 32 bytes stand there, in a time that does not depend on where they differ. */
+export function isAt(hash: Uint8Array, table: Uint8Array, offset: number): boolean {
   let difference = 0;
   for (let i = 0; i < HASH_BYTES; i++) difference |= (hash[i] ?? 0) ^ (table[offset + i] ?? 0);
   return difference === 0;

@@ -77,6 +77,13 @@ export function tokenCount(denominations: readonly Denomination[]): number {
   return denominations.reduce((sum, { count }) => sum + count, 0);
 }
 
+/** How many tokens the ranges name. */
+export function rangesCount(ranges: readonly SerialRange[]): number {
+  let tokens = 0;
+  for (const { count } of ranges) tokens += count;
+  return tokens;
+}
+
 export function faceValue(denominations: readonly Denomination[]): bigint {
   return denominations.reduce((sum, { value, count }) => sum + value * BigInt(count), 0n);
 }

@@ -31,7 +31,7 @@ export interface SellerRecord extends KeySeeds {
   readonly title: string;
 }
 
-export interface PurseRecord {
+export interface PurseOwnerRecord {
   /** The owner's name; the chip is NAME.purse. */
   readonly name: string;
   readonly pin: string;
@@ -46,7 +46,7 @@ export interface TokenState {
   /** Authorizations. */
   readonly clearance: IssuerRecord;
   readonly sellers: readonly SellerRecord[];
-  readonly purses: readonly PurseRecord[];
+  readonly purses: readonly PurseOwnerRecord[];
 }
 
 export const MINT_NAME = "Tally Mint";

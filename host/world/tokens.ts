@@ -31,7 +31,7 @@ import { DamagedChipError, type Site, UnknownNameError } from "./site.js";
 import { IncompleteHomeError } from "./state.js";
 import {
   type IssuerRecord,
-  type PurseRecord,
+  type PurseOwnerRecord,
   publicKeys,
   type SellerRecord,
   type TokenState,
@@ -55,8 +55,8 @@ export function parseTokenMoney(text: string): Money {
   throw new AmountError(`"${text}" is in a currency that tokens are not sold in here.`);
 }
 
-/** The issuer waits for an older purse of the same buyer meanwhile. */
-const FORWARD_MS_MAX = 60_000;
+/** As long as a seller waits for the issuer, and a little more. */
+const FORWARD_MS_MAX = 310_000;
 const BUYER_PURSE_BYTES_MAX = 64 * 1024;
 
 /** How a buyer reaches a seller to ask for tokens (fig. 2, step 110). */
@@ -86,7 +86,7 @@ export class HomeTokens {
     return this.#state.sellers;
   }
 
-  get purses(): readonly PurseRecord[] {
+  get purses(): readonly PurseOwnerRecord[] {
     return this.#state.purses;
   }
 
@@ -296,7 +296,7 @@ export class HomeTokens {
     }
   }
 
-  async #purseRecord(owner: string): Promise<PurseRecord> {
+  async #purseRecord(owner: string): Promise<PurseOwnerRecord> {
     const { home } = this.site.parts;
     const device = this.site.record(this.site.customerPlan(owner).name);
     const known = this.#state.purses.find(({ name }) => name === owner);
@@ -308,7 +308,10 @@ export class HomeTokens {
   }
 
   /** A new chip with the PIN of the owner's other chips, certified, and known to the mint. */
-  async #makePurse(owner: string, { pin, puk }: { readonly pin: string; readonly puk: string }): Promise<PurseRecord> {
+  async #makePurse(
+    owner: string,
+    { pin, puk }: { readonly pin: string; readonly puk: string },
+  ): Promise<PurseOwnerRecord> {
     const { home, random, clock } = this.site.parts;
     return home.withClaim("settings", async () => {
       this.#state = await tokenState(this.site); // Another process may have made one since.

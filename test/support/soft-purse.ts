@@ -27,7 +27,9 @@ export class SoftPurse implements TokenPurse {
     const [{ count, value }] = share.denominations as [{ value: bigint; count: number }];
     const spend = (order: Uint8Array, amount: bigint) => this.#spend(order, Number(amount / value));
     const openOrder = async () => (this.#order.length === 0 ? null : this.#order);
-    return { isBare: false, opensSealed: true, available: BigInt(count - this.next) * value, openOrder, spend };
+    const available = BigInt(count - this.next) * value;
+    const halvesFor = (amount: bigint) => Number(amount / value);
+    return { isBare: false, opensSealed: true, available, halvesFor, openOrder, spend };
   }
 
   async #spend(order: Uint8Array, tokens: number): Promise<Shown> {

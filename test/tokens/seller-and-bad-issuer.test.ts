@@ -3,14 +3,18 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CREDIT_REFUNDED } from "../../firmware/protocol/tokens.js";
 import { sha256 } from "../../host/crypto.js";
+import { openDatabase } from "../../host/services/database.js";
 import { encodeWaiting } from "../../host/tokens/messages/answers.js";
 import { type CreditNotice, signNotice, signRecall, verifyNotice } from "../../host/tokens/messages/closing.js";
 import { encodeOuter } from "../../host/tokens/messages/request.js";
 import { readWord } from "../../host/tokens/messages/words.js";
 import type { Issuer, Redemption } from "../../host/tokens/parties.js";
+import { Seller } from "../../host/tokens/seller/seller.js";
+import type { SellerTables } from "../../host/tokens/seller/store.js";
 import { NOW, signerOf } from "../support/agencies.js";
 import { DAY, outcome, range, SellerWorld } from "../support/seller-world.js";
 import { type BuyersPurse, FINE_DOLLAR, type TokenBuyer } from "../support/token-buyer.js";
+import { TestIssuer } from "../support/token-issuer.js";
 
 let world: SellerWorld;
 let buyer: TokenBuyer;
@@ -78,6 +82,37 @@ describe("a notice that is not believed leaves the tokens to be asked for again"
     await world.restart();
     expect(world.seller.balance()).toEqual([{ ...BALANCE, credited: 20n, refused: 10n }]);
     expect(await world.seller.audit()).toEqual([]);
+  });
+});
+
+describe("a purse", () => {
+  it("of another issuer than was asked is not stored, though the seller takes its tokens too", async () => {
+    const { agency, issuer, random } = world;
+    const other = new TestIssuer(agency, random, () => NOW);
+    const misleading: Issuer = new Proxy(issuer as Issuer, {
+      get: (_, name) =>
+        name === "forward" ? async (_word: Uint8Array, sealed: Uint8Array) => other.issue(sealed) : undefined,
+    });
+    const database = openDatabase<SellerTables>("memory");
+    const seller = await Seller.open({
+      keys: { signatureSeed: new Uint8Array(32).fill(11), agreementSecret: new Uint8Array(32).fill(12) },
+      database,
+      root: agency.root,
+      issuers: [
+        { chain: issuer.chain, line: misleading, assertions: [] },
+        { chain: other.chain, line: other, assertions: [] },
+      ],
+      clock: { now_seconds: () => world.now },
+      random,
+    });
+    other.serve({ id: seller.id, ...seller.keys });
+    const { sealed } = buyer.ask(other.keys, { seller: seller.id, spendBy_seconds: NOW + DAY, time_seconds: NOW });
+    const ask = (id: Uint8Array) => outcome(() => seller.forward(encodeOuter({ issuer: id, sealed })));
+    expect(await ask(issuer.keys.id)).toBe("not-authentic");
+    expect(seller.purses()).toEqual([]);
+    expect(await ask(other.keys.id)).toBe("done");
+    expect(seller.purses()).toMatchObject([{ issuer: other.keys.id, state: "open" }]);
+    await database.destroy();
   });
 });
 

@@ -1,10 +1,11 @@
 /** A card that only stores halves: asked for by a computer, spent over HTTP, cut off while it is written, closed. */
 
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ROLE_PURSE } from "../../firmware/protocol/kinds.js";
 import { PURSE_MONEY } from "../../firmware/protocol/tokens.js";
 import { ed25519Signer, x25519KeyPair } from "../../host/crypto.js";
@@ -108,6 +109,42 @@ describe("a card that only stores halves", () => {
       { first: 53, count: 1 },
     ]);
     expect(card.available).toBe(202n);
+    await card.close();
+  });
+
+  it("lets no half out before the disk has what left it, and none where the disk fails", async () => {
+    const card = await newCard();
+    const handle = await open(file);
+    const disk = vi.spyOn(Object.getPrototypeOf(handle) as FileHandle, "datasync");
+    await handle.close();
+    disk.mockRejectedValueOnce(new Error("the disk failed"));
+    const bytes = order(37n);
+    await expect(card.spend(bytes, 37n)).rejects.toThrow("the disk failed");
+    expect(card.available).toBe(250n);
+    let synchronise = () => {};
+    disk.mockImplementationOnce(
+      () =>
+        new Promise<void>((resolve) => {
+          synchronise = resolve;
+        }),
+    );
+    let isOut = false;
+    const spent = card.spend(bytes, 37n).then((shown) => {
+      isOut = true;
+      return shown;
+    });
+    await expect.poll(() => disk.mock.calls.length).toBe(2);
+    // Whatever the card could do meanwhile it has done when the file was read once more.
+    expect(readFileSync(file).length).toBeGreaterThan(0);
+    await (await open(file)).close();
+    expect([isOut, card.available]).toEqual([false, 250n]);
+    synchronise();
+    expect((await spent).parts[0]?.ranges).toEqual([
+      { first: 0, count: 7 },
+      { first: 50, count: 3 },
+    ]);
+    expect(card.available).toBe(213n);
+    disk.mockRestore();
     await card.close();
   });
 

@@ -5,8 +5,9 @@ import { PURSE_AUTHORIZATION, PURSE_MONEY } from "../../../firmware/protocol/tok
 import { StatusWordError } from "../../status-words.js";
 import type { Unit } from "../../units.js";
 import type { PaymentPart } from "../messages/payment.js";
-import { NO_UNIT } from "../terms.js";
+import { faceValue, NO_UNIT } from "../terms.js";
 import type { PurseCard } from "./card.js";
+import { chosenCount } from "./choose-tokens.js";
 
 /** What an order needs. */
 export interface Wanted {
@@ -33,6 +34,8 @@ export interface FoundTokenPurse {
   readonly opensSealed: boolean;
   /** What is left in it. */
   readonly available: bigint;
+  /** How many halves pay this for an order that is new; undefined where none make it. */
+  halvesFor(amount: bigint): number | undefined;
   /** SHA-256 of the order that it showed halves for last, or null where there is none. Without the PIN a chip does not say. */
   openOrder(): Promise<Uint8Array | null | "unknown">;
   /** Shows halves that pay `amount` of an order in all. For the same order the same again, whatever happened meanwhile. */
@@ -65,11 +68,12 @@ export class CardPurse implements TokenPurse {
     const card = this.#card;
     const found = await card.find(seller, kind, unit, assertion);
     if (found === undefined) return undefined;
-    const available = found.stacks.reduce((sum, { count, next, value }) => sum + value * BigInt(count - next), 0n);
+    const left = found.stacks.map(({ count, next, value }) => ({ value, count: count - next }));
     return {
       isBare: false,
       opensSealed: true,
-      available,
+      available: faceValue(left),
+      halvesFor: (amount) => chosenCount(left, amount),
       async openOrder() {
         try {
           const purses = await card.purses();

@@ -9,7 +9,7 @@ import { ReasonError } from "../../reasons.js";
 import type { Unit } from "../../units.js";
 import { asAssertion, asId, HASH_BYTES, KEY_BYTES, readRanges, readUnit } from "../messages/common.js";
 import type { PaymentPart } from "../messages/payment.js";
-import type { Denomination, SerialRange } from "../terms.js";
+import type { Denomination } from "../terms.js";
 
 const SEALED_EXTRA_BYTES = 48;
 const REASON_MAX = 255;
@@ -56,12 +56,12 @@ export interface SpentPage extends SpentTokens {
   readonly skip: number;
 }
 
-export type PurseState = "requested" | "open" | "closed";
-const STATES: readonly PurseState[] = ["requested", "open", "closed"];
+export type ChipPurseState = "requested" | "open" | "closed";
+const STATES: readonly ChipPurseState[] = ["requested", "open", "closed"];
 
 export interface PurseRecord {
   readonly slot: number;
-  readonly state: PurseState;
+  readonly state: ChipPurseState;
   readonly nonce: Uint8Array;
   /** Null until its share is installed. */
   readonly purse: Uint8Array | null;
@@ -183,14 +183,4 @@ function readStacks(fields: Fields): Stack[] {
 function ended<T>(fields: Fields, value: T): T {
   fields.end();
   return value;
-}
-
-/** What a purse can still pay. */
-export function remainingOf(stacks: readonly Stack[]): bigint {
-  return stacks.reduce((sum, { value, count, next }) => sum + value * BigInt(count - next), 0n);
-}
-
-/** Tokens in runs of serial numbers. */
-export function rangesCount(ranges: readonly SerialRange[]): number {
-  return ranges.reduce((sum, { count }) => sum + count, 0);
 }

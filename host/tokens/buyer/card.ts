@@ -17,14 +17,13 @@ import type { Element } from "../../element.js";
 import { ReasonError } from "../../reasons.js";
 import type { Unit } from "../../units.js";
 import type { JointPurse } from "../messages/request.js";
-import type { Denomination } from "../terms.js";
+import { type Denomination, rangesCount } from "../terms.js";
 import {
   type ClosedPurse,
   type FoundPurse,
   type InstalledPurse,
   noticeOf,
   type PurseRecord,
-  rangesCount,
   readAllowed,
   readClosed,
   readFound,

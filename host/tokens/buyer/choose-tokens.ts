@@ -5,6 +5,11 @@ import type { Denomination } from "../terms.js";
 /** Counts tried in one search; an amount that takes longer is refused like one that cannot be made. */
 const STEPS_MAX = 20_000;
 
+/** How many in all, or undefined. */
+export function chosenCount(left: readonly Denomination[], amount: bigint): number | undefined {
+  return chooseTokens(left, amount)?.reduce((sum, count) => sum + count, 0);
+}
+
 /** How many of each, or undefined. `left` is what there is, values rising; counts may be 0. */
 export function chooseTokens(left: readonly Denomination[], amount: bigint): number[] | undefined {
   const chosen = left.map(() => 0);

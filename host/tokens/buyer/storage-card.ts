@@ -24,9 +24,9 @@ import { TokenError } from "../errors.js";
 import { asAssertion, HASH_BYTES, readDeadlines, readWhatItIs, whatItIs } from "../messages/common.js";
 import { readOrder } from "../messages/payment.js";
 import { tokenOffsets } from "../source-scheme.js";
-import { checkTerms, type PurseTerms, type SerialRange, tokenCount } from "../terms.js";
+import { checkTerms, type Denomination, faceValue, type PurseTerms, type SerialRange, tokenCount } from "../terms.js";
 import type { FoundTokenPurse, Shown, TokenPurse, Wanted } from "./buyer.js";
-import { chooseTokens } from "./choose-tokens.js";
+import { chooseTokens, chosenCount } from "./choose-tokens.js";
 
 export interface StoredPurseTerms extends PurseTerms {
   /** 16 bytes. */
@@ -132,12 +132,13 @@ export class StorageCard implements TokenPurse {
 
   /** What is left in it. */
   get available(): bigint {
-    const { isClosed, nexts } = this.#state;
-    if (isClosed) return 0n;
-    return this.terms.denominations.reduce(
-      (sum, { count, value }, kind) => sum + value * BigInt(count - (nexts[kind] ?? 0)),
-      0n,
-    );
+    return this.#state.isClosed ? 0n : faceValue(this.#left);
+  }
+
+  /** What no order took yet, values rising. */
+  get #left(): Denomination[] {
+    const { nexts } = this.#state;
+    return this.terms.denominations.map(({ count, value }, kind) => ({ value, count: count - (nexts[kind] ?? 0) }));
   }
 
   async find({ assertion, kind, seller, unit }: Wanted): Promise<FoundTokenPurse | undefined> {
@@ -145,11 +146,13 @@ export class StorageCard implements TokenPurse {
     const isWanted = equalBytes(terms.seller, seller) && terms.kind === kind && terms.assertion === assertion;
     if (!isWanted || !sameUnit(terms.unit, unit) || this.#state.isClosed) return undefined;
     const { available } = this;
+    const left = this.#left;
     const openOrder = async () => this.#state.order;
     return {
       isBare: true,
       opensSealed: false,
       available,
+      halvesFor: (amount) => chosenCount(left, amount),
       openOrder,
       spend: (order, amount) => this.spend(order, amount),
     };
@@ -190,7 +193,7 @@ export class StorageCard implements TokenPurse {
   }
 
   #afterPaying(order: Uint8Array, amount: bigint): CardState {
-    const { denominations, seller } = this.terms;
+    const { seller } = this.terms;
     const state = this.#state;
     const refused = (code: "no-purse" | "wrong-order", what: string) =>
       new TokenError(code, `${what} No half left the card.`);
@@ -204,8 +207,7 @@ export class StorageCard implements TokenPurse {
     const revealed = isAgain ? state.revealed : 0n;
     if (amount < revealed) throw refused("wrong-order", "The order was paid more than that before.");
     if (amount === revealed) return state;
-    const left = denominations.map(({ count, value }, kind) => ({ value, count: count - (state.nexts[kind] ?? 0) }));
-    const chosen = chooseTokens(left, amount - revealed);
+    const chosen = chooseTokens(this.#left, amount - revealed);
     if (chosen === undefined)
       throw refused(
         "no-purse",

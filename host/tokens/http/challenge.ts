@@ -4,7 +4,7 @@
  * chip pays the seller that its order names, and that one alone has the other halves.
  */
 
-import { ASSERTION_BYTES_MAX, DELIVERY_OPEN, DELIVERY_SEALED } from "../../../firmware/protocol/tokens.js";
+import { ASSERTION_BYTES_MAX, DELIVERY_OPEN, DELIVERY_SEALED, HALF_BYTES } from "../../../firmware/protocol/tokens.js";
 import { fromHex, toHex } from "../../codec/bytes.js";
 import { sha256 } from "../../crypto.js";
 import type { Unit } from "../../units.js";
@@ -16,6 +16,11 @@ export const PAY_PATH = "/tally/pay";
 export const REQUEST_PATH = "/tally/request";
 /** Node takes 16 KiB of headers, proxies often 8. */
 export const HEADER_PAYMENT_CHARS_MAX = 6_000;
+/** Of a payment: what a shop reads at most. */
+export const PAYMENT_BYTES_MAX = 1024 * 1024;
+const PAYMENT_FRAME_BYTES_MAX = 4_096;
+/** How many halves one payment holds: the rest of it is the order, and where the halves are. */
+export const PAYMENT_HALVES_MAX = Math.floor((PAYMENT_BYTES_MAX - PAYMENT_FRAME_BYTES_MAX) / HALF_BYTES);
 
 const VERSION = 1;
 const CHALLENGE_CHARS_MAX = 8_192;
@@ -73,6 +78,7 @@ export function readChallenge(header: string | null): Challenge | undefined {
   const { assertion, delivery, price } = fields;
   if (typeof price !== "string" || !/^(?:0|[1-9][0-9]{0,18})$/.test(price)) throw unfit("price");
   if (assertion !== null && !isAssertion(assertion)) throw unfit("assertion");
+  if (price === "0" && assertion === null) throw unfit("it asks for nothing");
   if (delivery !== null && delivery !== DELIVERY_OPEN && delivery !== DELIVERY_SEALED) throw unfit("delivery");
   const issuers = fields.issuers;
   if (!Array.isArray(issuers) || issuers.length > ISSUERS_MAX) throw unfit("issuers");

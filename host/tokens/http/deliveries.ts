@@ -65,7 +65,7 @@ export class Deliveries {
       .execute();
   }
 
-  /** Forgets what was delivered before this second: whoever asks again then has the handler run again. How many those were. */
+  /** Forgets what was delivered before this second. How many those were. */
   async forget(before_seconds: bigint): Promise<bigint> {
     return atomically<DeliveryTables, bigint>(this.#books, async (transaction) => {
       const { numDeletedRows } = await transaction

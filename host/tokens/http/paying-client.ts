@@ -24,6 +24,7 @@ import {
   goodsOfRequest,
   HEADER_PAYMENT_CHARS_MAX,
   PAY_PATH,
+  PAYMENT_HALVES_MAX,
   readChallenge,
 } from "./challenge.js";
 import {
@@ -131,6 +132,7 @@ class PayingClient {
         "no-purse",
         `The price is ${formatMoney(price)}, and the purse for this shop has ${formatMoney({ amount: money.available, unit })} left. Nothing was paid. Ask for new tokens.`,
       );
+    requireOnePayment(money?.halvesFor(amount), price);
     requirePrivateLine(url, purses);
     const delivery = deliveryOf(url, challenge, purses);
     onPay?.({ url, price, assertion });
@@ -342,6 +344,15 @@ function requireOwnGoods(url: string, init: RequestInit, { goods }: Challenge): 
 function targetOf(url: string): string {
   const { pathname, search } = new URL(url);
   return pathname + search;
+}
+
+/** What does not fit in one payment no shop would read, and the halves would be shown for nothing. */
+function requireOnePayment(halves: number | undefined, price: Money): void {
+  if (halves === undefined || halves <= PAYMENT_HALVES_MAX) return;
+  throw new TokenError(
+    "too-expensive",
+    `The price of ${formatMoney(price)} takes ${halves} halves of the purse for this shop, and one payment holds ${PAYMENT_HALVES_MAX} at most. Nothing was paid. Ask for tokens of greater value.`,
+  );
 }
 
 /** Halves that anybody could use are shown only where nobody listens. */

@@ -24,12 +24,13 @@ import { readOrder, readPayment } from "../messages/payment.js";
 import type { Expected } from "../seller/acceptance.js";
 import type { Accepted, Seller } from "../seller/seller.js";
 import { ArrivingBodies, sendBytes, sendJson, sendRefusal } from "./bodies.js";
-import { captureAnswer } from "./captured-answer.js";
+import { type CapturedAnswer, captureAnswer } from "./captured-answer.js";
 import {
   type Challenge,
   challengeHeader,
   goodsOfRequest,
   PAY_PATH,
+  PAYMENT_BYTES_MAX,
   REQUEST_PATH,
   readAuthorization,
 } from "./challenge.js";
@@ -47,28 +48,26 @@ export interface Offer {
   readonly assertion?: string;
   /** DELIVERY_OPEN or DELIVERY_SEALED; without it the buyer chooses. */
   readonly delivery?: number;
-  /** The handler runs once for each purchase, and its answer is kept and repeated. Needs `deliveries`. */
+  /** The handler runs once for each purchase, and its answer is kept and repeated, unless that is 5xx. Needs `deliveries`. */
   readonly once?: boolean;
 }
 
 export interface PaywallOptions {
-  /** What this request costs; undefined where it is free. It may be asked several times for one purchase. */
+  /** What this request costs; undefined, or a price of 0 without an assertion, where it is free. It may be asked several times for one purchase. */
   readonly price: (request: IncomingMessage) => Offer | undefined | Promise<Offer | undefined>;
   /** Where buyers may ask issuers straight away, by the issuer's id in hex. */
   readonly issuers?: Readonly<Record<string, string>>;
   /** For offers that are `once`. */
   readonly deliveries?: Deliveries;
-  /** How long after it was paid the same payment is answered with the goods again; a day. */
+  /** How long after it was paid the same payment is answered with the goods again; a day. What is kept is forgotten later. */
   readonly again_seconds?: number;
   /** Of an answer that is sealed or kept. */
   readonly answerBytes_max?: number;
   /** Of a seller's purse that an issuer brings: 80 bytes a token. */
   readonly purseBytes_max?: number;
-  /** Of a payment: 32 bytes a half. */
-  readonly paymentBytes_max?: number;
   /** Of all bodies together that are on their way to the routes of the seller at one moment. */
   readonly arrivingBytes_max?: number;
-  /** How long a handler may take whose answer is held back. */
+  /** How long a request waits for a handler whose answer is held back. The handler goes on, and what it answers is for the next one. */
   readonly answer_ms_max?: number;
   readonly random?: RandomSource;
   readonly timers?: Timers;
@@ -78,9 +77,11 @@ export type Middleware = (request: IncomingMessage, response: ServerResponse, ne
 
 /** How long goods are delivered again, if nothing else is said. */
 export const AGAIN_SECONDS = 86_400;
+const FORGET_EVERY_SECONDS = 3_600n;
+/** An answer outlives the time in which it is given by this much: a clock that is set back has no handler run again. */
+const FORGET_LATER_SECONDS = 86_400n;
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 const PURSE_BYTES_MAX = 16 * 1024 * 1024;
-const PAYMENT_BYTES_MAX = 1024 * 1024;
 const MESSAGE_BYTES_MAX = 4_096;
 const ARRIVING_BYTES_MAX = 128 * 1024 * 1024;
 const ANSWER_MS_MAX = 60_000;
@@ -108,6 +109,7 @@ class Paywall {
   readonly #offers = new Map<string, Offer>();
   /** Handlers of `once` that run, by purchase. */
   readonly #running = new Map<string, Promise<Delivery>>();
+  #forgetAt_seconds = 0n;
 
   constructor(seller: Seller, options: PaywallOptions) {
     this.#seller = seller;
@@ -122,7 +124,7 @@ class Paywall {
     const route = request.method === "POST" ? this.#routes[path] : undefined;
     if (route !== undefined) return route(request, response);
     const offer = await this.#options.price(request);
-    if (offer === undefined) return next();
+    if (offer === undefined || isFree(offer)) return next();
     const challenge = this.#challenge(request, offer);
     const headers = { "www-authenticate": challengeHeader(challenge) };
     try {
@@ -143,7 +145,7 @@ class Paywall {
 
   readonly #routes: Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => Promise<void>>> = {
     [PAY_PATH]: async (request, response) => {
-      const payment = await this.#arriving.read(request, this.#options.paymentBytes_max ?? PAYMENT_BYTES_MAX);
+      const payment = await this.#arriving.read(request, PAYMENT_BYTES_MAX);
       const goods = goodsOf(payment);
       const offer = this.#offers.get(toHex(goods));
       if (offer === undefined)
@@ -203,52 +205,93 @@ class Paywall {
   ): Promise<void> {
     paidRequests.set(request, accepted);
     if (offer.once === true) return this.#deliverOnce(response, next, accepted);
-    const { again_seconds = AGAIN_SECONDS } = this.#options;
-    if (this.#seller.now_seconds > accepted.paidAt_seconds + BigInt(again_seconds))
-      throw new TokenError(
-        "order-over",
-        `This was paid and delivered, and is delivered again for ${again_seconds} seconds only. Nothing more was taken. Buy it again.`,
-      );
+    this.#requireAgain(accepted);
     if (accepted.delivery !== DELIVERY_SEALED) return next();
-    this.#send(response, await this.#answered(response, next), accepted);
+    const own = this.#run(response, next);
+    await this.#answer(response, own.delivery, accepted, () => own);
   }
 
-  /** Whoever repeats the payment while the handler runs waits for the same answer. */
+  /**
+   * Whoever repeats the payment while the handler runs waits for the same answer, also where whoever came first was told that it takes
+   * too long.
+   */
   async #deliverOnce(response: ServerResponse, next: () => void, accepted: Accepted): Promise<void> {
     const { deliveries } = this.#options;
     const { purchase } = accepted;
     if (deliveries === undefined) throw new TypeError("deliveries: an offer that is once needs them");
-    const known = this.#running.get(purchase) ?? (await deliveries.find(purchase));
-    // Somebody may have come while the disk was asked.
-    let running = known === undefined ? this.#running.get(purchase) : undefined;
-    if (known === undefined && running === undefined) {
-      running = this.#answered(response, next).then(async (delivery) => {
+    const running = this.#running.get(purchase);
+    if (running !== undefined) return this.#answer(response, running, accepted);
+    const own: { captured?: CapturedAnswer } = {};
+    const made = deliveries
+      .find(purchase)
+      .then(async (known) => {
+        if (known !== undefined) return known;
+        // It may have been delivered and forgotten.
+        this.#requireAgain(accepted);
+        own.captured = this.#run(response, next);
+        const delivery = await own.captured.delivery;
         // A server that failed may do better the next time.
-        if (delivery.status < 500) await deliveries.keep(purchase, delivery, this.#seller.now_seconds);
+        if (delivery.status < 500) await this.#keep(deliveries, purchase, delivery);
         return delivery;
-      });
-      this.#running.set(purchase, running);
-      running.finally(() => this.#running.delete(purchase)).catch(() => {}); // Whoever waits sees the error.
-    }
-    const delivery = await (known ?? running);
-    if (delivery !== undefined) this.#send(response, delivery, accepted);
+      })
+      .finally(() => this.#running.delete(purchase));
+    this.#running.set(purchase, made);
+    await this.#answer(response, made, accepted, () => own.captured);
   }
 
-  /** What the handler answers; the response is as before then. */
-  async #answered(response: ServerResponse, next: () => void): Promise<Delivery> {
-    const { answer_ms_max = ANSWER_MS_MAX, answerBytes_max = ANSWER_BYTES_MAX, timers = systemTimers } = this.#options;
-    const captured = captureAnswer(response, answerBytes_max);
+  /** As many answers as were ever kept would fill the disk: with a new one, old ones go. */
+  async #keep(deliveries: Deliveries, purchase: string, delivery: Delivery): Promise<void> {
+    const now_seconds = this.#seller.now_seconds;
+    await deliveries.keep(purchase, delivery, now_seconds);
+    if (now_seconds < this.#forgetAt_seconds) return;
+    this.#forgetAt_seconds = now_seconds + FORGET_EVERY_SECONDS;
+    await deliveries.forget(now_seconds - this.#again_seconds - FORGET_LATER_SECONDS);
+  }
+
+  get #again_seconds(): bigint {
+    return BigInt(this.#options.again_seconds ?? AGAIN_SECONDS);
+  }
+
+  #requireAgain({ paidAt_seconds }: Accepted): void {
+    if (this.#seller.now_seconds <= paidAt_seconds + this.#again_seconds) return;
+    throw new TokenError(
+      "order-over",
+      `This was paid and delivered, and is delivered again for ${this.#again_seconds} seconds only. Nothing more was taken. Buy it again.`,
+    );
+  }
+
+  /** Runs the handler, and holds its answer back. */
+  #run(response: ServerResponse, next: () => void): CapturedAnswer {
+    return captureAnswer(response, this.#options.answerBytes_max ?? ANSWER_BYTES_MAX, next);
+  }
+
+  /** Sends what a handler answers, or that it takes too long. `own`: of the handler that runs on this response, if it does. */
+  async #answer(
+    response: ServerResponse,
+    running: Promise<Delivery>,
+    accepted: Accepted,
+    own: () => CapturedAnswer | undefined = () => undefined,
+  ): Promise<void> {
+    let delivery: Delivery;
+    try {
+      delivery = await this.#inTime(running);
+    } catch (error) {
+      const captured = own();
+      if (captured === undefined) throw error;
+      captured.aside(() => sendRefusal(response, error));
+      return;
+    }
+    own()?.release();
+    this.#send(response, delivery, accepted);
+  }
+
+  async #inTime(running: Promise<Delivery>): Promise<Delivery> {
+    const { answer_ms_max = ANSWER_MS_MAX, timers = systemTimers } = this.#options;
     let cancel = () => {};
     const late = new Promise<never>((_, reject) => {
       cancel = timers.after(answer_ms_max, () => reject(new Error("the handler did not answer in time")));
     });
-    try {
-      next();
-      return await Promise.race([captured.delivery, late]);
-    } finally {
-      cancel();
-      captured.release();
-    }
+    return Promise.race([running, late]).finally(() => cancel());
   }
 
   #send(response: ServerResponse, { body, headers, status }: Delivery, accepted: Accepted): void {
@@ -264,6 +307,11 @@ class Paywall {
     const { goodsKey: key, orderHash } = accepted;
     response.end(sealGoods(body, { key, orderHash, type }, this.#options.random ?? systemRandom));
   }
+}
+
+/** Nothing can be shown for what costs nothing and is for everybody. */
+function isFree({ assertion, price }: Offer): boolean {
+  return price === 0n && assertion === undefined;
 }
 
 function expectedOf({ assertion, delivery, price, unit }: Offer, goods: Uint8Array): Expected {

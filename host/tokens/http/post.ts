@@ -1,5 +1,6 @@
 /** Asking an issuer or a seller of token halves over HTTP: bytes there, bytes back, or a refusal. */
 
+import { systemTimers } from "../../services/clock.js";
 import { isTokenErrorCode, TokenError } from "../errors.js";
 
 export interface PostOptions {
@@ -15,32 +16,48 @@ const REFUSAL_BYTES_MAX = 8_192;
 /** TokenError: the refusal, or `unreachable` where there is no answer. Whether anything was done is then not known. */
 export async function post(url: string, body: Uint8Array, options: PostOptions): Promise<Uint8Array> {
   const { answer_ms_max, answerBytes_max } = options;
+  const limit = new AbortController();
+  const cancel = systemTimers.after(answer_ms_max, () => limit.abort(new Error("the answer took too long")));
   try {
     const response = await fetch(url, {
       method: "POST",
       headers: { "content-type": "application/cbor" },
       body: body as Uint8Array<ArrayBuffer>,
-      signal: AbortSignal.timeout(answer_ms_max),
+      signal: limit.signal,
       redirect: "error",
     });
-    const answer = await readAtMost(response, response.ok ? answerBytes_max : REFUSAL_BYTES_MAX);
+    const answer = await readAtMost(response, response.ok ? answerBytes_max : REFUSAL_BYTES_MAX, limit.signal);
     if (response.ok) return answer;
     throw refusalOf(answer) ?? unreachable(new Error(`status ${response.status}`));
   } catch (error) {
     if (error instanceof TokenError) throw error;
     throw unreachable(error);
+  } finally {
+    cancel();
   }
 }
 
-async function readAtMost(response: Response, bytes_max: number): Promise<Uint8Array> {
+/** Ends with `signal`: that of a fetch whose head has come does not always reach the body. */
+async function readAtMost(response: Response, bytes_max: number, signal: AbortSignal): Promise<Uint8Array> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return new Uint8Array(0);
+  const end = () => void reader.cancel().catch(() => {}); // It is read no more, whatever becomes of it.
+  signal.addEventListener("abort", end);
   const parts: Uint8Array[] = [];
   let length = 0;
-  for await (const part of response.body ?? []) {
-    length += part.length;
-    if (length > bytes_max) throw new Error(`an answer of more than ${bytes_max} bytes`);
-    parts.push(part);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      signal.throwIfAborted();
+      if (done) return new Uint8Array(Buffer.concat(parts));
+      length += value.length;
+      if (length > bytes_max) throw new Error(`an answer of more than ${bytes_max} bytes`);
+      parts.push(value);
+    }
+  } finally {
+    signal.removeEventListener("abort", end);
+    end();
   }
-  return new Uint8Array(Buffer.concat(parts));
 }
 
 function refusalOf(answer: Uint8Array): TokenError | undefined {

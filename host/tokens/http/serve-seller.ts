@@ -1,11 +1,10 @@
 /** A server of one's own for a seller: the paywall, and behind it a handler. */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { LinePortError } from "../../communications/server.js";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { limitPerAddress } from "../../servers/directory-server.js";
 import type { Seller } from "../seller/seller.js";
 import { sendRefusal } from "./bodies.js";
+import { HttpServer } from "./http-server.js";
 import { type PaywallOptions, paywall } from "./paywall.js";
 
 export interface SellerServerOptions extends PaywallOptions {
@@ -15,52 +14,40 @@ export interface SellerServerOptions extends PaywallOptions {
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 }
 
-const HEAD_MS_MAX = 10_000;
-const REQUEST_MS_MAX = 30_000;
-const SILENCE_MS_MAX = 60_000;
-const CHECK_MS = 1_000;
-const CONNECTIONS_MAX = 1_024;
+const LIMITS = {
+  head_ms_max: 10_000,
+  request_ms_max: 30_000,
+  /** A buyer waits as long as the seller waits for an issuer. */
+  silence_ms_max: 310_000,
+  connections_max: 1_024,
+};
 
 export class SellerServer {
-  readonly #server: Server;
-  readonly url: string;
+  readonly #server: HttpServer;
 
-  private constructor(server: Server, host: string) {
+  private constructor(server: HttpServer) {
     this.#server = server;
-    const { port } = server.address() as AddressInfo;
-    this.url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
   }
 
   static async open(seller: Seller, options: SellerServerOptions): Promise<SellerServer> {
-    const { handler, host = "127.0.0.1", port = 0 } = options;
+    const { handler } = options;
     const wall = paywall(seller, options);
-    const limits = {
-      headersTimeout: HEAD_MS_MAX,
-      requestTimeout: REQUEST_MS_MAX,
-      connectionsCheckingInterval: CHECK_MS,
-    };
-    const server = createServer(limits, (request, response) => {
+    const listener: RequestListener = (request, response) => {
       wall(request, response, () => {
         Promise.resolve()
           .then(() => handler(request, response))
           .catch((error: unknown) => sendRefusal(response, error));
       });
-    });
-    server.maxConnections = CONNECTIONS_MAX;
-    server.setTimeout(SILENCE_MS_MAX);
-    limitPerAddress(server);
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", (error: NodeJS.ErrnoException) =>
-        reject(new LinePortError(`${host}:${port}`, error.code ?? error.message)),
-      );
-      server.listen(port, host, resolve);
-    });
-    return new SellerServer(server, host);
+    };
+    return new SellerServer(await HttpServer.open(options, LIMITS, listener, limitPerAddress));
   }
 
-  async close(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  get url(): string {
+    return this.#server.url;
+  }
+
+  close(): Promise<void> {
+    return this.#server.close();
   }
 }
 

@@ -18,7 +18,7 @@ import { type MintTables, migrateMint, type PurseRow, type RequestRow } from "./
 
 export type { MintTables } from "./tables.js";
 
-export type PurseState = "open" | "recalled" | "closed";
+export type IssuedPurseState = "open" | "recalled" | "closed";
 
 /** A purse as the issuer knows it. */
 export interface StoredPurse extends PurseTerms {
@@ -32,7 +32,7 @@ export interface StoredPurse extends PurseTerms {
   readonly face: bigint;
   /** Null once the purse is closed. */
   readonly secret: Uint8Array | null;
-  readonly state: PurseState;
+  readonly state: IssuedPurseState;
   readonly tokensRedeemed: number;
   readonly amountRedeemed: bigint;
   readonly closedAt_seconds: number | null;
@@ -192,7 +192,7 @@ export class MintBooks {
 
   /** In the order of their last seconds for redemption. */
   async pursesIn(
-    states: readonly PurseState[],
+    states: readonly IssuedPurseState[],
     seller?: string,
     books: Executor<MintTables> = this.database,
   ): Promise<StoredPurse[]> {
@@ -418,7 +418,7 @@ export class MintBooks {
       tokens: tokenCount(denominations),
       face: row.face,
       secret: row.secret,
-      state: row.state as PurseState,
+      state: row.state as IssuedPurseState,
       tokensRedeemed: Number(row.tokens_redeemed),
       amountRedeemed: row.amount_redeemed,
       closedAt_seconds: row.closed_at === null ? null : Number(row.closed_at),

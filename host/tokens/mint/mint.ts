@@ -36,6 +36,7 @@ import {
   splitTokens,
 } from "./issue.js";
 import { joinHolders, jointTerms } from "./joint.js";
+import { Making } from "./making.js";
 import { MintMoney } from "./money.js";
 import type { MintParts } from "./parts.js";
 import { redeem } from "./redemption.js";
@@ -91,6 +92,7 @@ interface Generated {
 export class Mint implements Issuer {
   readonly #timers: Timers;
   readonly #parts: MintParts;
+  readonly #making = new Making<Uint8Array>();
   #cancelLook = () => {};
 
   private constructor(timers: Timers, parts: MintParts) {
@@ -216,7 +218,7 @@ export class Mint implements Issuer {
   /** What was made for the same request before. */
   async #earlier({ request }: Unsealed, books: Executor<MintTables>): Promise<Generated | undefined> {
     const holder = await this.#parts.books.request(toHex(request.buyer), toHex(request.nonce), books);
-    if (holder !== undefined && !equalBytes(holder.digest, digestOf(request))) throw new PrivateRefusal("reused");
+    if (holder !== undefined && !equalBytes(holder.digest, requestDigest(request))) throw new PrivateRefusal("reused");
     if (holder !== undefined && holder.purse !== null)
       return { holder, purse: await this.#parts.books.storedPurse(holder.purse, books) };
     // What was refused once is refused for good: the chip has forgotten it.
@@ -240,7 +242,7 @@ export class Mint implements Issuer {
     const asked: StoredRequest = {
       buyer: toHex(request.buyer),
       nonce: toHex(request.nonce),
-      digest: digestOf(request),
+      digest: requestDigest(request),
       index: request.joint?.index ?? 0,
       terms: jointTerms(request),
       ...{ seed: request.seed, chain, purse: null },
@@ -274,27 +276,31 @@ export class Mint implements Issuer {
     return { sellerPurse, ...(await this.#buyerPurse(generated)) };
   }
 
-  async #sellerPurse(purse: StoredPurse, { agreementKey }: RegisteredSeller): Promise<Uint8Array> {
-    const secrets = await this.#secretsOf(purse);
-    const isSource = purse.scheme === t.SCHEME_SOURCE;
-    const tokens = isSource ? await splitBySource(this.#parts, purse, secrets) : await splitTokens(purse, secrets);
-    return sealSellerPurse(this.#parts, purse, secrets, tokens, agreementKey);
+  #sellerPurse(purse: StoredPurse, { agreementKey }: RegisteredSeller): Promise<Uint8Array> {
+    return this.#making.make(`seller/${purse.key}`, async () => {
+      const secrets = await this.#secretsOf(purse);
+      const isSource = purse.scheme === t.SCHEME_SOURCE;
+      const tokens = isSource ? await splitBySource(this.#parts, purse, secrets) : await splitTokens(purse, secrets);
+      return sealSellerPurse(this.#parts, purse, secrets, tokens, agreementKey);
+    });
   }
 
   async #buyerPurse({ purse, holder }: Generated): Promise<BuyerPurse> {
-    const secrets = await this.#secretsOf(purse);
     const { agreementKey } = readCertificate(decodeChain(holder.chain).device);
     const { buyer, nonce, index } = holder;
     const asked = { buyer: fromHex(buyer), nonce: fromHex(nonce), index };
     const share = sealBuyerShare(this.#parts, purse, asked, agreementKey);
     if (purse.scheme !== t.SCHEME_SOURCE) return { share, halves: null };
-    return { share, halves: sealBuyerHalves(this.#parts, purse, secrets, agreementKey) };
+    const halves = await this.#making.make(`buyer/${buyer}/${purse.key}`, async () =>
+      sealBuyerHalves(this.#parts, purse, await this.#secretsOf(purse), agreementKey),
+    );
+    return { share, halves };
   }
 
   async #secretsOf(purse: StoredPurse): Promise<OpenSecrets> {
     const holders = await this.#parts.books.holders(purse.key);
     const seeds = holders.map(({ seed }) => seed).filter((seed) => seed !== null);
-    if (purse.secret === null || seeds.length !== purse.holders) throw purseClosed();
+    if (purse.secret === null || seeds.length !== purse.holders) throw closedMeanwhile();
     return { secret: purse.secret, seeds };
   }
 
@@ -404,14 +410,14 @@ export class Mint implements Issuer {
 }
 
 /** SHA-256 of all that a request says but its time: a chip that repeats itself may do so at another. */
-function digestOf(request: TokenRequest): Uint8Array {
+function requestDigest(request: TokenRequest): Uint8Array {
   const { joint, nonce, buyer, issuer, seller, spendBy_seconds, assertion, flushes, seed } = request;
   const together = joint === null ? null : [joint.id, joint.holders, joint.index];
   const ids = [nonce, buyer, issuer, seller];
   return sha256(encode([...ids, ...whatItIs(request), spendBy_seconds, assertion, flushes, together, seed]));
 }
 
-function purseClosed(): TokenError {
+function closedMeanwhile(): TokenError {
   return new TokenError(
     "purse-closed",
     "The purse that was made for this request is closed: its seller was paid, and the rest went back. Make another request.",

@@ -11,7 +11,7 @@ import { equalBytes, toHex } from "../../codec/bytes.js";
 import { sha256 } from "../../crypto.js";
 import type { Executor } from "../../services/database.js";
 import { openBulk } from "../bulk.js";
-import { TokenSecrets } from "../derive.js";
+import { isAt, TokenSecrets } from "../derive.js";
 import { TokenError } from "../errors.js";
 import { encodeRedemption, readRedemption } from "../messages/answers.js";
 import { signNotice } from "../messages/closing.js";
@@ -26,7 +26,7 @@ import {
 } from "../messages/words.js";
 import type { Redemption, RefusedToken } from "../parties.js";
 import { isToken, placesIn, tokenOffsets } from "../source-scheme.js";
-import { tokenValue, worthOf } from "../terms.js";
+import { rangesCount, tokenValue, worthOf } from "../terms.js";
 import type { MintTables, StoredPurse } from "./books.js";
 import { closePurse, isOver } from "./closing.js";
 import type { MintParts } from "./parts.js";
@@ -113,7 +113,7 @@ async function earlierAnswer(
     .where("request", "=", toHex(word.request))
     .executeTakeFirst();
   if (row === undefined) return undefined;
-  if (!equalBytes(row.digest, digestOf(word)))
+  if (!equalBytes(row.digest, wordDigest(word)))
     throw new TokenError(
       "reused",
       "The seller used this request id before, for something else. Nothing was credited this time. Send it under a new id.",
@@ -122,18 +122,17 @@ async function earlierAnswer(
 }
 
 /** Purse, purpose and tokens; a repeat may say another time. */
-function digestOf({ type, purse, digest }: SellerWord): Uint8Array {
+function wordDigest({ type, purse, digest }: SellerWord): Uint8Array {
   return sha256(Uint8Array.of(type, ...(purse ?? []), ...digest));
 }
 
 /** Looks at every token that is presented (1063-1064), as far as nobody else can change it. */
 async function judge(parts: MintParts, purse: StoredPurse, presented: PresentedTokens): Promise<Judged> {
   requireRedeemable(parts, purse);
-  if (purse.secret === null) throw purseClosed();
+  if (purse.secret === null) throw purseReturned();
   if (purse.scheme === SCHEME_SOURCE) return judgeBySource(parts, purse, purse.secret, presented);
   const { ranges, secrets } = presented;
-  const count = ranges.reduce((sum, range) => sum + range.count, 0);
-  if (secrets.length !== count * HALF_BYTES) throw wrongLength();
+  if (secrets.length !== rangesCount(ranges) * HALF_BYTES) throw wrongLength();
   const made = new TokenSecrets(purse.secret);
   const good: number[] = [];
   const refused: RefusedToken[] = [];
@@ -141,7 +140,7 @@ async function judge(parts: MintParts, purse: StoredPurse, presented: PresentedT
   for (const range of ranges) {
     for (let serial = range.first; serial < range.first + range.count; serial++) {
       if (serial >= purse.tokens) refused.push({ serial, why: "unknown-serial" });
-      else if (isAt(secrets, at, made.secret(serial))) good.push(serial);
+      else if (isAt(made.secret(serial), secrets, at)) good.push(serial);
       else refused.push({ serial, why: "wrong-secret" });
       at += HALF_BYTES;
       if (at % PIECE_BYTES === 0) await others();
@@ -188,13 +187,6 @@ function wrongLength(): TokenError {
   );
 }
 
-/** In a time that does not depend on where they differ. */
-function isAt(all: Uint8Array, at: number, secret: Uint8Array): boolean {
-  let difference = 0;
-  for (let i = 0; i < HALF_BYTES; i++) difference |= (all[at + i] ?? 0) ^ (secret[i] ?? 0);
-  return difference === 0;
-}
-
 /** Credits those tokens that were not redeemed before, each once (1064-1068), and keeps the answer. */
 async function credit(
   parts: MintParts,
@@ -227,14 +219,14 @@ async function credit(
   const redemption: Redemption = { notice, refused };
   await transaction
     .insertInto("token_answer")
-    .values({ seller: seller.key, request, digest: digestOf(word), answer: encodeRedemption(redemption) })
+    .values({ seller: seller.key, request, digest: wordDigest(word), answer: encodeRedemption(redemption) })
     .execute();
   return redemption;
 }
 
 function requireRedeemable(parts: MintParts, purse: StoredPurse): void {
   const { closedAt_seconds, redeemBy_seconds, state } = purse;
-  if (closedAt_seconds !== null && closedAt_seconds <= redeemBy_seconds) throw purseClosed();
+  if (closedAt_seconds !== null && closedAt_seconds <= redeemBy_seconds) throw purseReturned();
   // What was closed stays closed, also if the clock was set back since.
   if (state === "closed" || isOver(parts, purse))
     throw new TokenError(
@@ -243,7 +235,7 @@ function requireRedeemable(parts: MintParts, purse: StoredPurse): void {
     );
 }
 
-function purseClosed(): TokenError {
+function purseReturned(): TokenError {
   return new TokenError(
     "purse-closed",
     "The seller has returned this purse, and what was left went back to the buyer. Nothing was credited.",

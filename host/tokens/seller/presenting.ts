@@ -15,8 +15,8 @@ import { type CreditNotice, verifyNotice } from "../messages/closing.js";
 import { PROLOGUE } from "../messages/common.js";
 import { encodePresented, encodeWordAbout, signWord } from "../messages/words.js";
 import type { RefusedToken } from "../parties.js";
-import type { SerialRange } from "../terms.js";
-import { countOf, type PurseBook } from "./purse-book.js";
+import { rangesCount, type SerialRange } from "../terms.js";
+import type { PurseBook } from "./purse-book.js";
 import { believing, type KnownIssuer } from "./purses.js";
 import { encodePresentedRanges, type PresentationRow, readPresentedRanges } from "./store.js";
 
@@ -94,7 +94,7 @@ export function checkedNotice(
     const ranges = readPresentedRanges(row.ranges);
     const left =
       book === undefined ? 0n : row.amount - book.valueOf(refused.map(({ serial }) => ({ first: serial, count: 1 })));
-    const tokens = countOf(ranges) - refused.length;
+    const tokens = rangesCount(ranges) - refused.length;
     const isUnit = book === undefined || sameUnit(notice.unit, book.head.unit);
     if (notice.tokens !== tokens || notice.amount !== left || !isUnit)
       throw new CodecError(`it credits ${notice.tokens} tokens for ${notice.amount}, and not ${tokens} for ${left}`);
