@@ -1,6 +1,7 @@
 /**
  * What issuers and sellers of token halves can be asked, by whatever way: in one process, or over HTTP (http/). Everything that
- * has to be believed is signed or sealed; who carries it is of no matter. Refusals are TokenErrors.
+ * has to be believed is signed or sealed; who carries it is of no matter. Refusals are TokenErrors, which nobody has signed: nothing that
+ * costs money may rest on one.
  */
 
 /** What a buyer is given (EP 0 833 285 A2 fig. 4, step 1028). */
