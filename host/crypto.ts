@@ -178,11 +178,19 @@ export class RepeatedHmac {
   rekey(key: Uint8Array): void {
     assertBytes(key, "key");
     assertInteger(key.length, "key: its length", 0, BLOCK_BYTES);
-    for (let i = 0; i < BLOCK_BYTES; i++) {
+    this.#inner.fill(INNER_PAD, key.length, BLOCK_BYTES);
+    this.#outer.fill(OUTER_PAD, key.length, BLOCK_BYTES);
+    for (let i = 0; i < key.length; i++) {
       const byte = key[i] ?? 0;
       this.#inner[i] = byte ^ INNER_PAD;
       this.#outer[i] = byte ^ OUTER_PAD;
     }
+  }
+
+  /** Without a key: nothing of it is left. */
+  wipe(): void {
+    this.#inner.fill(0, 0, BLOCK_BYTES);
+    this.#outer.fill(0, 0, BLOCK_BYTES);
   }
 
   digest(): Uint8Array {

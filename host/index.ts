@@ -101,7 +101,7 @@ export {
   paywall,
 } from "./tokens/http/paywall.js";
 export { SellerServer, type SellerServerOptions, serveSeller } from "./tokens/http/serve-seller.js";
-export { openSeller } from "./tokens/seller/open-seller.js";
+export { type FileSeller, openSeller, SellerInUseError } from "./tokens/seller/open-seller.js";
 export {
   type Accepted,
   Seller,

@@ -27,8 +27,8 @@ const BIN = "400000";
  * What is bought, and what in the second pass over the same customers: two receipts alike in all fields, of one second,
  * would be one purchase asked for twice.
  */
-const PURCHASES = ["USD 10.00", "USD 11.00"].map(parseMoney);
-const PURCHASES_AGAIN = ["USD 12.00", "USD 13.00"].map(parseMoney);
+const PURCHASES = ["USD 10.00", "USD 11.00"].map((text) => parseMoney(text));
+const PURCHASES_AGAIN = ["USD 12.00", "USD 13.00"].map((text) => parseMoney(text));
 /** A payer holds two of these: a payment takes one whole and divides the other. */
 const NOTE = parseMoney("USD 10.00");
 const PAYMENT = parseMoney("USD 15.00");

@@ -1,5 +1,5 @@
 /**
- * How fast it is: `npm run bench`, with `-- --json` as one JSON object.
+ * How fast it is: `npm run bench`, with `-- --json` as one JSON object, with `-- --only tokens,wall` a part of it.
  *
  * A transaction is run whole in this process (elements, hosts, books in memory, card network), and then exactly its
  * public-key operations alone. The ratio of their CPU times says what everything else costs. docs/PERFORMANCE.md says
@@ -15,6 +15,7 @@ import { FolderHome, MemoryHome } from "../world/home.js";
 import { type Economy, type EconomySize, openEconomy } from "./economy.js";
 import { measure, type Plan, type Result, rounded, type Subject, spreadOf } from "./measure.js";
 import { OperationLog } from "./operations.js";
+import { measureTokens, printTokens, TOKEN_SIZES, type TokensReport } from "./tokens.js";
 
 const PURCHASES: Plan = { warmUp: 256, warmUpPasses: 3, rounds: 9, perRound: 12 };
 /** The purchases before have warmed it up. */
@@ -31,12 +32,16 @@ interface Wall {
 }
 
 interface Report {
-  readonly payment: Result;
-  readonly purchase: Result;
-  readonly purchaseAgain: Result;
-  readonly wall: { readonly payment: Wall; readonly purchase: Wall };
-  readonly crowd: CrowdReport;
+  readonly payment?: Result;
+  readonly purchase?: Result;
+  readonly purchaseAgain?: Result;
+  readonly wall?: { readonly payment: Wall; readonly purchase: Wall };
+  readonly crowd?: CrowdReport;
+  readonly tokens?: TokensReport;
 }
+
+const PARTS = ["payment", "purchase", "purchaseAgain", "wall", "crowd", "tokens"] as const;
+type Part = (typeof PARTS)[number];
 
 /** Customers who buy from one merchant at the same moment: all settled, all books balanced. */
 interface CrowdReport {
@@ -58,24 +63,32 @@ function elementName(chipName: string): string {
   return party + sort.charAt(0).toUpperCase() + sort.slice(1);
 }
 
-async function inMemory(): Promise<Omit<Report, "wall" | "crowd">> {
+async function inMemory(wants: (part: Part) => boolean): Promise<Report> {
   const log = new OperationLog();
   const home = new MemoryHome({ cryptography: (name) => log.wrap(sodiumCryptography, elementName(name)) });
-  const size = { customers: transactionsOf(PURCHASES), payers: transactionsOf(PAYMENTS) };
+  // Who buys again has bought before.
+  const purchases = wants("purchase") || wants("purchaseAgain");
+  const payments = wants("payment");
+  if (!purchases && !payments) return {};
+  const size = {
+    customers: purchases ? transactionsOf(PURCHASES) : 0,
+    payers: payments ? transactionsOf(PAYMENTS) : 0,
+  };
   const economy = await openEconomy(home, size, "in-process");
   log.listenToHosts();
   try {
-    const payment = await measure(economy.payment(), log, PAYMENTS);
-    const purchase = await measure(economy.purchase(), log, PURCHASES);
+    const payment = payments ? { payment: await measure(economy.payment(), log, PAYMENTS) } : {};
+    const purchase = purchases ? { purchase: await measure(economy.purchase(), log, PURCHASES) } : {};
+    if (!wants("purchaseAgain")) return { ...payment, ...purchase };
     const purchaseAgain = await measure(economy.purchaseAgain(), log, PURCHASES_AGAIN);
-    return { payment, purchase, purchaseAgain };
+    return { ...payment, ...(wants("purchase") ? purchase : {}), purchaseAgain };
   } finally {
     log.close();
     await economy.close();
   }
 }
 
-async function inFiles(): Promise<Report["wall"]> {
+async function inFiles(): Promise<NonNullable<Report["wall"]>> {
   const folder = mkdtempSync(join(tmpdir(), "tallystick-bench-"));
   try {
     const count = WALL_WARM_UP + WALL_TRANSACTIONS;
@@ -123,14 +136,19 @@ async function wallOf(_economy: Economy, subject: Subject): Promise<Wall> {
   return { perSecond: Math.round(1000 / median), milliseconds, transactions: WALL_TRANSACTIONS };
 }
 
-function print({ wall, crowd, ...results }: Report): void {
+function print({ wall, crowd, tokens, ...results }: Report): void {
   for (const [name, result] of Object.entries(results)) printResult(name, result);
+  if (wall !== undefined) printWall(wall);
+  if (crowd !== undefined) printCrowd(crowd);
+  if (tokens !== undefined) printTokens(tokens);
+}
+
+function printWall(wall: NonNullable<Report["wall"]>): void {
   console.log("wall time, books and chips in files, card network over TCP in a process of its own:");
   for (const [name, { milliseconds, perSecond, transactions }] of Object.entries(wall)) {
     const { min, median, max } = milliseconds;
     console.log(`  ${name}: ${median} ms (${min} to ${max}), ${perSecond} a second; ${transactions} transactions`);
   }
-  printCrowd(crowd);
 }
 
 function printCrowd({ customers, tills, milliseconds, perSecond }: CrowdReport): void {
@@ -151,9 +169,23 @@ function printResult(name: string, result: Result): void {
   }
 }
 
+/** What `--only` names, or all. */
+function wantedParts(only: string | undefined): (part: Part) => boolean {
+  const names = only?.split(",") ?? PARTS;
+  const unknown = names.find((name) => !PARTS.some((part) => part === name));
+  if (unknown !== undefined) throw new RangeError(`--only: "${unknown}" is none of ${PARTS.join(", ")}`);
+  return (part) => names.some((name) => name === part);
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
-  const report: Report = { ...(await inMemory()), wall: await inFiles(), crowd: await crowdOf(CROWD) };
+  const { values } = parseArgs({ options: { json: { type: "boolean", default: false }, only: { type: "string" } } });
+  const wants = wantedParts(values.only);
+  const report: Report = {
+    ...(await inMemory(wants)),
+    ...(wants("wall") ? { wall: await inFiles() } : {}),
+    ...(wants("crowd") ? { crowd: await crowdOf(CROWD) } : {}),
+    ...(wants("tokens") ? { tokens: await measureTokens(TOKEN_SIZES) } : {}),
+  };
   if (values.json) console.log(JSON.stringify(report, null, 2));
   else print(report);
 }

@@ -110,6 +110,9 @@ function addRequest(tokens: Command): void {
           ...(authorization === undefined ? {} : { assertion: authorization }),
         };
         const forward = (outer: Uint8Array) => door.forward(outer);
+        const refund = () => refundClosed(card, home.issuerId(issuer), (sealed) => home.issuer(issuer).refund(sealed));
+        // What was closed by hand, and not refunded so far, is in the way.
+        const before = await refund();
         const isRefused = async (nonce: Uint8Array) => (await home.refusal(issuer, owner, nonce)) !== undefined;
         const asked = requestTokens(card, home.issuerId(issuer), order, forward, { isRefused });
         const { slot } = await asked.catch(async (error) => {
@@ -117,8 +120,8 @@ function addRequest(tokens: Command): void {
         });
         // A request that was under way was asked again, whatever it was for.
         const bought = (await card.purses()).find((each) => each.slot === slot)?.stacks ?? denominations;
-        // What the request flushed, and whatever else was closed and not refunded so far.
-        const refunds = await refundClosed(card, home.issuerId(issuer), (sealed) => home.issuer(issuer).refund(sealed));
+        // What the request flushed.
+        const refunds = [...before, ...(await refund())];
         const notices = refunds.flatMap((each) => (each.state === "closed" ? home.noticeOf(issuer, each.notice) : []));
         return { slot, bought, refunded: notices.reduce((sum, { amount }) => sum + amount, 0n) };
       });

@@ -34,14 +34,16 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
-const HEX_DIGITS: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+/** A Buffer that is there already: one for each call would cost more than the digits. */
+const short = Buffer.alloc(64);
 
 /** Lower-case hexadecimal digits, two for a byte. */
 export function toHex(bytes: Uint8Array): string {
   assertBytes(bytes, "bytes");
-  let digits = "";
-  for (const byte of bytes) digits += HEX_DIGITS[byte];
-  return digits;
+  const { byteLength, length } = bytes;
+  if (length > short.length) return Buffer.from(bytes.buffer, bytes.byteOffset, byteLength).toString("hex");
+  short.set(bytes);
+  return short.toString("hex", 0, length);
 }
 
 /** The reverse of `toHex()`; upper case is refused, because an identifier has one spelling. */

@@ -42,15 +42,27 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Encodes a value. TypeError for a kind that the subset does not have, RangeError for a value outside it. */
 export function encode(value: CborValue): Uint8Array {
-  const output = new Output();
-  encodeItem(output, value, 0);
-  return output.bytes();
+  try {
+    encodeItem(output, value, 0);
+    return output.bytes();
+  } finally {
+    output.clear();
+  }
 }
 
 /** Decodes exactly one item; throws CodecError when the bytes are not its one deterministic encoding. */
 export function decode(bytes: Uint8Array): CborValue {
+  return decodeWhole(bytes, false);
+}
+
+/** As `decode`, but byte strings are no copies: they change with `bytes`. */
+export function decodeInPlace(bytes: Uint8Array): CborValue {
+  return decodeWhole(bytes, true);
+}
+
+function decodeWhole(bytes: Uint8Array, inPlace: boolean): CborValue {
   assertBytes(bytes, "bytes");
-  const input = new Input(bytes);
+  const input = new Input(bytes, inPlace);
   const value = decodeItem(input, 0);
   if (input.left > 0) throw input.error(`${input.left} bytes are left over`);
   return value;
@@ -65,12 +77,21 @@ function keyRank(key: number): number {
   return key >= 0 ? key : KEY_MAX - key;
 }
 
+const OUTPUT_BYTES = 4_096;
+
 class Output {
-  private buffer = new Uint8Array(256);
+  private buffer = new Uint8Array(OUTPUT_BYTES);
   private length = 0;
 
   bytes(): Uint8Array {
     return this.buffer.slice(0, this.length);
+  }
+
+  /** What was encoded may be secret, and nothing of it stays. */
+  clear(): void {
+    if (this.buffer.length > OUTPUT_BYTES) this.buffer = new Uint8Array(OUTPUT_BYTES);
+    else this.buffer.fill(0, 0, this.length);
+    this.length = 0;
   }
 
   raw(part: Uint8Array): void {
@@ -91,12 +112,8 @@ class Output {
   private big(first: number, argument: number | bigint, width: number): void {
     const at = this.reserve(1 + width);
     this.buffer[at] = first;
-    if (width === 0) return;
-    const view = new DataView(this.buffer.buffer);
-    if (width === 1) view.setUint8(at + 1, Number(argument));
-    else if (width === 2) view.setUint16(at + 1, Number(argument));
-    else if (width === 4) view.setUint32(at + 1, Number(argument));
-    else view.setBigUint64(at + 1, BigInt(argument));
+    if (width === 8) new DataView(this.buffer.buffer).setBigUint64(at + 1, BigInt(argument));
+    else for (let i = width, left = Number(argument); i > 0; i--, left >>>= 8) this.buffer[at + i] = left;
   }
 
   private reserve(length: number): number {
@@ -111,6 +128,9 @@ class Output {
     return at;
   }
 }
+
+/** One for all: nobody encodes within another's encoding. */
+const output = new Output();
 
 function encodeItem(output: Output, value: CborValue, depth: number): void {
   if (typeof value === "number") encodeNumber(output, value);
@@ -178,11 +198,18 @@ export function describeKind(value: unknown): string {
 }
 
 class Input {
+  /** Of the item whose head was read last. */
+  major = 0;
   private at = 0;
-  private readonly view: DataView;
+  private readonly source: Uint8Array;
 
-  constructor(private readonly source: Uint8Array) {
-    this.view = new DataView(source.buffer, source.byteOffset, source.byteLength);
+  constructor(
+    bytes: Uint8Array,
+    private readonly inPlace: boolean,
+  ) {
+    // A Buffer's `slice` is no copy.
+    const isPlain = bytes.constructor === Uint8Array;
+    this.source = isPlain ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   get left(): number {
@@ -193,23 +220,24 @@ class Input {
     return new CodecError(`CBOR at byte ${this.at}: ${what}`);
   }
 
-  /** A copy of the next `length` bytes. */
+  /** The next `length` bytes. */
   take(length: number | bigint): Uint8Array {
     if (length > this.left) throw this.error(`${length} bytes announced, ${this.left} left`);
     const start = this.at;
     this.at += Number(length);
-    return new Uint8Array(this.source.subarray(start, this.at));
+    return this.inPlace ? this.source.subarray(start, this.at) : this.source.slice(start, this.at);
   }
 
-  /** Major type and argument of the next item; the argument has its shortest form. */
-  head(): { major: number; argument: number | bigint } {
-    if (this.left === 0) throw this.error("ends where an item should start");
-    const first = this.view.getUint8(this.at);
+  /** Argument of the next item, in its shortest form; `major` is its major type then. */
+  head(): number | bigint {
+    const first = this.source[this.at];
+    if (first === undefined) throw this.error("ends where an item should start");
     const major = first >> 5;
     const information = first & 31;
+    this.major = major;
     if (information < 24) {
       this.at += 1;
-      return { major, argument: information };
+      return information;
     }
     if (information > 27) throw this.error("indefinite length or reserved value");
     if (major === SIMPLE) throw this.error("a float or a simple value without a meaning here");
@@ -219,14 +247,19 @@ class Input {
     const shorter = [24, 0x100, 0x10000, 0x100000000][information - 24] ?? 0;
     if (argument < shorter) throw this.error("a number that is not in its shortest form");
     this.at += 1 + width;
-    return { major, argument };
+    return argument;
   }
 
   private argument(width: number): number | bigint {
-    if (width === 1) return this.view.getUint8(this.at + 1);
-    if (width === 2) return this.view.getUint16(this.at + 1);
-    if (width === 4) return this.view.getUint32(this.at + 1);
-    return asNumber(this.view.getBigUint64(this.at + 1));
+    if (width === 8) return asNumber((BigInt(this.uint(1, 4)) << 32n) | BigInt(this.uint(5, 4)));
+    return this.uint(1, width);
+  }
+
+  /** Up to four bytes, the most significant first. */
+  private uint(from: number, width: number): number {
+    let value = 0;
+    for (let i = 0; i < width; i++) value = value * 256 + (this.source[this.at + from + i] ?? 0);
+    return value;
   }
 }
 
@@ -236,8 +269,8 @@ function asNumber(value: bigint): number | bigint {
 }
 
 function decodeItem(input: Input, depth: number): CborValue {
-  const { major, argument } = input.head();
-  switch (major) {
+  const argument = input.head();
+  switch (input.major) {
     case UINT:
       return argument;
     case NEGATIVE:
@@ -303,9 +336,9 @@ function decodeMap(input: Input, length: number | bigint, depth: number): Map<nu
 }
 
 function decodeKey(input: Input): number {
-  const { major, argument } = input.head();
-  if (major > NEGATIVE) throw input.error("a map key that is no integer");
-  const key = major === NEGATIVE ? -1 - Number(argument) : Number(argument);
+  const argument = input.head();
+  if (input.major > NEGATIVE) throw input.error("a map key that is no integer");
+  const key = input.major === NEGATIVE ? -1 - Number(argument) : Number(argument);
   if (Math.abs(key) > KEY_MAX) throw input.error("a map key beyond 32 bits");
   return key;
 }

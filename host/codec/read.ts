@@ -4,7 +4,7 @@
  */
 
 import { AMOUNT_BITS, ID_BYTES } from "../../firmware/protocol/limits.js";
-import { type CborValue, decode, describeKind } from "./cbor.js";
+import { type CborValue, decode, decodeInPlace, describeKind } from "./cbor.js";
 import { CodecError } from "./errors.js";
 
 const encoder = new TextEncoder();
@@ -14,16 +14,27 @@ function expected(name: string, what: string, found: CborValue): CodecError {
   return new CodecError(`${name}: expected ${what}, found ${describeKind(found)}`);
 }
 
+function isUint(value: CborValue, max: number): value is number {
+  return typeof value === "number" && value >= 0 && value <= max;
+}
+
+function isAmount(value: CborValue): value is number | bigint {
+  return (typeof value === "number" || typeof value === "bigint") && value >= 0 && value < AMOUNT_END;
+}
+
+function isBytes(value: CborValue, min: number, max: number): value is Uint8Array {
+  return value instanceof Uint8Array && value.length >= min && value.length <= max;
+}
+
 /** An unsigned integer up to `max`, which a number holds exactly. */
 export function asUint(value: CborValue, name: string, max: number = Number.MAX_SAFE_INTEGER): number {
-  if (typeof value === "number" && value >= 0 && value <= max) return value;
+  if (isUint(value, max)) return value;
   throw expected(name, `an unsigned integer up to ${max}`, value);
 }
 
 /** An unsigned integer below 2^63. */
 export function asAmount(value: CborValue, name: string): bigint {
-  if ((typeof value === "number" || typeof value === "bigint") && value >= 0 && value < AMOUNT_END)
-    return BigInt(value);
+  if (isAmount(value)) return BigInt(value);
   throw expected(name, `an amount below 2^${AMOUNT_BITS}`, value);
 }
 
@@ -33,7 +44,7 @@ export function asInteger(value: CborValue, name: string): number {
 }
 
 export function asBytes(value: CborValue, name: string, min: number, max: number = min): Uint8Array {
-  if (value instanceof Uint8Array && value.length >= min && value.length <= max) return value;
+  if (isBytes(value, min, max)) return value;
   throw expected(name, min === max ? `a byte string of ${min}` : `a byte string of ${min} to ${max}`, value);
 }
 
@@ -59,7 +70,10 @@ export function asMap(value: CborValue, name: string): ReadonlyMap<number, CborV
   throw expected(name, "a map", value);
 }
 
-/** Takes the items of an array, or the values of a map in the order of their keys, one after the other. */
+/**
+ * Takes the items of an array, or the values of a map in the order of their keys, one after the other. Where an item stands is put
+ * into words only for an error: a seller reads twenty items an order.
+ */
 export class Fields {
   private taken = 0;
 
@@ -68,6 +82,9 @@ export class Fields {
     /** Of a map; the items of an array are numbered. */
     private readonly keys: readonly number[] | undefined,
     private readonly values: readonly CborValue[],
+    /** Which it is an item of, and which item. */
+    private readonly outer?: Fields,
+    private readonly at = 0,
   ) {}
 
   static ofArray(value: CborValue, name: string, length?: number): Fields {
@@ -93,6 +110,11 @@ export class Fields {
     return Fields.ofArray(decode(bytes), name, length);
   }
 
+  /** As `decode`, but byte strings are no copies: they change with `bytes`. */
+  static decodeInPlace(bytes: Uint8Array, name: string, length?: number): Fields {
+    return Fields.ofArray(decodeInPlace(bytes), name, length);
+  }
+
   /** Items not yet taken. */
   get left(): number {
     return this.values.length - this.taken;
@@ -100,17 +122,19 @@ export class Fields {
 
   value(name: string): CborValue {
     const found = this.values[this.taken];
-    if (found === undefined) throw new CodecError(`${this.name}: ends before ${name}`);
+    if (found === undefined) throw new CodecError(`${this.path()}: ends before ${name}`);
     this.taken += 1;
     return found;
   }
 
-  uint(name: string, max?: number): number {
-    return asUint(this.value(name), this.where(name), max);
+  uint(name: string, max: number = Number.MAX_SAFE_INTEGER): number {
+    const value = this.value(name);
+    return isUint(value, max) ? value : asUint(value, this.where(name), max);
   }
 
   amount(name: string): bigint {
-    return asAmount(this.value(name), this.where(name));
+    const value = this.value(name);
+    return isAmount(value) ? BigInt(value) : asAmount(value, this.where(name));
   }
 
   integer(name: string): number {
@@ -118,7 +142,8 @@ export class Fields {
   }
 
   bytes(name: string, min: number, max: number = min): Uint8Array {
-    return asBytes(this.value(name), this.where(name), min, max);
+    const value = this.value(name);
+    return isBytes(value, min, max) ? value : asBytes(value, this.where(name), min, max);
   }
 
   /** An identifier of a subject, note or ticket. */
@@ -135,7 +160,11 @@ export class Fields {
   }
 
   array(name: string, length?: number): Fields {
-    return Fields.ofArray(this.value(name), this.where(name), length);
+    const value = this.value(name);
+    const isOne = Array.isArray(value) && (length === undefined || value.length === length);
+    return isOne
+      ? new Fields(name, undefined, value, this, this.taken - 1)
+      : Fields.ofArray(value, this.where(name), length);
   }
 
   map(name: string, keys: readonly number[]): Fields {
@@ -150,11 +179,14 @@ export class Fields {
 
   /** Throws when something was not taken. */
   end(): void {
-    if (this.left > 0) throw new CodecError(`${this.name}: ${this.left} more items than it should have`);
+    if (this.left > 0) throw new CodecError(`${this.path()}: ${this.left} more items than it should have`);
   }
 
-  private where(name: string): string {
-    const at = this.taken - 1;
-    return `${this.name}, item ${this.keys?.[at] ?? at} (${name})`;
+  private path(): string {
+    return this.outer === undefined ? this.name : this.outer.where(this.name, this.at);
+  }
+
+  private where(name: string, at: number = this.taken - 1): string {
+    return `${this.path()}, item ${this.keys?.[at] ?? at} (${name})`;
   }
 }

@@ -45,6 +45,9 @@ import type { Signer } from "./signer.js";
 
 const VERSION = 1;
 const SECONDS_MAX = 2 ** SECONDS_BITS - 1;
+/** Signed objects within a ticket: what an agent takes (firmware/trusted-agent/ticket.ts). */
+const ISSUED_BYTES_MAX = 459;
+const TRANSFER_BYTES_MAX = 171;
 /** Head of an array of n < 24 items is this plus n. */
 const SMALL_ARRAY = 0x80;
 /** Characters of an account number that stay visible, when it has at least twice as many. */
@@ -174,7 +177,7 @@ export function readTicket(bytes: Uint8Array): Ticket {
   const fields = Fields.decode(bytes, "ticket", 4);
   const version = fields.uint("version");
   if (version !== VERSION) throw new CodecError(`ticket: version ${version}`, REASON_VERSION);
-  const issued = fields.bytes("issued", 1, TICKET_BYTES_MAX);
+  const issued = fields.bytes("issued", 1, ISSUED_BYTES_MAX);
   const issuerChain = fields.bytes("issuer chain", 1, CHAIN_BYTES_MAX);
   const entries = fields.array("transfers");
   const count = entries.left;
@@ -192,7 +195,7 @@ function readTransfer(fields: Fields): Transfer {
       throw new CodecError(`${name}: expected a chain`);
     }),
     date: fields.uint("date", SECONDS_MAX),
-    signature: fields.bytes("signature", 1, TICKET_BYTES_MAX),
+    signature: fields.bytes("signature", 1, TRANSFER_BYTES_MAX),
   };
 }
 

@@ -24,6 +24,9 @@ export const SERIAL_BYTES = 4;
 export const UNIQUE_BYTES = 16;
 /** What a leaf hashes: version, purse id, serial, value, unique serial number, secret. */
 export const LEAF_INPUT_BYTES = 1 + ID_BYTES + SERIAL_BYTES + 8 + UNIQUE_BYTES + HALF_BYTES;
+const SERIAL_AT = 1 + ID_BYTES;
+const SECRET_AT = LEAF_INPUT_BYTES - HALF_BYTES;
+const UNIQUE_AT = SECRET_AT - UNIQUE_BYTES;
 const LEAF_VERSION = 1;
 
 function derived(secret: Uint8Array, label: Uint8Array): Uint8Array {
@@ -96,7 +99,7 @@ export function goodsKey(key: Uint8Array, orderHash: Uint8Array): Uint8Array {
   goodsHmac.rekey(key);
   goodsHmac.message.set(orderHash);
   const made = goodsHmac.digest().slice();
-  goodsHmac.rekey(NOTHING);
+  goodsHmac.wipe();
   return made;
 }
 
@@ -145,11 +148,25 @@ export class TokenLeaves {
 
   /** `value` is below 2^63. */
   of(serial: number, value: bigint, unique: Uint8Array, secret: Uint8Array): Uint8Array {
-    this.#view.setUint32(1 + ID_BYTES, serial);
-    this.#view.setBigUint64(1 + ID_BYTES + SERIAL_BYTES, value);
-    this.#input.set(unique, LEAF_INPUT_BYTES - HALF_BYTES - UNIQUE_BYTES);
-    this.#input.set(secret, LEAF_INPUT_BYTES - HALF_BYTES);
-    return sha256Into(this.#leaf, this.#input);
+    return this.ofTables(serial, value, unique, 0, secret, 0);
+  }
+
+  /** As `of`, of what stands at these places of two tables. */
+  ofTables(
+    serial: number,
+    value: bigint,
+    uniques: Uint8Array,
+    uniqueAt: number,
+    secrets: Uint8Array,
+    secretAt: number,
+  ): Uint8Array {
+    const input = this.#input;
+    this.#view.setUint32(SERIAL_AT, serial);
+    this.#view.setBigUint64(SERIAL_AT + SERIAL_BYTES, value);
+    // Faster for so few bytes than a view to copy from.
+    for (let i = 0; i < UNIQUE_BYTES; i++) input[UNIQUE_AT + i] = uniques[uniqueAt + i] ?? 0;
+    for (let i = 0; i < HALF_BYTES; i++) input[SECRET_AT + i] = secrets[secretAt + i] ?? 0;
+    return sha256Into(this.#leaf, input);
   }
 }
 
@@ -197,7 +214,7 @@ export function maskHalves(
       at += HALF_BYTES;
     }
   }
-  maskHmac.rekey(NOTHING);
+  maskHmac.wipe();
 }
 
 /** What is known of all tokens of a purse. */
@@ -233,8 +250,7 @@ export function firstFalseSecret(table: TokenTable, ranges: readonly SerialRange
         end += next.count;
         value = next.value;
       }
-      const unique = uniques.subarray(serial * UNIQUE_BYTES, (serial + 1) * UNIQUE_BYTES);
-      const leaf = checkedLeaves.of(serial, value, unique, secrets.subarray(at, at + HALF_BYTES));
+      const leaf = checkedLeaves.ofTables(serial, value, uniques, serial * UNIQUE_BYTES, secrets, at);
       if (!isAt(leaf, leaves, serial * HASH_BYTES)) return serial;
       at += HALF_BYTES;
     }

@@ -12,7 +12,8 @@
 
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import Libsql from "libsql";
+import type Libsql from "libsql";
+import { exclusiveLock, isLocked, unlock } from "../services/exclusive-lock.js";
 
 export type Part =
   | "settings"
@@ -79,7 +80,7 @@ export class Claims {
   /** As `take`; false when another process has it. */
   tryTake(part: Part): boolean {
     if (this.#held.has(part)) return true;
-    const lock = exclusiveLock(this.#path(`${part}.lock`));
+    const lock = exclusiveLock(this.#path(`${part}.lock`), ASKED_MS_MAX);
     if (lock === undefined) return false;
     this.#held.set(part, lock);
     this.#write(part, { process: process.pid });
@@ -140,33 +141,3 @@ export class Claims {
 
 /** Longer than anybody asks who has a part; a process that has it has it for longer. */
 const ASKED_MS_MAX = 200;
-
-/** Undefined when another has it. */
-function exclusiveLock(file: string): Libsql.Database | undefined {
-  return locked(file, `PRAGMA busy_timeout = ${ASKED_MS_MAX}; BEGIN EXCLUSIVE`);
-}
-
-/** Whether somebody has the lock. Asking keeps it from nobody. */
-function isLocked(file: string): boolean {
-  const lock = locked(file, "PRAGMA busy_timeout = 0; BEGIN; SELECT count(*) FROM sqlite_master");
-  if (lock !== undefined) unlock(lock);
-  return lock === undefined;
-}
-
-function locked(file: string, statements: string): Libsql.Database | undefined {
-  const database = new Libsql(file);
-  try {
-    database.exec(statements);
-    return database;
-  } catch (error) {
-    database.close();
-    if (error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_BUSY")) return undefined;
-    throw error;
-  }
-}
-
-/** A connection that is closed in a transaction keeps its lock until it is collected. */
-function unlock(lock: Libsql.Database): void {
-  lock.exec("ROLLBACK");
-  lock.close();
-}

@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { checkPublic, publicAddress } from "../communications/address.js";
 import type { ServerPlace } from "../servers/bank-server.js";
-import { type Offer, paymentOf } from "../tokens/http/paywall.js";
+import { AGAIN_SECONDS, type Offer, paymentOf } from "../tokens/http/paywall.js";
 import { serveSeller } from "../tokens/http/serve-seller.js";
 import type { Accepted } from "../tokens/seller/seller.js";
 import { parseDecimal } from "../units.js";
@@ -12,8 +12,7 @@ import type { Served } from "./serve.js";
 import { type Shop, shopOf } from "./shop.js";
 import { type HomeTokens, TOKEN_UNIT } from "./tokens.js";
 
-/** What it earned it redeems from time to time. */
-const REDEEM_EVERY_MS = 600_000;
+const SETTLE_EVERY_MS = 600_000;
 
 export interface ServedNewspaper extends Served {
   readonly shop: Shop;
@@ -42,7 +41,7 @@ export async function serveNewspaper(
   shop.announce(server.url, url);
   // Purses that buyers got straight from an issuer, and recalls, while nobody served here.
   await shop.seller.collect();
-  const stop = redeemNowAndThen(tokens, shop);
+  const stop = settleNowAndThen(tokens, shop);
   const close = async () => {
     stop();
     await server.close();
@@ -51,12 +50,16 @@ export async function serveNewspaper(
   return { url, shop, close };
 }
 
-/** What fails is tried again by the next. */
-function redeemNowAndThen({ site }: HomeTokens, { seller }: Shop): () => void {
+/** Redeems what was earned, and forgets what is over. What fails is tried again by the next. */
+function settleNowAndThen({ site }: HomeTokens, { seller }: Shop): () => void {
   const { timers } = site.parts;
   let cancel = () => {};
+  const settle = async () => {
+    await seller.redeem();
+    await seller.forget(AGAIN_SECONDS);
+  };
   const next = () => {
-    cancel = timers.after(REDEEM_EVERY_MS, () => void seller.redeem().then(next, next));
+    cancel = timers.after(SETTLE_EVERY_MS, () => void settle().then(next, next));
   };
   next();
   return () => cancel();

@@ -334,7 +334,7 @@ export class HomeTokens {
 
   /** Before the home is closed. */
   async close(): Promise<void> {
-    for (const mint of this.#issuers.values()) (await mint).close();
+    for (const mint of this.#issuers.values()) await (await mint).close();
   }
 }
 

@@ -155,7 +155,7 @@ test("tally seller serve sells to tally tokens spend, and to nobody for nothing"
   expect(tides).toMatchObject({
     code: 0,
     err: "",
-    out: expect.stringMatching(/^Tide tables[^]*\nPaid USD 0\.0010\.\n$/),
+    out: expect.stringMatching(/^Tide tables[\s\S]*\nPaid USD 0\.0010\.\n$/),
   });
   expect((await fetch(`${url}/tides`)).status).toBe(402);
   expect(await newspaper.event("sold")).toMatchObject({ path: "/tides", amount: "0.0010" });

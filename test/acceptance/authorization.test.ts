@@ -24,7 +24,7 @@ import { openRequest } from "../../host/tokens/messages/request.js";
 import { type Buyer, PurseWorld } from "../support/purses.js";
 import { Tap, type TappedMessage } from "../support/tap.js";
 import { FINE_DOLLAR } from "../support/token-buyer.js";
-import { askAt, DAY, GOODS, OVER_21, type Shop, TokenMarket } from "../support/token-market.js";
+import { askAt, DAY, GOODS, OVER_21, refusedBy, type Shop, TokenMarket } from "../support/token-market.js";
 import { outcomeOf } from "../support/token-world.js";
 
 let chips: PurseWorld;
@@ -63,9 +63,9 @@ const proof = (): PurseOrder => {
   return chips.authorization(OVER_21, 5, terms);
 };
 
-const asks = ({ card }: Buyer, order: PurseOrder) => {
-  const issuer = order.kind === PURSE_MONEY ? market.mint.id : market.clearance.id;
-  return requestTokens(card, issuer, order, (outer) => askAt(atShop.url, outer));
+const asks = ({ card, id }: Buyer, order: PurseOrder) => {
+  const issuer = order.kind === PURSE_MONEY ? market.mint : market.clearance;
+  return requestTokens(card, issuer.id, order, (outer) => askAt(atShop.url, outer), refusedBy(issuer, id));
 };
 
 /** All that goes on between a buyer and the shop, from the first request to the last notice. What the shop got because of it. */
@@ -142,11 +142,18 @@ function wordsOf({ head }: TappedMessage): Uint8Array[] {
   return [...head.matchAll(LONG_WORD)].map(([word]) => new Uint8Array(Buffer.from(word, "base64url")));
 }
 
-/** Where in all that something is found. */
+/** As much of something is as good as all of it. */
+const PIECE_BYTES = 8;
+
+/** Whether something, or a piece of it, is anywhere in all that. */
 function isIn(what: Uint8Array, { messages, bytes, unsealed: opened, kept }: Received): boolean {
   const values = kept.flatMap(([, row]) => Object.values(row));
   const stored = values.map((value) => (value instanceof Uint8Array ? value : Buffer.from(String(value))));
-  return [...bytes, ...messages.flatMap(wordsOf), ...opened, ...stored].some((place) => holds(place, what));
+  const places = [...bytes, ...messages.flatMap(wordsOf), ...opened, ...stored];
+  const pieces = Array.from({ length: Math.ceil(what.length / PIECE_BYTES) }, (_, i) =>
+    what.subarray(i * PIECE_BYTES, (i + 1) * PIECE_BYTES),
+  );
+  return pieces.some((piece) => places.some((place) => holds(place, piece)));
 }
 
 /** As it is, in hexadecimal, or in base64 of either kind (as far as whole groups of it go, wherever they begin). */

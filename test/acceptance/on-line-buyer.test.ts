@@ -15,7 +15,7 @@ import { readOuter } from "../../host/tokens/messages/request.js";
 import type { Issuer } from "../../host/tokens/parties.js";
 import { type Buyer, PurseWorld } from "../support/purses.js";
 import { FINE_DOLLAR } from "../support/token-buyer.js";
-import { bought, DAY, GOODS, type Shop, TokenMarket } from "../support/token-market.js";
+import { bought, DAY, GOODS, refusedBy, type Shop, TokenMarket } from "../support/token-market.js";
 import { outcomeOf } from "../support/token-world.js";
 
 const PRICE = GOODS["/article"].price;
@@ -49,7 +49,8 @@ function asks(changes: Partial<PurseOrder> = {}): Promise<InstalledPurse> {
     spendBy_seconds: market.now() + 30 * DAY,
     ...changes,
   };
-  return requestTokens(alice.card, market.mint.id, order, (outer) => mint.request(readOuter(outer).sealed));
+  const forward = (outer: Uint8Array) => mint.request(readOuter(outer).sealed);
+  return requestTokens(alice.card, market.mint.id, order, forward, refusedBy(market.mint, alice.id));
 }
 
 function reader() {

@@ -1,5 +1,6 @@
 /** Does the work that its parent sends, until the parent is gone. */
 
+import { serveWork } from "../support/workers.js";
 import { DEFECTS } from "./defects.js";
 import { explore } from "./jobs.js";
 import { noticed } from "./mutants.js";
@@ -12,13 +13,4 @@ async function done(work: Work): Promise<Answer> {
   return { kind: "noticed", by: await noticed(defect, work.release) };
 }
 
-process.on("message", (work: Work) => {
-  done(work).then(
-    (answer) => process.send?.(answer),
-    (error: unknown) => {
-      const said = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      process.send?.({ kind: "error", said } satisfies Answer);
-    },
-  );
-});
-process.on("disconnect", () => process.exit(0));
+serveWork(done);

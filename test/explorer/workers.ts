@@ -1,7 +1,7 @@
-/** Processes that do jobs, one at a time each. */
+/** What the explorer's worker processes are asked, and answer. */
 
-import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { inWorkers as inProcesses } from "../support/workers.js";
 import type { Explored } from "./explore.js";
 import type { AppletPaths, Job } from "./jobs.js";
 
@@ -12,48 +12,15 @@ export type Work =
 
 export type Answer =
   | { readonly kind: "explored"; readonly explored: Explored }
-  | { readonly kind: "noticed"; readonly by: string | undefined }
-  | { readonly kind: "error"; readonly said: string };
+  | { readonly kind: "noticed"; readonly by: string | undefined };
 
 const WORKER = fileURLToPath(new URL("./worker.js", import.meta.url));
 
-/** A worker did not do its job. */
-export class WorkerError extends Error {
-  override readonly name = "WorkerError";
-}
-
 /** Gives the work to so many workers in its order; `done` is told of each piece as it ends. */
-export async function inWorkers(
+export function inWorkers(
   pieces: readonly Work[],
   workers: number,
   done: (index: number, answer: Answer) => void,
 ): Promise<void> {
-  let next = 0;
-  const work = async (): Promise<void> => {
-    const child = fork(WORKER, [], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
-    try {
-      while (next < pieces.length) {
-        const index = next;
-        next += 1;
-        const answer = await ask(child, pieces[index] as Work);
-        if (answer.kind === "error") throw new WorkerError(answer.said);
-        done(index, answer);
-      }
-    } finally {
-      if (child.connected) child.disconnect();
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(workers, pieces.length) }, work));
-}
-
-function ask(child: ChildProcess, work: Work): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const gone = (code: number | null) => reject(new WorkerError(`a worker ended with ${code ?? "a signal"}`));
-    child.once("exit", gone);
-    child.once("message", (answer) => {
-      child.off("exit", gone);
-      resolve(answer as Answer);
-    });
-    child.send(work);
-  });
+  return inProcesses<Work, Answer>(WORKER, pieces, workers, done);
 }

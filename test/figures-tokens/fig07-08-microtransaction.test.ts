@@ -176,20 +176,32 @@ describe("bad halves change nothing", () => {
     expect(taken()).toEqual([0, 0]);
   });
 
-  it("wrong-order: it is for other goods, another price, another seller, other delivery, or asks for an authorization", async () => {
+  it("wrong-order: it is for other goods, another price, another seller, or other delivery", async () => {
     const parts = [
       { goods: new Uint8Array(32) },
       { price: 29n },
-      { unit: { currency: 978, exponent: 4 } },
       { seller: new Uint8Array(16) },
       { delivery: DELIVERY_SEALED },
-      { assertion: "over-21" },
     ];
     for (const each of parts) {
       const order = world.order(buyer, purse, 30n, each);
       const work = world.seller.accept(buyer.pay(purse, order, range(0, 3)), world.expected(30n, { delivery: 0 }));
       expect(await outcome(work), JSON.stringify(Object.keys(each))).toBe("wrong-order");
     }
+    expect(taken()).toEqual([0]);
+  });
+
+  it("not-proved: it asks for an authorization that is not shown, though the shop asks for none", async () => {
+    const order = world.order(buyer, purse, 30n, { assertion: "over-21" });
+    const work = world.seller.accept(buyer.pay(purse, order, range(0, 3)), world.expected(30n));
+    expect(await outcome(work)).toBe("not-proved");
+    expect(taken()).toEqual([0]);
+  });
+
+  it("wrong-purse: its halves are in another unit than the order", async () => {
+    const order = world.order(buyer, purse, 30n, { unit: { currency: 978, exponent: 4 } });
+    const work = world.seller.accept(buyer.pay(purse, order, range(0, 3)), world.expected(30n));
+    expect(await outcome(work)).toBe("wrong-purse");
     expect(taken()).toEqual([0]);
   });
 

@@ -14,6 +14,14 @@ import { ed25519Signer, sha256, x25519KeyPair } from "../../host/crypto.js";
 import { ReasonError } from "../../host/reasons.js";
 import { BULK_PIECE_BYTES, openBulk, sealBulk } from "../../host/tokens/bulk.js";
 import * as card from "../../host/tokens/buyer/card-data.js";
+import { TokenError } from "../../host/tokens/errors.js";
+import {
+  authorizationHeader,
+  challengeHeader,
+  readAuthorization,
+  readChallenge,
+} from "../../host/tokens/http/challenge.js";
+import { openGoods, sealGoods } from "../../host/tokens/http/sealed-goods.js";
 import * as answers from "../../host/tokens/messages/answers.js";
 import * as closing from "../../host/tokens/messages/closing.js";
 import { PROLOGUE } from "../../host/tokens/messages/common.js";
@@ -23,7 +31,7 @@ import * as request from "../../host/tokens/messages/request.js";
 import * as words from "../../host/tokens/messages/words.js";
 import type { PurseTerms } from "../../host/tokens/terms.js";
 import { idOf, NOW } from "../support/agencies.js";
-import { same } from "./parsers.js";
+import { same, sameText } from "./parsers.js";
 import type { ParserParts } from "./parsers-host.js";
 import { Finding } from "./target.js";
 
@@ -231,7 +239,7 @@ function messageParsers(): ParserParts[] {
 
 /** The three that are filled up, and what is sealed in bulk: as they come, and with another plaintext in them. */
 function sealedParsers(): ParserParts[] {
-  const text = new Uint8Array(300).fill(9);
+  const filling = new Uint8Array(300).fill(9);
   const fill = (bytes: Uint8Array, length: number) => {
     const plain = new Uint8Array(length);
     plain.set(bytes.subarray(0, length));
@@ -243,7 +251,7 @@ function sealedParsers(): ParserParts[] {
     ["close", "close", t.TOKEN_CLOSE_PLAIN_BYTES, (sealed) => closing.openClose(sealed, OPENING)],
   ];
   const plain = (length: number, parts: number) => {
-    const items: CborValue[] = Array.from({ length: parts }, () => text);
+    const items: CborValue[] = Array.from({ length: parts }, () => filling);
     const left = length - encode([...items, new Uint8Array(0)]).length + 1 - 3;
     return encode([...items, new Uint8Array(left)]);
   };
@@ -256,12 +264,12 @@ function sealedParsers(): ParserParts[] {
     }),
     [
       "token bulk",
-      [sealBulk({ ...SEALING, prologue: PROLOGUE.purse }, text)],
+      [sealBulk({ ...SEALING, prologue: PROLOGUE.purse }, filling)],
       (bytes) => openBulk({ ...OPENING, prologue: PROLOGUE.purse }, bytes),
       CodecError,
       NoiseError,
     ],
-    ["token bulk of any length", [madeBulk(text)], bulkAgain, CodecError, NoiseError],
+    ["token bulk of any length", [madeBulk(filling)], bulkAgain, CodecError, NoiseError],
   ];
 }
 
@@ -308,6 +316,46 @@ function purseParsers(): ParserParts[] {
   ];
 }
 
+const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("utf8");
+const base64url = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64url");
+const bytesOf = (words: string) => new TextEncoder().encode(words);
+
+/** What a shop asks for in a header, and what it is answered: as headers, and with any document in one. */
+function httpParsers(): ParserParts[] {
+  const issuers = [{ id: idOf(1), address: "http://127.0.0.1:1/" }, { id: idOf(3) }];
+  const challenge = { seller: idOf(2), issuers, unit: UNIT, price: 3n, goods: HASH };
+  const headers = [
+    challengeHeader({ ...challenge, assertion: null, delivery: null }),
+    challengeHeader({ ...challenge, assertion: "over-21", delivery: t.DELIVERY_SEALED }),
+  ];
+  const documents = headers.map((header) => Buffer.from(/"(.*)"/.exec(header)?.[1] ?? "", "base64url"));
+  const around = (document: Uint8Array) => `TallyTokens challenge="${base64url(document)}"`;
+  const seal = { key: HASH, orderHash: HASH, type: "text/plain" };
+  const random = { fill: (destination: Uint8Array) => void destination.fill(7) };
+  return [
+    ["token challenge", headers.map(bytesOf), (bytes) => readAgainAsHeader(text(bytes)), TokenError],
+    ["token challenge document", documents, (bytes) => readAgainAsHeader(around(bytes)), TokenError],
+    [
+      "token authorization",
+      [bytesOf(authorizationHeader(HASH))],
+      (bytes) => {
+        const payment = readAuthorization(text(bytes));
+        if (payment !== undefined) same(payment, readAuthorization(authorizationHeader(payment)) ?? new Uint8Array());
+      },
+      TokenError,
+    ],
+    ["token goods", [sealGoods(HASH, seal, random)], (bytes) => openGoods(bytes, seal)],
+  ];
+}
+
+/** What is kept of a challenge, is kept of what it is written as. */
+function readAgainAsHeader(header: string): void {
+  const challenge = readChallenge(header);
+  if (challenge === undefined) return;
+  const again = challengeHeader(challenge);
+  sameText(again, challengeHeader(readChallenge(again) ?? challenge));
+}
+
 export function tokenParsers(): ParserParts[] {
-  return [...signedParsers(), ...messageParsers(), ...purseParsers()];
+  return [...signedParsers(), ...messageParsers(), ...purseParsers(), ...httpParsers()];
 }

@@ -224,9 +224,23 @@ describe("tally", () => {
   });
 
   test("the demonstration holds, step by step", { timeout: 60_000 }, async () => {
-    const { steps, audit } = await json("demo", "--memory");
+    const { steps, audit, tokens } = await json("demo", "--memory");
     expect(steps.filter((step: { ok: boolean }) => !step.ok)).toEqual([]);
-    expect(steps.length).toBeGreaterThanOrEqual(14);
+    expect(steps.length).toBeGreaterThanOrEqual(20);
+    expect(steps.map((step: { name: string }) => step.name)).toEqual(
+      expect.arrayContaining([
+        "tokens for a newspaper are bought, and split",
+        "two hundred articles are read for tenths of a cent",
+        "halves that were shown before are refused",
+        "an article for adults is read without a name",
+        "the newspaper redeems what it earned",
+        "what was not spent comes back",
+      ]),
+    );
+    // A dollar was bought; what 200 articles and the one for adults cost is the newspaper's, the rest came back.
+    expect(tokens).toMatchObject([{ currency: "USD", exponent: 4, issued: 10_000, outstanding: 0, balanced: true }]);
+    expect(tokens[0].redeemed + tokens[0].refunded).toBe(10_000);
+    expect(tokens[0].redeemed).toBe(67 * 10 + 67 * 20 + 66 * 30 + 40);
     for (const line of audit) {
       const { issued, spendable, provisional, inDoubt, redeemed, destroyed, unclaimed, balanced } = line;
       expect(issued).toBe(spendable + provisional + inDoubt + redeemed + destroyed + unclaimed);

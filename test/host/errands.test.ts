@@ -18,7 +18,7 @@ import type { Transport } from "../../host/transport.js";
 import { Death, Mortal } from "../support/mortal.js";
 import { type Buyer, PIN, PurseWorld } from "../support/purses.js";
 import { FINE_DOLLAR } from "../support/token-buyer.js";
-import { bought, DAY, OVER_21, type Shop, TokenMarket } from "../support/token-market.js";
+import { bought, DAY, OVER_21, refusedBy, type Shop, TokenMarket } from "../support/token-market.js";
 import { outcomeOf } from "../support/token-world.js";
 
 const FACE = 1_000n;
@@ -75,7 +75,7 @@ const order = (changes: Partial<PurseOrder> = {}): PurseOrder => ({
 const forwarded = (outer: Uint8Array): Promise<BuyerPurse> => shop.seller.forward(outer);
 
 function asks(card: PurseCard, changes: Partial<PurseOrder> = {}, forward = forwarded) {
-  return requestTokens(card, market.mint.id, order(changes), forward);
+  return requestTokens(card, market.mint.id, order(changes), forward, refusedBy(market.mint, card.element.id));
 }
 
 const refunds = (sealed: Uint8Array): Promise<Refund> => market.mint.refund(sealed);
@@ -185,14 +185,32 @@ describe("a request", () => {
     expect(await market.faults()).toEqual([]);
   });
 
-  test("that a seller calls refused although it was granted costs nothing in the end", async () => {
+  test("that only somebody on the way calls refused is kept, and answered the next time", async () => {
     const buyer = await customer();
     const lies = async (outer: Uint8Array) => {
       await forwarded(outer);
       throw new TokenError("refused", "There is nothing for you.");
     };
-    expect(await outcomeOf(asks(await cardOf(buyer), {}, lies))).toBe("refused");
-    expect(await statesOf(buyer)).toEqual([]);
+    for (let times = 0; times < 2; times += 1) {
+      expect(await outcomeOf(asks(await cardOf(buyer), {}, lies))).toBe("refused");
+      expect(await statesOf(buyer)).toEqual(["requested"]);
+      expect(await worth(buyer)).toBe(SAVINGS - FACE);
+    }
+    await asks(await cardOf(buyer));
+    expect(await worth(buyer)).toBe(SAVINGS - FACE);
+    await spends(buyer, 1);
+    expect(await market.faults()).toEqual([]);
+  });
+
+  test("that was granted, and given up by its owner, costs nothing in the end", async () => {
+    const buyer = await customer();
+    const card = await cardOf(buyer);
+    const lost = async (outer: Uint8Array) => {
+      await forwarded(outer);
+      throw new TokenError("unreachable", "No answer.");
+    };
+    expect(await outcomeOf(asks(card, {}, lost))).toBe("unreachable");
+    await card.forget((await card.purses())[0]?.slot ?? -1);
     expect(await worth(buyer)).toBe(SAVINGS - FACE);
     // The seller has half of it, which is good for nothing.
     expect((await shop.seller.redeem()).credited).toEqual([]);
@@ -211,7 +229,8 @@ describe("a request", () => {
       sent += 1;
       return forwarded(outer);
     };
-    await expect(asks(new PurseCard(buyer.element), {}, counted)).rejects.toMatchObject({ name: "StatusWordError" });
+    const locked = requestTokens(new PurseCard(buyer.element), market.mint.id, order(), counted);
+    await expect(locked).rejects.toMatchObject({ name: "StatusWordError" });
     const late = { spendBy_seconds: market.now() - 1 };
     await expect(asks(await cardOf(buyer), late, counted)).rejects.toMatchObject({ name: "ReasonError" });
     expect([sent, await statesOf(buyer), await worth(buyer)]).toEqual([0, [], SAVINGS]);

@@ -217,6 +217,13 @@ export async function askAt(url: string, outer: Uint8Array): Promise<BuyerPurse>
   return readBuyerPurse(await post(url + REQUEST_PATH, outer, limits));
 }
 
+/** What an issuer tells its customer and nobody else: whether it refused his request with this nonce. */
+export function refusedBy(issuer: Mint, buyer: Uint8Array): { isRefused: (nonce: Uint8Array) => Promise<boolean> } {
+  return {
+    isRefused: async (of) => (await issuer.refusals(toHex(buyer))).some(({ nonce }) => nonce === toHex(of)),
+  };
+}
+
 /** Buys something: the text that came, or the code of what stood in the way. */
 export async function bought(pay: Fetch, url: string): Promise<string> {
   try {

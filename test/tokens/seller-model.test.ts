@@ -28,6 +28,7 @@ type Step =
     }
   | { readonly do: "restart" }
   | { readonly do: "redeem" }
+  | { readonly do: "forget" }
   | { readonly do: "recall"; readonly purse: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -43,6 +44,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.constant<Step>({ do: "restart" }) },
   { weight: 1, arbitrary: fc.constant<Step>({ do: "redeem" }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ do: "forget" }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("recall" as const), purse: fc.nat(1) }) },
 );
 
@@ -56,11 +58,14 @@ class Model {
   readonly taken = [new Map<number, string>(), new Map<number, string>()];
   readonly purchases = new Map<string, Purchase>();
   readonly recalled = [false, false];
+  readonly forgotten = [false, false];
+  accepted = 0n;
 
   pay(order: number, purse: number, serials: readonly number[], spoiled: number | undefined): string {
     // Goods of odd orders travel sealed: each purse pays by itself.
     const key = order % 2 === 1 ? `${order}/${purse}` : `${order}`;
     const taken = this.taken[purse] ?? new Map();
+    if (this.forgotten[purse] === true) return "purse-recalled";
     if (serials.some((serial) => taken.has(serial) && taken.get(serial) !== key)) return "half-spent";
     const fresh = serials.filter((serial) => !taken.has(serial));
     if (fresh.length > 0 && this.recalled[purse] === true) return "purse-recalled";
@@ -70,6 +75,7 @@ class Model {
     for (const serial of fresh) {
       taken.set(serial, key);
       purchase.paid += worthOf(serial);
+      this.accepted += worthOf(serial);
     }
     const isPaid = purchase.paid >= (PRICES[order] ?? 0n);
     const isFirst = isPaid && !purchase.isTold;
@@ -77,8 +83,21 @@ class Model {
     return `${isPaid ? "paid" : "underpaid"} ${purchase.paid}${isFirst ? " first" : ""}`;
   }
 
-  get accepted(): bigint {
-    return [...this.purchases.values()].reduce((sum, { paid }) => sum + paid, 0n);
+  /** Purses that went back, but for those that paid for an order together with one that did not. */
+  forget(): void {
+    const orders = [...new Set(this.taken.flatMap((taken) => [...taken.values()]))];
+    const paidBy = (order: string) =>
+      [0, 1].filter((purse) => [...(this.taken[purse]?.values() ?? [])].includes(order));
+    const isNeeded = (purse: number): boolean =>
+      this.recalled[purse] !== true ||
+      orders.some(
+        (order) => paidBy(order).includes(purse) && paidBy(order).some((other) => this.recalled[other] !== true),
+      );
+    for (const purse of [0, 1].filter((each) => !isNeeded(each))) {
+      this.forgotten[purse] = true;
+      for (const order of new Set(this.taken[purse]?.values())) this.purchases.delete(order);
+      this.taken[purse]?.clear();
+    }
   }
 }
 
@@ -133,7 +152,12 @@ async function run(steps: readonly Step[]): Promise<void> {
         await world.seller.recall(world.issuer.recall(issued.id));
         model.recalled[each.purse] = true;
       } else if (each.do === "restart") await world.restart();
-      else expect((await world.seller.redeem()).failed).toEqual([]);
+      else if (each.do === "forget") {
+        // What went back is answered for.
+        expect((await world.seller.redeem()).failed).toEqual([]);
+        await world.seller.forget(-1);
+        model.forget();
+      } else expect((await world.seller.redeem()).failed).toEqual([]);
     }
     expect(await world.seller.audit()).toEqual([]);
     expect((await world.seller.redeem()).failed).toEqual([]);

@@ -35,9 +35,14 @@ export async function requestTokens(
     const { share } = await forward(encodeOuter({ issuer, sealed }));
     return await card.install(share);
   } catch (error) {
-    if (error instanceof TokenError && error.code === "refused" && (await isRefused(nonce))) await card.forget(slot);
+    if (error instanceof TokenError && (await isForNothing(error, () => isRefused(nonce)))) await card.forget(slot);
     throw error;
   }
+}
+
+/** A purse that is closed is not had by asking again. Nobody has signed that either: but if it is not so, the next request flushes it. */
+async function isForNothing({ code }: TokenError, isRefused: () => Promise<boolean>): Promise<boolean> {
+  return code === "purse-closed" || (code === "refused" && (await isRefused()));
 }
 
 async function sentRequest(card: PurseCard, issuer: Uint8Array, order: PurseOrder): Promise<SentRequest> {

@@ -29,6 +29,38 @@ export class BodyTooLongError extends Error {
   }
 }
 
+/** More is on its way from everybody together than is taken at one moment. */
+export class TooMuchArrivesError extends Error {
+  constructor() {
+    super("Too much comes at once. Nothing was done. Send the same again in a moment.");
+    this.name = "TooMuchArrivesError";
+  }
+}
+
+/** Bodies that are on their way at one moment: what each may become counts from its first byte until it is read. */
+export class ArrivingBodies {
+  readonly #bytes_max: number;
+  #bytes = 0;
+
+  constructor(bytes_max: number) {
+    this.#bytes_max = bytes_max;
+  }
+
+  /** As `readBody`. Nothing is read of what is too much. */
+  async read(request: IncomingMessage, bytes_max: number): Promise<Uint8Array> {
+    const announced = Number(request.headers["content-length"]);
+    if (announced > bytes_max) throw new BodyTooLongError(bytes_max);
+    const bytes = Number.isSafeInteger(announced) ? announced : bytes_max;
+    if (this.#bytes + bytes > this.#bytes_max) throw new TooMuchArrivesError();
+    this.#bytes += bytes;
+    try {
+      return await readBody(request, bytes_max);
+    } finally {
+      this.#bytes -= bytes;
+    }
+  }
+}
+
 /** The body, of at most `bytes_max`. How long it may take is for the server's `requestTimeout`. */
 export async function readBody(request: IncomingMessage, bytes_max: number): Promise<Uint8Array> {
   if (Number(request.headers["content-length"] ?? 0) > bytes_max) throw new BodyTooLongError(bytes_max);
@@ -70,9 +102,12 @@ export function sendRefusal(
   if (error instanceof TokenError) {
     const { code, message } = error;
     sendJson(response, STATUSES[code] ?? 400, { code, message }, headers);
-  } else if (error instanceof BodyTooLongError)
-    sendJson(response, 413, { code: "malformed", message: error.message }, { connection: "close" });
-  else
+  } else if (error instanceof BodyTooLongError || error instanceof TooMuchArrivesError) {
+    // What is not read is not waited for: the connection ends with the answer.
+    const status = error instanceof BodyTooLongError ? 413 : 503;
+    sendJson(response, status, { code: "malformed", message: error.message }, { connection: "close" });
+    response.once("finish", () => response.req.destroy());
+  } else
     sendJson(response, 500, {
       code: "failed",
       message: "The server failed. Whether it did what was asked is not known: ask the same again.",

@@ -102,7 +102,7 @@ class PayingClient {
     const challenge = readChallenge(response.headers.get("www-authenticate"));
     if (challenge === undefined) return response;
     await response.body?.cancel();
-    const at = response.url === "" ? url : response.url;
+    const at = response.redirected ? response.url : url;
     requireOwnGoods(at, init, challenge);
     const order = await this.#inTurn(() => this.#pay(key, at, challenge));
     return this.#answered(key, init, order);

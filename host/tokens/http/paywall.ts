@@ -23,7 +23,7 @@ import { encodeBuyerPurse } from "../messages/answers.js";
 import { readOrder, readPayment } from "../messages/payment.js";
 import type { Expected } from "../seller/acceptance.js";
 import type { Accepted, Seller } from "../seller/seller.js";
-import { readBody, sendBytes, sendJson, sendRefusal } from "./bodies.js";
+import { ArrivingBodies, sendBytes, sendJson, sendRefusal } from "./bodies.js";
 import { type CapturedAnswer, captureAnswer } from "./captured-answer.js";
 import {
   type Challenge,
@@ -65,6 +65,8 @@ export interface PaywallOptions {
   readonly answerBytes_max?: number;
   /** Of a seller's purse that an issuer brings: 80 bytes a token. */
   readonly purseBytes_max?: number;
+  /** Of all bodies together that are on their way to the routes of the seller at one moment. */
+  readonly arrivingBytes_max?: number;
   /** How long a request waits for a handler whose answer is held back. The handler goes on, and what it answers is for the next one. */
   readonly answer_ms_max?: number;
   readonly random?: RandomSource;
@@ -73,13 +75,15 @@ export interface PaywallOptions {
 
 export type Middleware = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
 
-const DAY_SECONDS = 86_400;
+/** How long goods are delivered again, if nothing else is said. */
+export const AGAIN_SECONDS = 86_400;
 const FORGET_EVERY_SECONDS = 3_600n;
 /** An answer outlives the time in which it is given by this much: a clock that is set back has no handler run again. */
 const FORGET_LATER_SECONDS = 86_400n;
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 const PURSE_BYTES_MAX = 16 * 1024 * 1024;
 const MESSAGE_BYTES_MAX = 4_096;
+const ARRIVING_BYTES_MAX = 128 * 1024 * 1024;
 const ANSWER_MS_MAX = 60_000;
 /** Offers of the last challenges, by their goods: what POST /tally/pay is measured by. */
 const OFFERS_MAX = 4_096;
@@ -101,6 +105,7 @@ export function paywall(seller: Seller, options: PaywallOptions): Middleware {
 class Paywall {
   readonly #seller: Seller;
   readonly #options: PaywallOptions;
+  readonly #arriving: ArrivingBodies;
   readonly #offers = new Map<string, Offer>();
   /** Handlers of `once` that run, by purchase. */
   readonly #running = new Map<string, Promise<Delivery>>();
@@ -109,6 +114,7 @@ class Paywall {
   constructor(seller: Seller, options: PaywallOptions) {
     this.#seller = seller;
     this.#options = options;
+    this.#arriving = new ArrivingBodies(options.arrivingBytes_max ?? ARRIVING_BYTES_MAX);
   }
 
   async handle(request: IncomingMessage, response: ServerResponse, next: () => void): Promise<void> {
@@ -139,7 +145,7 @@ class Paywall {
 
   readonly #routes: Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => Promise<void>>> = {
     [PAY_PATH]: async (request, response) => {
-      const payment = await readBody(request, PAYMENT_BYTES_MAX);
+      const payment = await this.#arriving.read(request, PAYMENT_BYTES_MAX);
       const goods = goodsOf(payment);
       const offer = this.#offers.get(toHex(goods));
       if (offer === undefined)
@@ -152,18 +158,18 @@ class Paywall {
       sendJson(response, 200, state === "paid" ? { state, paid, price, credit } : underpaid(accepted));
     },
     [REQUEST_PATH]: async (request, response) => {
-      const outer = await readBody(request, MESSAGE_BYTES_MAX);
+      const outer = await this.#arriving.read(request, MESSAGE_BYTES_MAX);
       sendBytes(response, encodeBuyerPurse(await this.#seller.forward(outer)));
     },
     [SELLER_PATHS.recall]: async (request, response) => {
-      sendBytes(response, await this.#seller.recall(await readBody(request, MESSAGE_BYTES_MAX)));
+      sendBytes(response, await this.#seller.recall(await this.#arriving.read(request, MESSAGE_BYTES_MAX)));
     },
     [SELLER_PATHS.deliver]: async (request, response) => {
-      await this.#seller.deliver(await readBody(request, this.#options.purseBytes_max ?? PURSE_BYTES_MAX));
+      await this.#seller.deliver(await this.#arriving.read(request, this.#options.purseBytes_max ?? PURSE_BYTES_MAX));
       sendBytes(response, new Uint8Array(0));
     },
     [SELLER_PATHS.notice]: async (request, response) => {
-      await this.#seller.notice(await readBody(request, MESSAGE_BYTES_MAX));
+      await this.#seller.notice(await this.#arriving.read(request, MESSAGE_BYTES_MAX));
       sendBytes(response, new Uint8Array(0));
     },
   };
@@ -243,7 +249,7 @@ class Paywall {
   }
 
   get #again_seconds(): bigint {
-    return BigInt(this.#options.again_seconds ?? DAY_SECONDS);
+    return BigInt(this.#options.again_seconds ?? AGAIN_SECONDS);
   }
 
   #requireAgain({ paidAt_seconds }: Accepted): void {

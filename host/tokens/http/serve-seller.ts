@@ -31,14 +31,14 @@ export class SellerServer {
   static async open(seller: Seller, options: SellerServerOptions): Promise<SellerServer> {
     const { handler } = options;
     const wall = paywall(seller, options);
-    const server = await HttpServer.open(options, LIMITS, (request, response) => {
+    const listener = (request: IncomingMessage, response: ServerResponse) => {
       wall(request, response, () => {
         Promise.resolve()
           .then(() => handler(request, response))
           .catch((error: unknown) => sendRefusal(response, error));
       });
-    });
-    return new SellerServer(server);
+    };
+    return new SellerServer(await HttpServer.open(options, LIMITS, listener));
   }
 
   get url(): string {

@@ -39,9 +39,10 @@ export function encodeOrder(order: Order): Uint8Array {
   ]);
 }
 
+/** Its byte strings are those in `bytes`, and no copies. */
 export function readOrder(bytes: Uint8Array): Order {
   if (bytes.length > t.ORDER_BYTES_MAX) throw new CodecError(`order: ${bytes.length} bytes are too many`);
-  const fields = Fields.decode(bytes, "order", 9);
+  const fields = Fields.decodeInPlace(bytes, "order", 9);
   requireVersion(fields);
   return {
     seller: fields.id("seller"),
@@ -77,8 +78,9 @@ export function encodePayment({ order, parts }: TokenPayment): Uint8Array {
   ]);
 }
 
+/** Its byte strings are those in `bytes`, and no copies: a seller reads thousands a second. */
 export function readPayment(bytes: Uint8Array): TokenPayment {
-  const fields = Fields.decode(bytes, "payment", 3);
+  const fields = Fields.decodeInPlace(bytes, "payment", 3);
   requireVersion(fields);
   const order = fields.bytes("order", 1, t.ORDER_BYTES_MAX);
   const parts = asArray(fields.value("parts"), "parts");

@@ -214,6 +214,18 @@ export class MintBooks {
     return row === undefined ? undefined : { id: row.id, redeemBy_seconds: Number(row.redeem_by) };
   }
 
+  /** Those not closed whose last second for redemption was before this one, the oldest first. */
+  async dueBefore(now_seconds: number): Promise<string[]> {
+    const rows = await this.database
+      .selectFrom("token_purse")
+      .select("id")
+      .where("state", "!=", "closed")
+      .where("redeem_by", "<", BigInt(now_seconds))
+      .orderBy("redeem_by")
+      .execute();
+    return rows.map(({ id }) => id);
+  }
+
   async request(
     buyer: string,
     nonce: string,

@@ -50,11 +50,13 @@ export class Couriers {
     }
   }
 
-  /** Starts nothing any more. What has to be brought is in the books. */
-  close(): void {
+  /** Starts nothing any more; resolves when what is under way has ended. What has to be brought is in the books. */
+  async close(): Promise<void> {
     this.#isClosed = true;
-    for (const errand of this.#errands.values()) errand.cancelTimer();
+    const errands = [...this.#errands.values()];
     this.#errands.clear();
+    for (const errand of errands) errand.cancelTimer();
+    await Promise.all(errands.map(({ attempt }) => attempt));
   }
 
   async #run(name: string, errand: Errand, deliver: () => Promise<boolean>): Promise<boolean> {

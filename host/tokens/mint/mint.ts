@@ -339,11 +339,15 @@ export class Mint implements Issuer {
     return refund(this.#parts, sealed, halves);
   }
 
-  /** Closes what is over, and forgets what nobody completed. A timer calls it; it may be called at any time. */
-  async tick(): Promise<void> {
-    await closeDue(this.#parts);
+  /**
+   * Closes what is over, and forgets what nobody completed. A timer calls it; it may be called at any time. What could not be closed is
+   * tried again after a while; why not is the answer.
+   */
+  async tick(): Promise<readonly Error[]> {
+    const failed = await closeDue(this.#parts);
     await this.#parts.books.forgetWaiting(this.#parts.now());
-    this.#look();
+    this.#look(failed.length === 0 ? 0 : RETRY_MS);
+    return failed;
   }
 
   /** Why requests of this buyer, 32 hex digits, were refused: for the bank to tell its customer. */
@@ -356,10 +360,13 @@ export class Mint implements Issuer {
     return auditMint({ books: this.#parts.books, bank: this.#parts.money?.bank });
   }
 
-  /** Starts nothing any more. Everything is in the books: another mint on the same database goes on. */
-  close(): void {
+  /**
+   * Starts nothing any more; resolves when it will not touch its database again. Everything is in the books: another mint on the same
+   * database goes on.
+   */
+  close(): Promise<void> {
     this.#cancelLook();
-    this.#parts.couriers.close();
+    return this.#parts.couriers.close();
   }
 
   /** Sets the timer for the next purse that is over, but for no earlier than this. */

@@ -1,6 +1,7 @@
 /** A buyer wants back what it did not spend (EP 0 833 285 A2 fig. 10, response 1080). */
 
 import { PURSE_TOKENS_MAX, SCHEME_SOURCE, WORD_RETURN } from "../../../firmware/protocol/tokens.js";
+import { asError } from "../../as-error.js";
 import { toHex } from "../../codec/bytes.js";
 import { decodeChain, readCertificate } from "../../codec/certificate.js";
 import { openBulk } from "../bulk.js";
@@ -130,14 +131,21 @@ export function tellSeller(parts: MintParts, id: string): void {
   });
 }
 
-/** Closes all purses whose last second for redemption is over: nothing is lost with a card, or by a seller that withholds. */
-export async function closeDue(parts: MintParts): Promise<void> {
-  for (;;) {
-    const due = await parts.books.firstDue();
-    if (due === undefined || !isOver(parts, due)) return;
-    await parts.books.transact((transaction) => closePurse(parts, transaction, due.id));
-    tellSeller(parts, due.id);
+/**
+ * Closes all purses whose last second for redemption is over: nothing is lost with a card, or by a seller that withholds. One that
+ * cannot be closed holds up no other; it is due as before, and is tried again by the next. What failed, none is well.
+ */
+export async function closeDue(parts: MintParts): Promise<Error[]> {
+  const failed: Error[] = [];
+  for (const id of await parts.books.dueBefore(parts.now())) {
+    try {
+      await parts.books.transact((transaction) => closePurse(parts, transaction, id));
+      tellSeller(parts, id);
+    } catch (error) {
+      failed.push(asError(error));
+    }
   }
+  return failed;
 }
 
 /** Takes up what was under way when the issuer stopped. */

@@ -10,7 +10,7 @@ import type { Transaction } from "kysely";
 import { asError } from "../../as-error.js";
 import { atomically } from "../../services/database.js";
 import { TokenError } from "../errors.js";
-import { type AcceptanceRow, addAcceptance, type SellerStore, type SellerTables } from "./store.js";
+import { type AcceptanceRow, addAcceptances, type SellerStore, type SellerTables } from "./store.js";
 
 /** What else belongs to the commit. */
 export type CommitWork = (transaction: Transaction<SellerTables>) => Promise<void>;
@@ -52,10 +52,7 @@ export class AcceptanceLog {
     this.#work = [];
     try {
       await atomically<SellerTables, void>(this.#store.database, async (transaction) => {
-        for (const row of rows) {
-          const added = addAcceptance(transaction, row);
-          if (typeof added !== "bigint") await added;
-        }
+        await addAcceptances(transaction, rows);
         for (const each of work) await each(transaction);
       });
     } catch (error) {

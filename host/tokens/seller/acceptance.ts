@@ -60,8 +60,15 @@ export interface OrderRecord {
   isComplete: boolean;
   /** Second at which it was. */
   paidAt_seconds: bigint;
-  /** By purse, in rising order. */
-  readonly taken: Map<string, readonly SerialRange[]>;
+  /** Which tokens of each purse. */
+  readonly taken: TakenOf[];
+}
+
+export interface TakenOf {
+  /** Id of the purse in hex. */
+  readonly purse: string;
+  /** They rise. */
+  ranges: readonly SerialRange[];
 }
 
 /** Tokens that a payment proves, and that nobody had shown before. */
@@ -73,6 +80,7 @@ export interface Proved {
 }
 
 const NOBODY = new Uint8Array(0);
+const NONE: readonly SerialRange[] = [];
 
 function refused(code: ConstructorParameters<typeof TokenError>[0], what: string): TokenError {
   return new TokenError(code, `${what} Nothing was taken: every half that was shown is as it was.`);
@@ -86,7 +94,8 @@ export function readPaymentFor(
   find: (purse: Uint8Array) => PurseBook,
 ): Payment {
   const { orderBytes, order, parts } = decoded(bytes);
-  checkOrder(order, seller, expected);
+  if (!equalBytes(order.seller, seller)) throw wrongOrder("is for another seller");
+  if (!equalBytes(order.goods, expected.goods)) throw wrongOrder("is for other goods");
   const shown = byPurse(parts, find);
   const money = shown.filter(({ book }) => book.head.kind === PURSE_MONEY);
   const authorizations = shown.filter(({ book }) => book.head.kind === PURSE_AUTHORIZATION);
@@ -116,20 +125,22 @@ function decoded(bytes: Uint8Array) {
   }
 }
 
-function checkOrder(order: Order, seller: Uint8Array, expected: Expected): void {
-  const wrong = (what: string) =>
-    refused("wrong-order", `The order ${what}. Ask for the price again and make a new order.`);
-  if (!equalBytes(order.seller, seller)) throw wrong("is for another seller");
-  if (!equalBytes(order.goods, expected.goods)) throw wrong("is for other goods");
+function wrongOrder(what: string): TokenError {
+  return refused("wrong-order", `The order ${what}. Ask for the price again and make a new order.`);
+}
+
+/** Whether the shop sells on these terms today. An order that is paid has its answer, whatever its goods cost since. */
+export function checkTermsOf({ order }: Payment, expected: Expected): void {
   if (!sameUnit(order.unit, expected.unit) || order.price !== expected.price)
-    throw wrong(`has another price than ${formatMoney({ amount: expected.price, unit: expected.unit })}`);
-  if (order.assertion !== (expected.assertion ?? null)) throw wrong("asks for another authorization than is needed");
+    throw wrongOrder(`has another price than ${formatMoney({ amount: expected.price, unit: expected.unit })}`);
+  if (order.assertion !== (expected.assertion ?? null))
+    throw wrongOrder("asks for another authorization than is needed");
   if (expected.delivery !== undefined && order.delivery !== expected.delivery)
-    throw wrong("wants the goods delivered in another way");
+    throw wrongOrder("wants the goods delivered in another way");
 }
 
 function byPurse(parts: readonly PaymentPart[], find: (purse: Uint8Array) => PurseBook): PurseShown[] {
-  const groups = new Map<string, { book: PurseBook; parts: PaymentPart[] }>();
+  const groups: { book: PurseBook; parts: PaymentPart[] }[] = [];
   for (const part of parts) {
     const book = find(part.purse);
     if (part.index >= book.head.holders)
@@ -140,13 +151,13 @@ function byPurse(parts: readonly PaymentPart[], find: (purse: Uint8Array) => Pur
       throw refused("malformed", "The payment has not one half, of the right length, for each serial number.");
     if (end.first + end.count > book.tokens)
       throw refused("unknown-serial", "The payment shows a half with a serial number that its purse does not have.");
-    const group = groups.get(book.key);
-    if (group === undefined) groups.set(book.key, { book, parts: [part] });
+    const group = groups.find((each) => each.book === book);
+    if (group === undefined) groups.push({ book, parts: [part] });
     else if (group.parts.some(({ index }) => index === part.index))
       throw refused("malformed", "The payment has two parts of one holder of a purse.");
     else group.parts.push(part);
   }
-  return [...groups.values()];
+  return groups;
 }
 
 function checkAuthorizations(shown: readonly PurseShown[], assertion: string | null): void {
@@ -160,53 +171,84 @@ function checkAuthorizations(shown: readonly PurseShown[], assertion: string | n
     throw refused("wrong-purse", `The authorization that was shown is not "${assertion}".`);
 }
 
-/** Steps 552-558: what the payment proves. Halves that the order's record has already are passed over. */
-export function prove(payment: Payment, record: OrderRecord | undefined, now_seconds: bigint): Proved[] {
+/**
+ * Steps 552-558: what the payment proves. Halves that the order's record has already are passed over. `isVerified` says in the
+ * source's scheme of each token whether its signature is verified ("some random subset", 558); without it all are.
+ */
+export function prove(
+  payment: Payment,
+  record: OrderRecord | undefined,
+  now_seconds: bigint,
+  isVerified?: () => boolean,
+): Proved[] {
   const proved: Proved[] = [];
-  for (const { book, parts } of [...payment.money, ...shownOnly(payment)]) {
-    const counted = record?.taken.get(book.key) ?? [];
-    const [first, ...others] = parts.map((part) => freshHalves(part, book, counted));
-    if (first === undefined || [first, ...others].every(({ ranges }) => ranges.length === 0)) continue;
-    if (book.state !== "open")
-      throw refused("purse-recalled", "The purse was given back to its issuer, at the buyer's wish.");
-    if (now_seconds > BigInt(book.head.spendBy_seconds))
-      throw refused(
-        "purse-expired",
-        "The last day for spending from this purse is over. What is left in it is refunded.",
-      );
-    if (parts.length < book.head.holders || others.some(({ ranges }) => !sameRanges(ranges, first.ranges)))
-      throw refused("half-missing", "Not every holder of a joint purse has shown its half of each token.");
-    const holders = parts.map(({ index }, at) => ({
-      key: book.orderKeys[index],
-      halves: [first, ...others][at]?.halves,
-    }));
-    proved.push({ book, ranges: first.ranges, secrets: combined(book, first.ranges, holders, payment.orderHash) });
+  const { authorization, money, orderHash } = payment;
+  for (const shown of authorization === undefined ? money : [...money, authorization]) {
+    const one = proveOne(shown, orderHash, takenOf(record, shown.book), now_seconds, isVerified);
+    if (one !== undefined) proved.push(one);
   }
   return proved;
 }
 
-function shownOnly({ authorization }: Payment): PurseShown[] {
-  return authorization === undefined ? [] : [authorization];
+/** Undefined where all halves were counted before. */
+function proveOne(
+  { book, parts }: PurseShown,
+  orderHash: Uint8Array,
+  counted: readonly SerialRange[],
+  now_seconds: bigint,
+  isVerified: (() => boolean) | undefined,
+): Proved | undefined {
+  const holders = parts.map((part) => freshHalves(part, book, counted));
+  const ranges = holders[0]?.ranges ?? [];
+  if (holders.every((holder) => holder.ranges.length === 0)) return undefined;
+  if (now_seconds > book.spendBy_seconds)
+    throw refused(
+      "purse-expired",
+      "The last day for spending from this purse is over. What is left in it is refunded.",
+    );
+  if (book.state !== "open")
+    throw refused("purse-recalled", "The purse was given back to its issuer, at the buyer's wish.");
+  if (parts.length < book.head.holders || holders.some((holder) => !sameRanges(holder.ranges, ranges)))
+    throw refused("half-missing", "Not every holder of a joint purse has shown its half of each token.");
+  return { book, ranges, secrets: combined(book, ranges, holders, orderHash, isVerified) };
+}
+
+/** What the record of an order has of a purse. */
+function takenOf(record: OrderRecord | undefined, { key }: PurseBook): readonly SerialRange[] {
+  return record?.taken.find(({ purse }) => purse === key)?.ranges ?? NONE;
+}
+
+/** What one holder shows. */
+interface ShownHalves {
+  readonly index: number;
+  readonly ranges: readonly SerialRange[];
+  readonly halves: Uint8Array;
 }
 
 /**
  * Step 556: does the seller have its halves of these still? A part without halves reminds of tokens that were shown for the order before:
  * who paid with many need not send them again with each request.
  */
-function freshHalves(part: PaymentPart, book: PurseBook, counted: readonly SerialRange[]) {
+function freshHalves(part: PaymentPart, book: PurseBook, counted: readonly SerialRange[]): ShownHalves {
+  const { halves, index } = part;
+  const isAll = book.hasAll(part.ranges);
+  const ranges = isAll ? part.ranges : freshRanges(part.ranges, book, counted);
+  if (halves.length === 0 && ranges.length > 0)
+    throw refused("half-missing", "The payment reminds of halves that were never shown.");
+  return isAll ? part : { index, ranges, halves: halvesOfFresh(part, book, ranges) };
+}
+
+/** Those of which the half is still there. The others must be counted for this order. */
+function freshRanges(shown: readonly SerialRange[], book: PurseBook, counted: readonly SerialRange[]): SerialRange[] {
   const builder = new RangeBuilder();
-  for (const { first, count } of part.ranges) {
+  for (const { first, count } of shown) {
     for (let serial = first; serial < first + count; serial++) {
       if (!book.isTaken(serial)) builder.add(serial);
       else if (!includes(counted, serial))
         throw refused("half-spent", `A half was shown before, for another order: number ${serial} of its purse.`);
     }
   }
-  const { ranges } = builder;
-  if (part.halves.length === 0 && builder.tokens > 0)
-    throw refused("half-missing", "The payment reminds of halves that were never shown.");
-  const isAll = builder.tokens === countOf(part.ranges);
-  return { ranges, halves: isAll ? part.halves : halvesOfFresh(part, book, ranges) };
+  return builder.ranges;
 }
 
 function halvesOfFresh(part: PaymentPart, book: PurseBook, fresh: readonly SerialRange[]): Uint8Array {
@@ -225,45 +267,58 @@ function halvesOfFresh(part: PaymentPart, book: PurseBook, fresh: readonly Seria
   return halves;
 }
 
-interface ShownHalves {
-  /** K of a holder. */
-  readonly key: Uint8Array | undefined;
-  readonly halves: Uint8Array | undefined;
-}
-
 /** Step 558: the secrets, each checked against its leaf. */
 function combined(
   book: PurseBook,
   ranges: readonly SerialRange[],
   holders: readonly ShownHalves[],
   orderHash: Uint8Array,
+  isVerified: (() => boolean) | undefined,
 ): Uint8Array {
-  const secretsOf = (some: readonly SerialRange[], plain: number): { secrets: Uint8Array; wrong: number } => {
-    const secrets = book.halvesOf(some);
-    for (const [at, { key, halves }] of holders.entries()) {
-      if (key === undefined || halves === undefined) throw new TypeError("a holder without a key");
-      xorInto(secrets, halves.subarray(0, secrets.length));
-      if (!book.isSource && ((plain >> at) & 1) === 0) maskHalves(secrets, key, orderHash, some);
-    }
-    return { secrets, wrong: book.firstFalse(some, secrets) };
-  };
-  // A chip masks. A card that only stores halves cannot. The first token tells which it was, before many are looked at.
-  const serial = ranges[0]?.first ?? 0;
-  const first = [{ first: serial, count: 1 }];
-  let plain = 0;
-  let found = secretsOf(first, plain);
-  while (found.wrong >= 0 && ++plain < 2 ** holders.length) found = secretsOf(first, plain);
-  if (found.wrong < 0 && countOf(ranges) > 1) found = secretsOf(ranges, plain);
-  if (found.wrong < 0) return found.secrets;
+  // A chip masks. A card that only stores halves cannot, and in the source's scheme none does. The first token tells which it was,
+  // before many are looked at.
+  const isOne = book.isSource || countOf(ranges) === 1;
+  const ways = book.isSource ? 1 : 2 ** holders.length;
+  const first = isOne ? ranges : [{ first: ranges[0]?.first ?? 0, count: 1 }];
+  let wrong = -1;
+  for (let plain = 0; plain < ways; plain++) {
+    let secrets = secretsOf(book, first, holders, orderHash, plain);
+    wrong = book.firstFalse(first, secrets, isVerified);
+    if (wrong >= 0) continue;
+    if (isOne) return secrets;
+    secrets = secretsOf(book, ranges, holders, orderHash, plain);
+    wrong = book.firstFalse(ranges, secrets);
+    if (wrong < 0) return secrets;
+    break;
+  }
   throw refused(
     "half-altered",
-    `The half with number ${found.wrong} is not this order's, or was altered: with the seller's it makes no token.`,
+    `The half with number ${wrong} is not this order's, or was altered: with the seller's it makes no token.`,
   );
+}
+
+/** What the halves of `ranges` make, where a bit of `plain` says of each holder that it masks none. */
+function secretsOf(
+  book: PurseBook,
+  ranges: readonly SerialRange[],
+  holders: readonly ShownHalves[],
+  orderHash: Uint8Array,
+  plain: number,
+): Uint8Array {
+  const secrets = book.halvesOf(ranges);
+  for (let at = 0; at < holders.length; at++) {
+    const { halves, index } = holders[at] ?? {};
+    const key = book.orderKeys[index ?? 0];
+    if (key === undefined || halves === undefined) throw new TypeError("a holder without a key");
+    xorInto(secrets, halves);
+    if (!book.isSource && ((plain >> at) & 1) === 0) maskHalves(secrets, key, orderHash, ranges);
+  }
+  return secrets;
 }
 
 /** Of an order for which nothing was accepted yet. */
 export function newRecord({ orderHash, payer }: Payment): OrderRecord {
-  return { orderHash, payer, paid: 0n, isShown: false, isComplete: false, paidAt_seconds: 0n, taken: new Map() };
+  return { orderHash, payer, paid: 0n, isShown: false, isComplete: false, paidAt_seconds: 0n, taken: [] };
 }
 
 /** Step 560, the sum. */
@@ -276,24 +331,36 @@ export function addProved(
   for (const { book, ranges } of proved) {
     if (book.head.kind === PURSE_MONEY) record.paid += book.valueOf(ranges);
     else record.isShown = true;
-    record.taken.set(book.key, merged(record.taken.get(book.key) ?? [], ranges));
+    addTaken(record, book.key, ranges);
   }
   if (record.isComplete) return;
   record.isComplete = record.paid >= order.price && (order.assertion === null || record.isShown);
   record.paidAt_seconds = now_seconds;
 }
 
-/** Under what goods travel that are sealed: nobody has the key but the seller and who paid, and showed what was to be shown. */
-export function goodsKeyOf({ orderHash, money, authorization }: Payment): Uint8Array {
-  const keys = [money[0], authorization].flatMap((shown) => {
+export function addTaken({ taken }: OrderRecord, purse: string, ranges: readonly SerialRange[]): void {
+  const known = taken.find((each) => each.purse === purse);
+  if (known === undefined) taken.push({ purse, ranges });
+  else known.ranges = merged(known.ranges, ranges);
+}
+
+/** K of the purse that paid, and of the one that showed the authorization. */
+export function goodsSealedBy({ authorization, money }: Payment): Uint8Array[] {
+  const keys: Uint8Array[] = [];
+  for (const shown of [money[0], authorization]) {
     const key = shown?.book.orderKeys[shown.parts[0]?.index ?? 0];
-    return key === undefined ? [] : [goodsKey(key, orderHash)];
-  });
-  return sealingKey(keys);
+    if (key !== undefined) keys.push(key);
+  }
+  return keys;
+}
+
+/** Under what goods travel that are sealed: nobody has the key but the seller and who paid, and showed what was to be shown. */
+export function goodsKeyOf(sealedBy: readonly Uint8Array[], orderHash: Uint8Array): Uint8Array {
+  return sealingKey(sealedBy.map((key) => goodsKey(key, orderHash)));
 }
 
 /** Ranges that rise, of two lists that have no token in common. */
-export function merged(one: readonly SerialRange[], other: readonly SerialRange[]): SerialRange[] {
+function merged(one: readonly SerialRange[], other: readonly SerialRange[]): SerialRange[] {
   const sorted = [...one, ...other].sort((a, b) => a.first - b.first);
   const ranges: { first: number; count: number }[] = [];
   for (const { first, count } of sorted) {

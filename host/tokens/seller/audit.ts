@@ -20,6 +20,7 @@ export async function auditSeller(books: SellerBooks): Promise<string[]> {
         findings.push(`${name} is about a purse that is not there.`);
         continue;
       }
+      if (book.isForgotten) findings.push(`${name} is about a purse whose acceptances are forgotten.`);
       const secrets = row.secrets.subarray(at, at + book.bytesOf(ranges));
       at += secrets.length;
       if (book.head.kind === PURSE_MONEY) worth += book.valueOf(ranges);
@@ -38,13 +39,14 @@ export async function auditSeller(books: SellerBooks): Promise<string[]> {
     if (worth !== row.amount) findings.push(`${name} says ${row.amount}, and its tokens are worth ${worth}.`);
   }
   for (const row of await store.presentations()) {
+    if (purses.get(toHex(row.purse))?.isForgotten === true) continue;
     const known = taken.get(toHex(row.purse));
     for (const ranges of row.notice === null ? [] : [readPresentedRanges(row.ranges), refusedOf(row)])
       if (serials(ranges).some((serial) => known?.has(serial) !== true))
         findings.push(`Presentation ${toHex(row.request)} is about tokens that were not accepted.`);
   }
   for (const book of purses.values()) {
-    if (book === null) continue;
+    if (book === null || book.isForgotten) continue;
     const inMemory = book.counts().reduce((sum, { taken }) => sum + taken, 0);
     const onDisk = taken.get(book.key)?.size ?? 0;
     if (inMemory !== onDisk)

@@ -4,18 +4,18 @@ import { toHex } from "../../codec/bytes.js";
 import type { Root } from "../../codec/certificate.js";
 import type { Signer } from "../../codec/signer.js";
 import { ed25519Signer, x25519KeyPair } from "../../crypto.js";
-import type { RandomSource } from "../../randomness.js";
+import { type RandomSource, randomBytes } from "../../randomness.js";
 import type { Clock } from "../../services/clock.js";
 import type { Books } from "../../services/database.js";
 import { sellerIdOf } from "../derive.js";
 import { TokenError } from "../errors.js";
 import { verifyHead } from "../messages/purses.js";
 import { AcceptanceLog } from "./acceptance-log.js";
-import { OrderFilter } from "./order-filter.js";
+import { OrderIndex } from "./order-index.js";
 import type { Presenter } from "./presenting.js";
 import { PurseBook } from "./purse-book.js";
 import { issuerCertificate, type KnownIssuer, type SellerIssuer } from "./purses.js";
-import { readOrderKeys, readPresentedRanges, readTokens, refusedOf, SellerStore } from "./store.js";
+import { readCounts, readOrderKeys, readPresentedRanges, readTokens, refusedOf, SellerStore } from "./store.js";
 
 export interface SellerKeys {
   /** Of Ed25519, 32 bytes. */
@@ -33,6 +33,8 @@ export interface SellerOptions {
   readonly issuers: readonly SellerIssuer[];
   readonly clock: Clock;
   readonly random: RandomSource;
+  /** Of tokens in the source's scheme, whose signatures cost most: the share whose signature is verified, from 0 to 1. Without it all. */
+  readonly verifiedShare?: number;
 }
 
 export class SellerBooks {
@@ -46,11 +48,13 @@ export class SellerBooks {
   readonly issuers: ReadonlyMap<string, KnownIssuer>;
   /** By id in hex; null where a purse was recalled before it came. */
   readonly purses = new Map<string, PurseBook | null>();
-  /** Orders that were paid anything. */
-  readonly orders = new OrderFilter();
-  #nextNr = 0n;
+  /** Where the acceptances of each order are. */
+  readonly orders = new OrderIndex();
+  #nextNr = 0;
 
   private constructor(options: SellerOptions, store: SellerStore) {
+    const { verifiedShare = 1 } = options;
+    if (!(verifiedShare >= 0 && verifiedShare <= 1)) throw new RangeError("verifiedShare: it is from 0 to 1");
     const { signatureSeed, agreementSecret } = options.keys;
     this.options = options;
     this.store = store;
@@ -80,11 +84,22 @@ export class SellerBooks {
     return { id, signer, random: this.options.random, now_seconds };
   }
 
+  /** Whether the signature of the next token in the source's scheme is verified: nobody can tell before. */
+  readonly isVerified = (): boolean => {
+    const { random, verifiedShare = 1 } = this.options;
+    if (verifiedShare >= 1) return true;
+    const drawn = randomBytes(random, 4);
+    return new DataView(drawn.buffer).getUint32(0) < verifiedShare * 2 ** 32;
+  };
+
   /** Number of the next acceptance. */
-  nextNr(): bigint {
-    const nr = this.#nextNr;
-    this.#nextNr += 1n;
-    return nr;
+  nextNr(): number {
+    return this.#nextNr++;
+  }
+
+  /** What `nextNr` will answer. */
+  get nextNumber(): number {
+    return this.#nextNr;
   }
 
   issuer(id: Uint8Array): KnownIssuer {
@@ -111,9 +126,16 @@ export class SellerBooks {
     );
   }
 
+  /** What was taken of a purse that is over, and no issuer has honoured or will be asked about any more, is lost. */
+  async writeOff(book: PurseBook): Promise<void> {
+    if (book.state !== "returned" || (await this.store.unanswered(book.head.purse)).length > 0) return;
+    const lost = book.unsettled();
+    book.settle(lost, lost);
+  }
+
   async #load(): Promise<void> {
     const { purses, store } = this;
-    for (const { id, head, issuer_key, order_keys, state } of await store.purses()) {
+    for (const { id, head, issuer_key, order_keys, state, counts } of await store.purses()) {
       const isOpen = state === "open";
       const book =
         head === null || issuer_key === null
@@ -125,11 +147,12 @@ export class SellerBooks {
               isOpen ? "open" : "returned",
               isOpen ? await store.tables(id) : undefined,
             );
+      if (counts !== null) book?.forget(readCounts(counts));
       purses.set(toHex(id), book);
     }
     for await (const { nr, order_hash, secrets, tokens } of store.acceptances()) {
-      this.orders.add(order_hash);
-      this.#nextNr = nr + 1n;
+      this.orders.add(order_hash, Number(nr));
+      this.#nextNr = Number(nr) + 1;
       let at = 0;
       for (const { purse, ranges } of readTokens(tokens)) {
         const book = purses.get(toHex(purse));
@@ -141,5 +164,6 @@ export class SellerBooks {
     for (const row of await store.presentations()) {
       if (row.notice !== null) purses.get(toHex(row.purse))?.settle(readPresentedRanges(row.ranges), refusedOf(row));
     }
+    for (const book of purses.values()) if (book !== null) await this.writeOff(book);
   }
 }

@@ -14,7 +14,7 @@ import { equalBytes, toHex } from "../../codec/bytes.js";
 import { sha256 } from "../../crypto.js";
 import { firstFalseSecret, leavesRoot, UNIQUE_BYTES } from "../derive.js";
 import type { PurseHead } from "../messages/purses.js";
-import { isToken, placesIn, tokenOffsets } from "../source-scheme.js";
+import { isToken, placesIn, saysToken, tokenOffsets } from "../source-scheme.js";
 import { denominationEnds, type SerialRange, tokenCount, tokenValue } from "../terms.js";
 
 /** Of a purse that is returned nothing is left but what answers an order that it paid. */
@@ -26,12 +26,16 @@ export interface PurseTables {
   readonly halves: Uint8Array;
 }
 
-export interface DenominationCounts {
-  readonly value: bigint;
-  readonly count: number;
+/** What became of tokens of one denomination. */
+export interface TokenCounts {
   readonly taken: number;
   readonly credited: number;
   readonly refused: number;
+}
+
+export interface DenominationCounts extends TokenCounts {
+  readonly value: bigint;
+  readonly count: number;
 }
 
 const LEAF_BYTES = 32;
@@ -43,15 +47,17 @@ export class PurseBook {
   /** K of each holder. */
   readonly orderKeys: readonly Uint8Array[];
   readonly tokens: number;
+  readonly spendBy_seconds: bigint;
   state: PurseState;
   #tables: PurseTables;
   readonly #ends: readonly number[];
   /** In the source's scheme: where each half begins, and where the last ends. */
   readonly #offsets: Uint32Array | undefined;
   readonly #issuerKey: Uint8Array;
-  readonly #taken: Uint8Array;
-  readonly #credited: Uint8Array;
-  readonly #refused: Uint8Array;
+  #taken: Uint8Array;
+  #credited: Uint8Array;
+  #refused: Uint8Array;
+  #left: readonly TokenCounts[] | undefined;
 
   /** `issuerKey`: Ed25519, what the head is signed with. */
   constructor(
@@ -66,6 +72,7 @@ export class PurseBook {
     this.orderKeys = orderKeys;
     this.state = state;
     this.tokens = tokenCount(head.denominations);
+    this.spendBy_seconds = BigInt(head.spendBy_seconds);
     this.#tables = tables ?? { leaves: NOTHING, uniques: NOTHING, halves: NOTHING };
     this.#offsets = offsetsOf(head);
     this.#issuerKey = issuerKey;
@@ -98,6 +105,7 @@ export class PurseBook {
 
   /** How long the halves of `ranges` are together. */
   bytesOf(ranges: readonly SerialRange[]): number {
+    if (this.#offsets === undefined) return countOf(ranges) * HALF_BYTES;
     return ranges.reduce((sum, { count, first }) => sum + this.begin(first + count) - this.begin(first), 0);
   }
 
@@ -113,8 +121,11 @@ export class PurseBook {
     return found;
   }
 
-  /** The first token of `ranges` that two halves did not make, or -1. `secrets`: what they made, one after the other. */
-  firstFalse(ranges: readonly SerialRange[], secrets: Uint8Array): number {
+  /**
+   * The first token of `ranges` that two halves did not make, or -1. `secrets`: what they made, one after the other. In the source's
+   * scheme `isVerified` says of each token whether its signature is verified too; of the others only what they say is compared.
+   */
+  firstFalse(ranges: readonly SerialRange[], secrets: Uint8Array, isVerified: () => boolean = () => true): number {
     const { denominations, purse } = this.head;
     const { leaves, uniques } = this.#tables;
     if (this.#offsets === undefined)
@@ -123,13 +134,24 @@ export class PurseBook {
       const value = tokenValue(denominations, serial) ?? 0n;
       const unique = uniques.subarray(serial * UNIQUE_BYTES, (serial + 1) * UNIQUE_BYTES);
       const signed = secrets.subarray(at, at + length);
-      if (!isToken(signed, this.head, { value, unique }, this.#issuerKey)) return serial;
+      const token = { value, unique };
+      const isTrue = isVerified()
+        ? isToken(signed, this.head, token, this.#issuerKey)
+        : saysToken(signed, this.head, token);
+      if (!isTrue) return serial;
     }
     return -1;
   }
 
   isTaken(serial: number): boolean {
     return hasBit(this.#taken, serial);
+  }
+
+  /** Whether the half of each of these is still there. */
+  hasAll(ranges: readonly SerialRange[]): boolean {
+    for (const { first, count } of ranges)
+      for (let serial = first; serial < first + count; serial++) if (hasBit(this.#taken, serial)) return false;
+    return true;
   }
 
   /** Step 559: in the place of each half is the secret now. */
@@ -167,8 +189,10 @@ export class PurseBook {
 
   /** How many tokens of each denomination were taken, and what became of those. */
   counts(): DenominationCounts[] {
+    const left = this.#left;
     let serial = 0;
     return this.head.denominations.map(({ value, count }, kind) => {
+      if (left !== undefined) return { value, count, ...(left[kind] ?? { taken: 0, credited: 0, refused: 0 }) };
       const found = { value, count, taken: 0, credited: 0, refused: 0 };
       for (const end = this.#ends[kind] ?? 0; serial < end; serial++) {
         if (hasBit(this.#taken, serial)) found.taken += 1;
@@ -193,6 +217,17 @@ export class PurseBook {
       }
     }
     return sum;
+  }
+
+  /** Nothing is left but how many tokens were taken, and what became of them. */
+  forget(counts: readonly TokenCounts[] = this.counts()): void {
+    this.#left = counts;
+    this.empty();
+    [this.#taken, this.#credited, this.#refused] = [NOTHING, NOTHING, NOTHING];
+  }
+
+  get isForgotten(): boolean {
+    return this.#left !== undefined;
   }
 
   /** Every half, secret, leaf is wiped: the purse went back (fig. 10, 1086). */

@@ -224,6 +224,7 @@ export class Redeeming {
     const all = book === null ? 0 : book.counts().reduce((sum, { taken }) => sum + taken, 0);
     // If it is less than was taken, the next `redeem` asks which tokens it was not.
     if (row?.notice === null && notice.tokens === all) await this.#settle(row, signed, [], book);
+    if (book !== null) await this.#books.writeOff(book);
   }
 
   /** Asks all issuers for what waits there: purses, recalls, notices. */

@@ -16,9 +16,11 @@ import { signWord } from "../messages/words.js";
 import type { BuyerPurse, SellerLine } from "../parties.js";
 import {
   addProved,
+  addTaken,
+  checkTermsOf,
   type Expected,
   goodsKeyOf,
-  merged,
+  goodsSealedBy,
   newRecord,
   type OrderRecord,
   type Payment,
@@ -28,6 +30,7 @@ import {
 } from "./acceptance.js";
 import { auditSeller } from "./audit.js";
 import { SellerBooks, type SellerOptions } from "./books.js";
+import { forgetOld } from "./forgetting.js";
 import type { DenominationCounts, PurseBook } from "./purse-book.js";
 import { believing, openPurse } from "./purses.js";
 import { type Outcome, Redeeming } from "./redeeming.js";
@@ -79,7 +82,7 @@ export interface SellerPurseSummary {
 }
 
 /** Orders whose record is at hand; others are looked up on the disk. */
-const RECENT_ORDERS_MAX = 16_384;
+const RECENT_ORDERS_MAX = 2_048;
 
 interface LiveRecord extends OrderRecord {
   /** Its rows, and how many of them are known to be on the disk. */
@@ -93,6 +96,8 @@ export class Seller implements SellerLine {
   readonly #books: SellerBooks;
   readonly #redeeming: Redeeming;
   readonly #records = new Map<string, LiveRecord>();
+  /** One is under way at a time. */
+  #forgetting: Promise<unknown> = Promise.resolve();
   /** Purses that are being written, by id in hex. */
   readonly #arriving = new Map<string, Promise<void>>();
 
@@ -165,6 +170,7 @@ export class Seller implements SellerLine {
       head: contents.head,
       order_keys: encode(contents.orderKeys),
       state: "open",
+      counts: null,
     };
     const stored = store.addPurse(row, contents, book).then(() => {
       purses.set(key, book);
@@ -178,71 +184,84 @@ export class Seller implements SellerLine {
    * TokenError, none. The same payment again takes nothing and has the same answer; more halves for the same order are added.
    */
   async accept(bytes: Uint8Array, expected: Expected): Promise<Accepted> {
-    const { clock } = this.#books.options;
     const payment = readPaymentFor(bytes, this.id, expected, (id) => this.#books.purse(id));
-    const known = this.#records.get(payment.key) ?? (await this.#lookUp(payment));
-    // From here to `append` nothing is waited for: nobody comes between what is checked and what is taken.
-    const before = this.#records.get(payment.key) ?? known;
-    const proved = prove(payment, before, clock.now_seconds()); // 552-558
-    const record = proved.length === 0 && before !== undefined ? before : this.#take(payment, before, proved); // 559
-    const answer = answerTo(payment, record);
+    const { log, orders } = this.#books;
+    const numbers = this.#records.has(payment.key) ? [] : orders.find(payment.orderHash);
+    let known = numbers.length === 0 ? undefined : await this.#lookUp(payment, numbers);
+    // It may have been forgotten while the disk was asked.
+    if (known !== undefined && orders.find(payment.orderHash).length === 0) known = undefined;
+    const { answer, record } = this.#decide(payment, expected, known);
     const { rows } = record;
     if (record.rowsStored < rows) {
-      await this.#books.log.commit();
+      await log.commit();
       record.rowsStored = Math.max(record.rowsStored, rows);
     }
-    const first = record.isNews && answer.state === "paid";
-    if (first) record.isNews = false;
-    return { ...answer, first }; // 560-562
+    if (record.isNews && answer.state === "paid") {
+      record.isNews = false;
+      answer.first = true;
+    }
+    return answer; // 560-562
   }
 
-  #take(payment: Payment, before: LiveRecord | undefined, proved: readonly Proved[]): LiveRecord {
-    const { log, now_seconds } = this.#books;
+  /** Steps 552-560. `known`: what the disk had of the order. Nobody comes between what is checked here and what is taken. */
+  #decide(
+    payment: Payment,
+    expected: Expected,
+    known: LiveRecord | undefined,
+  ): { readonly answer: Answer; readonly record: LiveRecord } {
+    // Somebody may have come while the disk was asked.
+    const before = this.#records.get(payment.key) ?? known;
+    if (before?.isComplete !== true) checkTermsOf(payment, expected);
+    const now_seconds = this.#books.options.clock.now_seconds();
+    const proved = prove(payment, before, now_seconds, this.#books.isVerified); // 552-558
+    const record =
+      proved.length === 0 && before !== undefined ? before : this.#take(payment, before, proved, now_seconds); // 559
+    return { answer: answerTo(payment, record), record };
+  }
+
+  #take(payment: Payment, before: LiveRecord | undefined, proved: readonly Proved[], time_seconds: bigint): LiveRecord {
+    const { log, orders } = this.#books;
     const wasComplete = before?.isComplete ?? false;
     const wasPaid = before?.paid ?? 0n;
-    const record: LiveRecord = before ?? { ...newRecord(payment), rows: 0, rowsStored: 0, isNews: false };
-    addProved(record, payment, proved, BigInt(now_seconds));
+    const record = before ?? liveRecord(payment, 0);
+    addProved(record, payment, proved, time_seconds);
     record.rows += 1;
     record.isNews ||= record.isComplete && !wasComplete;
     for (const { book, ranges, secrets } of proved) book.take(ranges, secrets);
     if (this.#records.get(payment.key) !== record) this.#keep(payment.key, record);
+    const nr = this.#books.nextNr();
+    const [first, ...others] = proved;
     const row: AcceptanceRow = {
-      nr: this.#books.nextNr(),
+      nr: BigInt(nr),
       order_hash: payment.orderHash,
       payer: payment.payer,
       amount: record.paid - wasPaid,
       price: payment.order.price,
       complete: record.isComplete ? 1n : 0n,
       shown: record.isShown ? 1n : 0n,
-      tokens: encodeTokens(proved.map(({ book, ranges }) => ({ purse: book.head.purse, ranges }))),
+      tokens: encodeTokens(proved),
       secrets:
-        proved.length === 1 && proved[0] !== undefined
-          ? proved[0].secrets
-          : concatBytes(...proved.map((p) => p.secrets)),
-      time_seconds: BigInt(now_seconds),
+        first !== undefined && others.length === 0 ? first.secrets : concatBytes(...proved.map((p) => p.secrets)),
+      time_seconds,
     };
-    this.#books.orders.add(payment.orderHash);
+    orders.add(payment.orderHash, nr);
     log.append(row);
     return record;
   }
 
   /** What the disk has of an order. */
-  async #lookUp(payment: Payment): Promise<LiveRecord | undefined> {
+  async #lookUp(payment: Payment, numbers: readonly number[]): Promise<LiveRecord | undefined> {
     const { orderHash, payer } = payment;
-    if (!this.#books.orders.mayHave(orderHash)) return undefined;
-    const found = this.#books.store.acceptancesOf(orderHash);
-    const rows = (Array.isArray(found) ? found : await found).filter((row) => equalBytes(row.payer, payer));
+    const found = await this.#books.store.acceptancesOf(orderHash, numbers);
+    const rows = found.filter((row) => equalBytes(row.payer, payer));
     if (rows.length === 0) return undefined;
-    const record = { ...newRecord(payment), rows: rows.length, rowsStored: rows.length, isNews: false };
+    const record = liveRecord(payment, rows.length);
     for (const row of rows) {
       record.paid += row.amount;
       record.isShown ||= row.shown === 1n;
       if (row.complete === 1n && !record.isComplete) record.paidAt_seconds = row.time_seconds;
       record.isComplete ||= row.complete === 1n;
-      for (const { purse, ranges } of readTokens(row.tokens)) {
-        const key = toHex(purse);
-        record.taken.set(key, merged(record.taken.get(key) ?? [], ranges));
-      }
+      for (const { purse, ranges } of readTokens(row.tokens)) addTaken(record, toHex(purse), ranges);
     }
     return record;
   }
@@ -277,6 +296,25 @@ export class Seller implements SellerLine {
     return this.#redeeming.collect();
   }
 
+  /**
+   * Forgets orders that were paid more than `again_seconds` ago with purses that went back or are past their last second for redemption;
+   * whoever repeats one of them is told that its purse is over. A purse of which its issuer has not answered for every token is kept: call
+   * `redeem` before. How many purses and orders those were. Whoever serves calls it from time to time.
+   */
+  forget(again_seconds: number): Promise<{ readonly purses: number; readonly orders: number }> {
+    const work = this.#forgetting.then(async () => {
+      const before_seconds = this.now_seconds - BigInt(again_seconds);
+      const { orders, purses } = await forgetOld(this.#books, before_seconds, (gone) => this.#drop(gone));
+      return { purses: purses.length, orders: orders.size };
+    });
+    this.#forgetting = work.catch(() => {}); // The caller sees it; the next one begins all the same.
+    return work;
+  }
+
+  #drop(orders: ReadonlySet<string>): void {
+    for (const [key, { orderHash }] of this.#records) if (orders.has(toHex(orderHash))) this.#records.delete(key);
+  }
+
   /** Of each unit; authorizations are counted under the unit 0/0. */
   balance(): SellerBalance[] {
     const sums = new Map<string, { unit: Unit; accepted: bigint; credited: bigint; refused: bigint }>();
@@ -308,17 +346,29 @@ export class Seller implements SellerLine {
   }
 }
 
-function answerTo(payment: Payment, record: OrderRecord): Omit<Accepted, "first"> {
+function liveRecord(payment: Payment, rows: number): LiveRecord {
+  const record = newRecord(payment);
+  return Object.assign(record, { rows, rowsStored: rows, isNews: false });
+}
+
+type Answer = { -readonly [Name in keyof Accepted]: Accepted[Name] };
+
+function answerTo(payment: Payment, record: OrderRecord): Answer {
   const { isComplete, orderHash, paid, paidAt_seconds } = record;
   const { key: purchase, order } = payment;
+  const keys = goodsSealedBy(payment);
   return {
     state: isComplete ? "paid" : "underpaid",
     paid,
     price: order.price,
     credit: isComplete ? paid - order.price : paid,
+    first: false,
     orderHash,
     purchase,
-    goodsKey: goodsKeyOf(payment),
+    // Not made before somebody wants it: most goods travel in the open.
+    get goodsKey() {
+      return goodsKeyOf(keys, orderHash);
+    },
     delivery: order.delivery,
     paidAt_seconds: isComplete ? paidAt_seconds : 0n,
   };

@@ -1,11 +1,12 @@
 /**
  * What a seller keeps on its disk: purses, what was accepted, what was presented to issuers.
  *
- * An acceptance is one row, and only ever added: that row is what marks its halves as gone. The halves Q stay in their chunk of the
+ * An acceptance is one row, and never changed: that row is what marks its halves as gone. The halves Q stay in their chunk of the
  * purse until the purse has gone back or is over, when its chunks are deleted; in memory they are gone at once.
  */
 
 import type { Kysely } from "kysely";
+import { equalBytes } from "../../codec/bytes.js";
 import { type CborValue, decode, encode } from "../../codec/cbor.js";
 import { asArray, asBytes, Fields } from "../../codec/read.js";
 import {
@@ -16,10 +17,12 @@ import {
   migrate,
   narrowed,
   Prepared,
+  PreparedRows,
 } from "../../services/database.js";
 import { encodeRanges, readRanges } from "../messages/common.js";
 import type { RefusedToken } from "../parties.js";
 import type { SerialRange } from "../terms.js";
+import type { TokenCounts } from "./purse-book.js";
 
 export interface SellerTables {
   seller_purse: PurseRow;
@@ -40,6 +43,8 @@ export interface PurseRow {
   order_keys: Uint8Array;
   /** "open" or "returned". */
   state: string;
+  /** Of a purse whose acceptances are forgotten, of each denomination: [[taken, credited, refused]...]. */
+  counts: Uint8Array | null;
 }
 
 interface ChunkRow {
@@ -146,17 +151,21 @@ const STEPS: readonly Migration[] = [
       .addColumn("digest", "bytea", (column) => column.notNull())
       .execute();
   },
+  // order-index.ts says why.
+  (transaction) => transaction.schema.dropIndex("seller_acceptance_order").execute(),
+  (transaction) => transaction.schema.alterTable("seller_purse").addColumn("counts", "bytea").execute(),
 ];
 
-const insertAcceptance = new Prepared((books: Executor<SellerTables>, row: AcceptanceRow) => {
-  const { nr, order_hash, payer, amount, price, complete, shown, tokens, secrets, time_seconds } = row;
-  return books
-    .insertInto("seller_acceptance")
-    .values({ nr, order_hash, payer, amount, price, complete, shown, tokens, secrets, time_seconds });
-});
+const insertAcceptances = new PreparedRows((books: Executor<SellerTables>, rows: readonly AcceptanceRow[]) =>
+  books.insertInto("seller_acceptance").values(
+    rows.map(({ nr, order_hash, payer, amount, price, complete, shown, tokens, secrets, time_seconds }) => {
+      return { nr, order_hash, payer, amount, price, complete, shown, tokens, secrets, time_seconds };
+    }),
+  ),
+);
 
-const acceptancesOf = new Prepared((books: Executor<SellerTables>, p: { hash: Uint8Array }) =>
-  books.selectFrom("seller_acceptance").selectAll().where("order_hash", "=", p.hash).orderBy("nr"),
+const acceptanceOf = new Prepared((books: Executor<SellerTables>, p: { nr: bigint }) =>
+  books.selectFrom("seller_acceptance").selectAll().where("nr", "=", p.nr),
 );
 
 const acceptancesAfter = new Prepared((books: Executor<SellerTables>, p: { nr: bigint }) =>
@@ -164,6 +173,8 @@ const acceptancesAfter = new Prepared((books: Executor<SellerTables>, p: { nr: b
 );
 
 const ROWS_AT_ONCE = 4_096;
+/** Rows of one insertion: of so many, or of one, there is a statement that is kept. */
+const INSERTED_AT_ONCE = 16;
 /** A chunk is below a megabyte. */
 const CHUNK_TOKENS = 8_192;
 
@@ -225,8 +236,14 @@ export class SellerStore {
     });
   }
 
-  acceptancesOf(hash: Uint8Array): Promise<AcceptanceRow[]> | AcceptanceRow[] {
-    return acceptancesOf.all(this.database, { hash });
+  /** Those of these numbers that are of this order, in the order in which they were accepted. */
+  async acceptancesOf(hash: Uint8Array, numbers: readonly number[]): Promise<AcceptanceRow[]> {
+    const rows: AcceptanceRow[] = [];
+    for (const nr of [...numbers].sort((a, b) => a - b)) {
+      const row = await acceptanceOf.first(this.database, { nr: BigInt(nr) });
+      if (row !== undefined && equalBytes(row.order_hash, hash)) rows.push(row);
+    }
+    return rows;
   }
 
   /** All of them, in the order in which they were accepted. */
@@ -253,6 +270,16 @@ export class SellerStore {
       .where("notice", "is", null)
       .orderBy("kind")
       .execute();
+  }
+
+  /** Of what the issuer has not answered, the purses. */
+  async unansweredPurses(): Promise<Uint8Array[]> {
+    const rows = await this.database
+      .selectFrom("seller_presentation")
+      .select("purse")
+      .where("notice", "is", null)
+      .execute();
+    return rows.map(({ purse }) => purse);
   }
 
   returnOf(purse: Uint8Array): Promise<PresentationRow | undefined> {
@@ -316,19 +343,62 @@ export async function markReturned(
 ): Promise<void> {
   await transaction
     .insertInto("seller_purse")
-    .values({ id: purse, issuer, issuer_key: null, head: null, order_keys: encode([]), state: "returned" })
+    .values({
+      id: purse,
+      issuer,
+      issuer_key: null,
+      head: null,
+      order_keys: encode([]),
+      state: "returned",
+      counts: null,
+    })
     .onConflict((conflict) => conflict.column("id").doUpdateSet({ state: "returned" }))
     .execute();
   await transaction.deleteFrom("seller_chunk").where("purse", "=", purse).execute();
 }
 
-/** Within a commit. */
-export function addAcceptance(transaction: Books, row: AcceptanceRow): Promise<bigint> | bigint {
-  return insertAcceptance.run(transaction, row);
+/** Within a commit: of a purse only these numbers are left, and with `keepReturn` the answer to a recall. */
+export async function forgetPurse(
+  transaction: Executor<SellerTables>,
+  purse: Uint8Array,
+  counts: readonly TokenCounts[],
+  keepReturn: boolean,
+): Promise<void> {
+  const numbers = encode(counts.map(({ taken, credited, refused }) => [taken, credited, refused]));
+  await transaction
+    .updateTable("seller_purse")
+    .set({ state: "returned", counts: numbers })
+    .where("id", "=", purse)
+    .execute();
+  await transaction.deleteFrom("seller_chunk").where("purse", "=", purse).execute();
+  const presented = transaction.deleteFrom("seller_presentation").where("purse", "=", purse);
+  await (keepReturn ? presented.where("kind", "=", "redeem") : presented).execute();
 }
 
-export function encodeTokens(tokens: readonly TakenTokens[]): Uint8Array {
-  return encode(tokens.map(({ purse, ranges }) => [purse, encodeRanges(ranges)]));
+export function readCounts(bytes: Uint8Array): TokenCounts[] {
+  return asArray(decode(bytes), "counts").map((each) => {
+    const fields = Fields.ofArray(each, "counts of a denomination", 3);
+    return { taken: fields.uint("taken"), credited: fields.uint("credited"), refused: fields.uint("refused") };
+  });
+}
+
+/** Within a commit. */
+export async function addAcceptances(transaction: Books, rows: readonly AcceptanceRow[]): Promise<void> {
+  for (let at = 0; at < rows.length; ) {
+    const count = rows.length - at < INSERTED_AT_ONCE ? 1 : INSERTED_AT_ONCE;
+    const added = insertAcceptances.run(transaction, rows.slice(at, at + count));
+    if (typeof added !== "bigint") await added;
+    at += count;
+  }
+}
+
+export function encodeTokens(
+  tokens: readonly {
+    readonly book: { readonly head: { readonly purse: Uint8Array } };
+    readonly ranges: readonly SerialRange[];
+  }[],
+): Uint8Array {
+  return encode(tokens.map(({ book, ranges }) => [book.head.purse, encodeRanges(ranges)]));
 }
 
 export function readTokens(bytes: Uint8Array): TakenTokens[] {
