@@ -4,6 +4,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { LinePortError } from "../../communications/server.js";
 import type { ServerPlace } from "../../servers/bank-server.js";
+import { limitPerAddress } from "../../servers/directory-server.js";
 
 export interface HttpLimits {
   /** How long the head of a request may take to come, and all of it. */
@@ -27,12 +28,11 @@ export class HttpServer {
     this.url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
   }
 
-  /** LinePortError where it cannot listen. `prepare`: what has to be done with the server before somebody connects. */
+  /** LinePortError where it cannot listen. */
   static async open(
     { host = "127.0.0.1", port = 0 }: ServerPlace,
     limits: HttpLimits,
     listener: RequestListener,
-    prepare: (server: Server) => void = () => {},
   ): Promise<HttpServer> {
     const { connections_max, head_ms_max, request_ms_max, silence_ms_max } = limits;
     const options = {
@@ -43,7 +43,7 @@ export class HttpServer {
     const server = createServer(options, listener);
     server.maxConnections = connections_max;
     server.setTimeout(silence_ms_max);
-    prepare(server);
+    limitPerAddress(server);
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error: NodeJS.ErrnoException) =>
         reject(new LinePortError(`${host}:${port}`, error.code ?? error.message)),

@@ -3,7 +3,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Fields } from "../../codec/read.js";
 import type { ServerPlace } from "../../servers/bank-server.js";
-import { limitPerAddress } from "../../servers/directory-server.js";
 import { systemTimers, type Timers } from "../../services/clock.js";
 import type { TokenErrorCode } from "../errors.js";
 import { encodeBuyerPurse, encodeIssued, encodeRedemption, encodeRefund, encodeWaiting } from "../messages/answers.js";
@@ -63,7 +62,7 @@ export class MintServer {
       else if (!traffic.hasRoom(bytes)) refuse(request, response, 503, BUSY, "unreachable");
       else void traffic.carry(bytes, () => serve(route, request, response, traffic));
     };
-    return new MintServer(await HttpServer.open(options, LIMITS, listener, limitPerAddress));
+    return new MintServer(await HttpServer.open(options, LIMITS, listener));
   }
 
   /** Without a path. */

@@ -1,7 +1,6 @@
 /** A server of one's own for a seller: the paywall, and behind it a handler. */
 
-import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import { limitPerAddress } from "../../servers/directory-server.js";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Seller } from "../seller/seller.js";
 import { sendRefusal } from "./bodies.js";
 import { HttpServer } from "./http-server.js";
@@ -32,14 +31,14 @@ export class SellerServer {
   static async open(seller: Seller, options: SellerServerOptions): Promise<SellerServer> {
     const { handler } = options;
     const wall = paywall(seller, options);
-    const listener: RequestListener = (request, response) => {
+    const listener = (request: IncomingMessage, response: ServerResponse) => {
       wall(request, response, () => {
         Promise.resolve()
           .then(() => handler(request, response))
           .catch((error: unknown) => sendRefusal(response, error));
       });
     };
-    return new SellerServer(await HttpServer.open(options, LIMITS, listener, limitPerAddress));
+    return new SellerServer(await HttpServer.open(options, LIMITS, listener));
   }
 
   get url(): string {
