@@ -6,7 +6,6 @@ import { DELIVERY_OPEN } from "../../firmware/protocol/tokens.js";
 import { toHex } from "../../host/codec/bytes.js";
 import { sha256 } from "../../host/crypto.js";
 import { challengeHeader } from "../../host/tokens/http/challenge.js";
-import { Deliveries } from "../../host/tokens/http/deliveries.js";
 import { type Fetch, payingFetch } from "../../host/tokens/http/paying-client.js";
 import type { Offer } from "../../host/tokens/http/paywall.js";
 import { type SellerServer, serveSeller } from "../../host/tokens/http/serve-seller.js";
@@ -19,7 +18,6 @@ const OFFERS: Readonly<Record<string, Offer>> = {
   "/article": { unit: FINE_DOLLAR, price: 30n },
   "/open": { unit: FINE_DOLLAR, price: 30n, delivery: DELIVERY_OPEN },
   "/long": { unit: FINE_DOLLAR, price: 3_000n },
-  "/once": { unit: FINE_DOLLAR, price: 20n, once: true },
 };
 const HURRIED = {
   after(_ms: number, call: () => void) {
@@ -31,13 +29,11 @@ const MAX = { amount: 4_000n, unit: FINE_DOLLAR };
 let world: SellerWorld;
 let server: SellerServer;
 let soft: SoftPurse;
-let deliveries: Deliveries;
 let file: string | undefined;
 
 const open = () =>
   serveSeller(world.seller, {
     price: (request: IncomingMessage) => OFFERS[request.url ?? ""],
-    deliveries,
     handler: (request, response) => {
       if (request.url === "/away") return void response.writeHead(302, { location: `${server.url}/article` }).end();
       response.end(`goods of ${request.url}`);
@@ -46,7 +42,6 @@ const open = () =>
 
 beforeEach(async () => {
   world = await SellerWorld.open("client-loses");
-  deliveries = await Deliveries.open(world.database);
   file = undefined;
   server = await open();
   const buyer = world.buyer();
