@@ -14,8 +14,8 @@ import { PurseCard, type PurseOrder } from "../tokens/buyer/card.js";
 import { encodeOrder, encodePayment } from "../tokens/messages/payment.js";
 import { sealShare, signShare } from "../tokens/messages/purses.js";
 import { openRequest, readRequest } from "../tokens/messages/request.js";
-import { countOf } from "../tokens/seller/purse-book.js";
 import type { PurseTerms } from "../tokens/terms.js";
+import { rangesCount } from "../tokens/terms.js";
 import { BenchError } from "./economy.js";
 import { rounded } from "./measure.js";
 import {
@@ -165,7 +165,7 @@ async function purchase(trade: Trade, purse: CardPurse, { seller, unit }: Return
   const nonce = random(ID_BYTES);
   const order = encodeOrder({ seller, nonce, goods, unit, price, delivery: DELIVERY_OPEN, assertion: null });
   const { parts } = await found.spend(order, price);
-  const tokens = parts.reduce((sum, { ranges }) => sum + countOf(ranges), 0);
+  const tokens = parts.reduce((sum, { ranges }) => sum + rangesCount(ranges), 0);
   const halves = parts.reduce((sum, part) => sum + part.halves.length / HALF_BYTES, 0);
   if (tokens !== PURCHASE_TOKENS || halves !== PURCHASE_TOKENS) throw new BenchError("a purchase");
   await trade.accept([encodePayment({ order, parts })], PURCHASE_TOKENS, 1);

@@ -12,8 +12,9 @@ import { readSellerPurse, verifyHead } from "../tokens/messages/purses.js";
 import type { StoredPurse } from "../tokens/mint/books.js";
 import { sealBuyerShare, sealSellerPurse, splitTokens } from "../tokens/mint/issue.js";
 import { prove, readPaymentFor } from "../tokens/seller/acceptance.js";
-import { countOf, PurseBook } from "../tokens/seller/purse-book.js";
+import { PurseBook } from "../tokens/seller/purse-book.js";
 import { placesIn, sourceHalves, splitSourceTokens, tokenOffsets, verifyToken } from "../tokens/source-scheme.js";
+import { rangesCount } from "../tokens/terms.js";
 import { BenchError } from "./economy.js";
 import { ofOneCore, type Rate, Rounds } from "./rates.js";
 import { PointMint } from "./tokens-noble.js";
@@ -134,7 +135,7 @@ function checkAll(payments: readonly ReturnType<typeof readPaymentFor>[], book: 
 }
 
 function requireTaken(book: PurseBook, tokens: number): void {
-  if (countOf(book.unsettled()) !== tokens) throw new BenchError("a payment");
+  if (rangesCount(book.unsettled()) !== tokens) throw new BenchError("a payment");
 }
 
 export async function measureMemory(sizes: MemorySizes): Promise<MemoryReport> {

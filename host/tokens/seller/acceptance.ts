@@ -15,8 +15,8 @@ import { formatMoney, sameUnit, type Unit } from "../../units.js";
 import { goodsKey, maskHalves, sealingKey, xorInto } from "../derive.js";
 import { TokenError } from "../errors.js";
 import { type Order, type PaymentPart, readOrder, readPayment } from "../messages/payment.js";
-import type { SerialRange } from "../terms.js";
-import { countOf, type PurseBook, RangeBuilder } from "./purse-book.js";
+import { rangesCount, type SerialRange } from "../terms.js";
+import { type PurseBook, RangeBuilder } from "./purse-book.js";
 
 /** What the shop sells to whoever sent the payment. */
 export interface Expected {
@@ -277,7 +277,7 @@ function combined(
 ): Uint8Array {
   // A chip masks. A card that only stores halves cannot, and in the source's scheme none does. The first token tells which it was,
   // before many are looked at.
-  const isOne = book.isSource || countOf(ranges) === 1;
+  const isOne = book.isSource || rangesCount(ranges) === 1;
   const ways = book.isSource ? 1 : 2 ** holders.length;
   const first = isOne ? ranges : [{ first: ranges[0]?.first ?? 0, count: 1 }];
   let wrong = -1;

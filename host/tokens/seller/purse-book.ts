@@ -15,7 +15,7 @@ import { sha256 } from "../../crypto.js";
 import { firstFalseSecret, leavesRoot, UNIQUE_BYTES } from "../derive.js";
 import type { PurseHead } from "../messages/purses.js";
 import { isToken, placesIn, saysToken, tokenOffsets } from "../source-scheme.js";
-import { denominationEnds, type SerialRange, tokenCount, tokenValue } from "../terms.js";
+import { denominationEnds, rangesCount, type SerialRange, tokenCount, tokenValue } from "../terms.js";
 
 /** Of a purse that is returned nothing is left but what answers an order that it paid. */
 export type PurseState = "open" | "returning" | "returned";
@@ -105,7 +105,7 @@ export class PurseBook {
 
   /** How long the halves of `ranges` are together. */
   bytesOf(ranges: readonly SerialRange[]): number {
-    if (this.#offsets === undefined) return countOf(ranges) * HALF_BYTES;
+    if (this.#offsets === undefined) return rangesCount(ranges) * HALF_BYTES;
     return ranges.reduce((sum, { count, first }) => sum + this.begin(first + count) - this.begin(first), 0);
   }
 
@@ -255,12 +255,6 @@ export class RangeBuilder {
     else last.count += 1;
     this.tokens += 1;
   }
-}
-
-export function countOf(ranges: readonly SerialRange[]): number {
-  let count = 0;
-  for (const range of ranges) count += range.count;
-  return count;
 }
 
 function offsetsOf(head: PurseHead): Uint32Array | undefined {
