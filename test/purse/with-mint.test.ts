@@ -2,13 +2,15 @@
 
 import { beforeEach, expect, test } from "vitest";
 import { ROLE_MINT } from "../../firmware/protocol/kinds.js";
-import { WORD_FORWARD } from "../../firmware/protocol/tokens.js";
+import { WORD_FORWARD, WORD_RETURN } from "../../firmware/protocol/tokens.js";
 import { toHex } from "../../host/codec/bytes.js";
 import { ed25519Signer, x25519KeyPair } from "../../host/crypto.js";
 import { BankBooks, type BankTables } from "../../host/services/bank-books.js";
 import { openDatabase } from "../../host/services/database.js";
 import type { PurseOrder } from "../../host/tokens/buyer/card.js";
+import { requestTokens } from "../../host/tokens/buyer/errands.js";
 import { encodePayment } from "../../host/tokens/messages/payment.js";
+import { readOuter } from "../../host/tokens/messages/request.js";
 import type { MintTables } from "../../host/tokens/mint/books.js";
 import { Mint } from "../../host/tokens/mint/mint.js";
 import { type Buyer, DAY, NOW, orderOf, PurseWorld } from "../support/purses.js";
@@ -146,3 +148,38 @@ test("a new purse flushes the old one, which is refunded", async () => {
   expect(await worth("alice", buyer.id)).toBe(before - 400n - 30n);
   expect(await worth("shop", shop.id)).toBe(30n);
 });
+
+const forward = async (outer: Uint8Array) => {
+  const { sealed } = readOuter(outer);
+  return mint.forward(shop.word(WORD_FORWARD, sealed), sealed);
+};
+
+/** What came of the request is gone before its answer reaches the chip: that keeps nobody from other tokens for the same seller. */
+test.each(["its time is over", "the seller returns it at once"])(
+  "a purse that is closed before it is installed: %s",
+  async (why) => {
+    const lost = requestTokens(buyer.card, mint.id, order(), async (outer) => {
+      const { sellerPurse } = await forward(outer);
+      const { head } = shop.take(sellerPurse);
+      if (why.startsWith("the seller"))
+        await mint.returned(shop.redemption(head.purse, { type: WORD_RETURN, tokens: new Map() }));
+      throw new TypeError("the line broke");
+    });
+    await expect(lost).rejects.toThrow("the line broke");
+    if (why.startsWith("its")) {
+      world.time.clock.advance(60 * DAY * 1000);
+      await mint.tick();
+      await world.unlock(buyer);
+    }
+    const next = order({ spendBy_seconds: Number(world.time.now_seconds()) + DAY });
+    const outcomes: string[] = [];
+    for (let attempt = 0; attempt < 3; attempt++)
+      outcomes.push(
+        await requestTokens(buyer.card, mint.id, next, forward).then(
+          () => "installed",
+          (error: Error) => error.message,
+        ),
+      );
+    expect(outcomes.join("; ")).toContain("installed");
+  },
+);
