@@ -1,8 +1,10 @@
 /** `tally tokens`: purses of token halves, for what costs less than a cent. */
 
 import { type Command, InvalidArgumentError } from "commander";
+import { REASON_PURSE_EXISTS } from "../../firmware/protocol/reasons.js";
 import { PURSE_AUTHORIZATION, PURSE_MONEY } from "../../firmware/protocol/tokens.js";
 import { equalBytes, toHex } from "../codec/bytes.js";
+import { ReasonError } from "../reasons.js";
 import type { PurseCard } from "../tokens/buyer/card.js";
 import type { PurseRecord } from "../tokens/buyer/card-data.js";
 import { refundClosed, refundTokens, requestTokens } from "../tokens/buyer/errands.js";
@@ -156,6 +158,12 @@ const REFUSALS: Readonly<Record<string, string>> = {
 };
 
 async function explained(error: unknown, why: () => Promise<string | undefined>): Promise<unknown> {
+  if (error instanceof ReasonError && error.reason === REASON_PURSE_EXISTS)
+    return new TokenError(
+      "flush-first",
+      "There are tokens for this seller on the card already. Nothing was asked of the bank. Spend those, or add --flush: then what is left of them comes back first.",
+      { cause: error },
+    );
   if (!(error instanceof TokenError) || error.code !== "refused") return error;
   const code = await why();
   const known = code === undefined ? undefined : REFUSALS[code];

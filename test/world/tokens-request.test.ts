@@ -58,3 +58,15 @@ test("and what it advises helps: older tokens that were closed, and not refunded
   expect.soft(plain.err + plain.out).not.toMatch(/add --flush/);
   expect([flushing.code, flushing.err]).toEqual([0, ""]);
 });
+
+test("and where there are tokens already it says what to do", { timeout: 60_000 }, async () => {
+  const other = join(folder, "there-already");
+  unpackHome(other);
+  const run = (...words: string[]) => tallyAnywhere("--home", other, "--json", ...words);
+  expect((await run("tokens", "request", "alice", "gazette", "USD 1.00")).code).toBe(0);
+  const again = await run("tokens", "request", "alice", "gazette", "USD 2.00");
+  expect(again.code).toBe(1);
+  expect(again.err).toMatch(/add --flush/);
+  const flushing = await run("tokens", "request", "alice", "gazette", "USD 2.00", "--flush");
+  expect(JSON.parse(flushing.out)).toMatchObject({ amount: "2.0000", refunded: { amount: "1.0000" } });
+});
