@@ -12,7 +12,7 @@ import { equal } from "../lib/memory";
 import { pinVerified } from "../lib/pin";
 import { leftOf } from "./choose";
 import { other, p, purseClear, purseLoad, purseNamed, purseSave } from "./purse";
-import { readAssertion, readUnit } from "./terms";
+import { readAssertion, readUnit, writeStacks } from "./terms";
 
 /** COMMAND_PURSE_ALLOW: 0, or an error. */
 export function allowTake(r: Reader, items: u32): i32 {
@@ -66,13 +66,7 @@ function tellFound(slot: u32): void {
   const w = noticeBegin(NOTICE_PURSE_FOUND, 5);
   w.uint(slot);
   w.bytes(p.id, ID_BYTES);
-  w.array(p.denominations);
-  for (let d: u32 = 0; d < p.denominations; d++) {
-    w.array(3);
-    w.uint(p.value(d));
-    w.uint(p.count(d));
-    w.uint(p.next(d));
-  }
+  writeStacks(w, p);
   w.uint(p.allowance);
   noticeEnd();
 }

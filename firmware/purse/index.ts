@@ -27,6 +27,7 @@ import { readRecord } from "./read-record";
 /** An empty CBOR array: purses have no parameters. */
 const NO_PARAMETERS: u8 = 0x80;
 
+/** Address of the I/O buffer. */
 export function buffer(): usize {
   return IO;
 }
@@ -35,6 +36,7 @@ export function bufferSize(): i32 {
   return IO_BYTES;
 }
 
+/** After power-up, before the first command. What cannot be read makes every command answer 6581. */
 export function boot(): i32 {
   dispatchReset();
   return commonBoot();

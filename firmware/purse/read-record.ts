@@ -18,7 +18,7 @@ import { IO } from "../lib/io";
 import { responseSet } from "../lib/personalise";
 import { pinVerified } from "../lib/pin";
 import { p, PURSE_HAS_ORDER, purseLoad, pursesForget } from "./purse";
-import { writeAssertion } from "./terms";
+import { writeAssertion, writeStacks } from "./terms";
 
 const writer = changetype<Writer>(memory.data(offsetof<Writer>(), 8));
 
@@ -64,13 +64,7 @@ function writePurse(slot: u32): void {
   w.uint(p.kind);
   w.uint(p.currency);
   w.uint(p.exponent);
-  w.array(p.denominations);
-  for (let d: u32 = 0; d < p.denominations; d++) {
-    w.array(3);
-    w.uint(p.value(d));
-    w.uint(p.count(d));
-    w.uint(p.next(d));
-  }
+  writeStacks(w, p);
   w.uint(p.spendBy);
   w.uint(p.redeemBy);
   writeAssertion(w, p);

@@ -69,6 +69,17 @@ export function writeDenominations(w: Writer, purse: Purse): void {
   }
 }
 
+/** [[value, count, next]...]: how far each denomination is spent. */
+export function writeStacks(w: Writer, purse: Purse): void {
+  w.array(purse.denominations);
+  for (let d: u32 = 0; d < purse.denominations; d++) {
+    w.array(3);
+    w.uint(purse.value(d));
+    w.uint(purse.count(d));
+    w.uint(purse.next(d));
+  }
+}
+
 /** Text, or null. */
 export function readAssertion(r: Reader, into: Purse): void {
   if (r.isNil()) return;
