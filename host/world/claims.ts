@@ -1,6 +1,7 @@
 /**
  * Who works with which part of a home: the bank, the card network, a merchant, a wallet. A part belongs to one process at a
- * time, and other parts of the same home to others meanwhile.
+ * time, and other parts of the same home to others meanwhile. The chips of a device are a part of their own: one process may
+ * be the card in a reader, and another the wallet that works with that card.
  *
  *   home/parts/PART.lock    held by whoever has claimed the part
  *   home/parts/PART.json    the process that did, and where it is served
@@ -24,7 +25,8 @@ export type Part =
   | `merchant-${string}`
   | `seller-${string}`
   | `purse-${string}`
-  | `wallet-${string}`;
+  | `wallet-${string}`
+  | `chips-${string}`;
 
 /** Where a part of the home is served by another process. */
 export interface Announcement {
@@ -55,6 +57,7 @@ function nameOf(part: Part): string {
   const [kind = "", ...name] = part.split("-");
   if (kind === "merchant") return `the merchant ${name.join("-")}`;
   if (kind === "wallet") return `the device ${name.join("-")}`;
+  if (kind === "chips") return `the chips of ${name.join("-")}`;
   return kind === "network" ? "the card network" : `the ${kind}`;
 }
 

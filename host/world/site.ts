@@ -221,6 +221,7 @@ export async function deviceOf(
   name: string,
   has: { readonly agent: boolean; readonly module: boolean },
 ): Promise<Device> {
+  home.claim(`chips-${name}`);
   return new Device({
     name,
     ...(has.agent ? { agent: await chipOf(home, `${name}.agent`, "agent") } : {}),
