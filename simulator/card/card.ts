@@ -4,6 +4,7 @@
  * selecting back and forth, which would forget their PIN. An element knows nothing of channels: they end here.
  */
 
+import { INS_MANAGE_CHANNEL, SW_CHANNEL_UNSUPPORTED } from "../../firmware/protocol/apdu.js";
 import type { Element } from "../element.js";
 import { answerToReset, CARD_CHANNELS, type CardProtocol } from "./atr.js";
 
@@ -15,7 +16,6 @@ export interface CardApplication {
 const CHANNEL_BITS = 0x03;
 /** CLA with this bit names its channel in another way, which no application here understands. */
 const FURTHER_INTERINDUSTRY = 0x40;
-const INS_MANAGE_CHANNEL = 0x70;
 const INS_SELECT = 0xa4;
 const SELECT_BY_NAME = 0x04;
 const MANAGE_OPEN = 0x00;
@@ -23,7 +23,6 @@ const MANAGE_CLOSE = 0x80;
 
 const SW_OK = 0x9000;
 const SW_WRONG_LENGTH = 0x6700;
-const SW_CHANNEL_UNSUPPORTED = 0x6881;
 const SW_CONDITIONS = 0x6985;
 const SW_FUNCTION_UNSUPPORTED = 0x6a81;
 const SW_NOT_FOUND = 0x6a82;
