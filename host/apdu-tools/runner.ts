@@ -164,7 +164,7 @@ export class SessionRunner {
         part instanceof Uint8Array ? part : valueBytes(values, part.placeholder),
       );
       const command = concatBytes(...parts);
-      const response = await transport.transmit(command);
+      const response = await transmitted(transport, command, line);
       if (response.length < 2) throw new TransportError(`${transport.name} gave an answer without status word.`);
       return { command, response };
     }
@@ -180,6 +180,19 @@ export class SessionRunner {
 /** What the decoder has to know of an exchange. */
 export function contextOf(exchange: Exchange, secrets: boolean): Context {
   return { secrets, ...(exchange.applet === undefined ? {} : { applet: exchange.applet }) };
+}
+
+/** Simulated chips refuse what no reader would carry to them. */
+async function transmitted(transport: Transport, command: Uint8Array, line: number | undefined): Promise<Uint8Array> {
+  try {
+    return await transport.transmit(command);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new SessionError(
+      `A command of ${command.length} bytes is longer than ${transport.name} takes. It was not sent.`,
+      line,
+    );
+  }
 }
 
 /** A command by name that makes no sense is one of a line. */
