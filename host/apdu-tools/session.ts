@@ -31,6 +31,12 @@ export interface SessionLine {
   readonly item: SessionItem;
 }
 
+/** A line of a session, or what somebody typed without one. */
+export interface NumberedItem {
+  readonly item: SessionItem;
+  readonly number?: number;
+}
+
 /** Text that is no session. */
 export class SessionError extends Error {
   override readonly name = "SessionError";

@@ -183,7 +183,9 @@ describe("script and replay", () => {
     expect({ code, out }).toEqual({ code: 2, out: "" });
     expect(err).toMatch(/^Line 2: /);
     const named = await apdu("script", ...blank, file("name", "> GET CHALLENGE\n\n> GET NOTHING\n"));
-    expect({ code: named.code, err: named.err }).toMatchObject({ code: 2, err: expect.stringMatching(/^Line 3: /) });
+    expect(named).toMatchObject({ code: 2, out: "", err: expect.stringMatching(/^Line 3: /) });
+    const missing = await apdu("script", ...blank, file("missing", "> GET CHALLENGE\n> VERIFY {pin}\n"));
+    expect(missing).toMatchObject({ code: 2, out: "", err: expect.stringMatching(/wants \{pin\}/) });
   });
 
   test("an answer without a command, a card that is not there, a file that is not there", async () => {

@@ -11,7 +11,6 @@ import type { Values } from "../../host/apdu-tools/session.js";
 import { blankTarget } from "../../host/apdu-tools/simulated-cards.js";
 import { fromHex } from "../../host/codec/bytes.js";
 import { encode } from "../../host/codec/cbor.js";
-import { openingProof } from "../../host/provision.js";
 import { AgentWorld, NOW } from "../support/agents.js";
 import { orderOf, PurseWorld } from "../support/purses.js";
 
@@ -49,7 +48,6 @@ export async function documentWorld(seed = "docs/APDU.md"): Promise<DocumentWorl
     key: () => PERSONALISATION_KEY,
     roots: () => encode([agents.root.id, agents.root.publicKey, modules.root.id, modules.root.publicKey]),
     "issuer-key": () => modules.agreementKey,
-    proof: () => openingProof(fromHex(PERSONALISATION_KEY), answer()),
     chain: () =>
       modules.certify(lastRequest ?? new Uint8Array(0), { id: fromHex(SUBJECT), role: ROLE_TRANSACTION }, NOW),
     list: () => modules.badIdList(1n, NOW, [[new Uint8Array(16).fill(0xee), 1]]),
