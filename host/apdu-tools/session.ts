@@ -11,6 +11,7 @@
  */
 
 import { toHex } from "../codec/bytes.js";
+import { printable } from "../printable.js";
 import { bytesOfHex, spacedHex } from "./names.js";
 import { type Pattern, parsePattern, printPattern } from "./pattern.js";
 
@@ -44,7 +45,8 @@ export class SessionError extends Error {
   readonly line: number | undefined;
 
   constructor(what: string, line?: number) {
-    super(`${line === undefined ? "" : `Line ${line}: `}${what}`);
+    // It may quote a file of a stranger's.
+    super(`${line === undefined ? "" : `Line ${line}: `}${printable(what)}`);
     this.line = line;
   }
 }

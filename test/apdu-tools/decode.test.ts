@@ -216,6 +216,12 @@ describe("any bytes", () => {
     );
   });
 
+  test("a stranger's text does not move the cursor", () => {
+    const shown = text(decodeAs("cbor", encode(["\u009b31m\u202ex\u007f\u001b[2J\u2028"]), HIDE));
+    expect(shown).toContain("x");
+    expect(shown).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}]/u);
+  });
+
   test("the worst: nested, endless and very many", () => {
     const bytes = (value: number, length: number) => new Uint8Array(length).fill(value);
     for (const each of [
