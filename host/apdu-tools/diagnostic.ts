@@ -21,7 +21,7 @@ export function bytesInDiagnostic(bytes: Uint8Array): string {
 }
 
 /** A stranger's text on this terminal: nothing in it moves the cursor. */
-export function textInDiagnostic(text: string): string {
+function textInDiagnostic(text: string): string {
   return printable(JSON.stringify(text));
 }
 

@@ -24,12 +24,7 @@ const SESSION_BYTES_MAX = 64 << 20;
 /** Options of everything that sends. */
 export function addRunOptions(command: Command, sources: TargetSources): Command {
   return addTargetOptions(command, sources)
-    .option(
-      "--set <name=value>",
-      "value of a {name}; {pin} and {puk} also from TALLY_PIN and TALLY_PUK",
-      givenValue,
-      new Map(),
-    )
+    .option("--set <name=value>", "value of a {name}; {pin} and {puk} also from TALLY_PIN and TALLY_PUK", givenValue)
     .option("--decode", "show what commands and answers mean")
     .option("--secrets", "show PIN, PUK and keys");
 }
@@ -71,7 +66,7 @@ export function readSession(file: string): string {
 }
 
 /** Several words are one command, unless some of them are whole commands by themselves. */
-export function commandsIn(words: readonly string[]): readonly string[] {
+function commandsIn(words: readonly string[]): readonly string[] {
   const areWhole = words.every((word) => (bytesOfHex(word)?.length ?? 0) >= 4);
   return areWhole || words.some((word) => /\s/.test(word)) ? words : [words.join(" ")];
 }

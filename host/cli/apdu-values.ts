@@ -7,7 +7,7 @@ import { secret } from "./confirm.js";
 export type GivenValues = ReadonlyMap<string, string>;
 
 /** `--set name=value`, any number of times. */
-export function givenValue(text: string, before: GivenValues): GivenValues {
+export function givenValue(text: string, before: GivenValues = new Map()): GivenValues {
   const match = /^([a-z][a-z0-9-]*)=(.+)$/s.exec(text);
   const [, name, value] = match ?? [];
   if (name === undefined || value === undefined) throw new InvalidArgumentError("It is NAME=VALUE.");

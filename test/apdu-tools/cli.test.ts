@@ -300,7 +300,7 @@ describe("interactive", () => {
     expect(
       piped("", "replay", "--blank", "money-module", "--seed", "2", "--set", "pin=4821", "--status-only", path),
     ).toMatchObject({ code: 0 });
-    expect(piped("", "record", ...blank, path).code).toBe(1);
+    expect(piped("", "record", ...blank, path)).toMatchObject({ code: 2, err: expect.stringMatching(/already/) });
     expect(readFileSync(path, "utf8")).toBe(text);
   });
 
