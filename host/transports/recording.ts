@@ -37,7 +37,8 @@ export class SessionRecorder {
 
   /** The same transport, recorded under a name. */
   wrap(transport: Transport, name: string): Transport {
-    return new RecordedTransport(transport, (item) => this.write(name, item));
+    const target = targetName(name);
+    return new RecordedTransport(transport, (item) => this.write(target, item));
   }
 
   write(target: string, item: SessionItem): void {
@@ -68,6 +69,12 @@ export class SessionRecorder {
     this.#file = undefined;
     if (file !== undefined) closeSync(file);
   }
+}
+
+/** Behind "@" stand small letters, digits and hyphens: alice.module is @alice-module. */
+function targetName(name: string): string {
+  const letters = name.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+  return /^[a-z]/.test(letters) ? letters : `card-${letters}`;
 }
 
 /** Answers that come at once are recorded at once, without a promise between. */

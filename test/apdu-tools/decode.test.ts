@@ -2,18 +2,24 @@
 
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
+import * as messages from "../../firmware/protocol/messages.js";
+import { TYPE_PURCHASE } from "../../firmware/protocol/messages.js";
+import * as tokens from "../../firmware/protocol/tokens.js";
 import { encodeCommand } from "../../host/apdu.js";
 import { readCbor } from "../../host/apdu-tools/cbor-items.js";
 import { COMMANDS } from "../../host/apdu-tools/command-table.js";
 import { BYTES_KINDS, decodeAs, decodeFound, kindOf } from "../../host/apdu-tools/decode.js";
 import { decodeCommandApdu, decodeResponseApdu, nameOf } from "../../host/apdu-tools/decode-apdu.js";
 import { diagnostic, parseDiagnostic } from "../../host/apdu-tools/diagnostic.js";
+import { HOST_COMMANDS, NOTICES } from "../../host/apdu-tools/message-table.js";
 import { APPLET_NAMES } from "../../host/apdu-tools/names.js";
 import { hasFault, linesOf } from "../../host/apdu-tools/outline.js";
 import type { Exchange } from "../../host/apdu-tools/runner.js";
 import { parseSymbolic } from "../../host/apdu-tools/symbolic.js";
 import { type CborValue, encode } from "../../host/codec/cbor.js";
 import { answerToReset } from "../../simulator/card/atr.js";
+import { AgentWorld } from "../support/agents.js";
+import { trade } from "../support/purchase.js";
 import { examplesIn, readDocument } from "./document.js";
 import { documentWorld } from "./document-world.js";
 
@@ -78,6 +84,38 @@ describe("what chips say", () => {
     expect(text(agent)).toContain("notice: TERMS (34)");
   });
 
+  test("every message of a purchase, from its first envelope to its last, and of the money before it", async () => {
+    const world = new AgentWorld("decode a purchase");
+    const registry = await world.authority("Registry");
+    const bank = await world.authority("First Bank");
+    const merchant = await world.merchant("Corner Shop", registry);
+    const customer = await world.customer("Alice", bank);
+    await world.fund([merchant, "USD 100.00"]);
+    await trade(world, customer, merchant, { type: TYPE_PURCHASE });
+    const addresses = ["host", "agent", "module", "peer"];
+    const shown = world.envelopes.flatMap(({ from, to, kind, body, element }) => {
+      const applet = element === "agent" ? ("trusted-agent" as const) : ("money-module" as const);
+      const context = { ...HIDE, applet };
+      const isSaid = from === element;
+      const bytes = Uint8Array.of(addresses.indexOf(isSaid ? to : from), kind, ...body);
+      return decodeAs(isSaid ? "envelope-from" : "envelope-to", bytes, context);
+    });
+    expect(shown.filter(hasFault).map(text)).toEqual([]);
+    const all = shown.map(text).join("\n");
+    for (const word of ["handshake", "sealed message", "random bytes", "the key of agents and modules"]) {
+      expect(all).toContain(word);
+    }
+    for (const notice of ["AUTHORIZE", "TERMS", "CARDS", "CONFIRM RECEIPT", "OUTCOME", "SENT", "ACQUIRED", "GRANT"]) {
+      expect(all).toMatch(new RegExp(`notice: ${notice} \\(`));
+    }
+    for (const name of ["CHOOSE", "AUTHORIZED", "WITHDRAW", "LISTEN", "TERMS"]) {
+      expect(all).toMatch(new RegExp(`command: ${name} \\(`));
+    }
+    // What every item is: only what an authority grants is as long as its ticket wants.
+    const unnamed = shown.map(text).filter((each) => /item \d/.test(each) && !each.includes("command: GRANT"));
+    expect(unnamed).toEqual([]);
+  });
+
   test("a certificate chain, as far as a person wants to know", () => {
     const chain = exchanges.find(({ command }) => nameOf(header(command)) === "GET DATA chain") as Exchange;
     const shown = text(decodeResponseApdu(chain.response, HIDE, chain.command));
@@ -111,6 +149,19 @@ describe("what chips say", () => {
     atr[atr.length - 1] = (atr.at(-1) ?? 0) ^ 1;
     expect(text(decodeAs("atr", atr, HIDE))).toContain("the check byte is wrong");
   });
+});
+
+test.each([
+  ["COMMAND_", HOST_COMMANDS],
+  ["NOTICE_", NOTICES],
+] as const)("every %s of the firmware is in the table, by its name", (prefix, table) => {
+  const ofFirmware = Object.entries({ ...messages, ...tokens }).flatMap(([name, value]): [number, string][] =>
+    name.startsWith(prefix) ? [[Number(value), name.slice(prefix.length).replaceAll("_", " ")]] : [],
+  );
+  const byNumber = (a: readonly [number, string], b: readonly [number, string]) => a[0] - b[0];
+  expect(table.map(({ number, name }) => [number, name] as [number, string]).sort(byNumber)).toEqual(
+    ofFirmware.sort(byNumber),
+  );
 });
 
 function header([cla = 0, ins = 0, p1 = 0, p2 = 0]: Uint8Array) {

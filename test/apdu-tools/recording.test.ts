@@ -184,9 +184,10 @@ test("TALLY_RECORD records all cards of a process into one session; without it n
   expect(recordedByEnvironment(one, "module", {})).toBe(one);
   expect(recordedByEnvironment(one, "module", { TALLY_RECORD: "" })).toBe(one);
   const environment = { TALLY_RECORD: path };
-  const first = recordedByEnvironment(one, "module", environment);
+  const first = recordedByEnvironment(one, "Alice.module", environment);
   const second = recordedByEnvironment(other, "purse", environment);
   for (const each of [first, second, first]) each.transmit(Uint8Array.of(0, 0x99, 0, 0));
   const exchange = "> 00 99 00 00\n< 6D 00\n";
-  expect(readFileSync(path, "utf8")).toBe(`@module\n${exchange}@purse\n${exchange}@module\n${exchange}`);
+  expect(readFileSync(path, "utf8")).toBe(`@alice-module\n${exchange}@purse\n${exchange}@alice-module\n${exchange}`);
+  expect(parseSession(readFileSync(path, "utf8"))).toHaveLength(9);
 });
