@@ -117,10 +117,10 @@ export class CardTimeoutError extends TransportError {
   }
 }
 
-/** Whatever else a reader says of an exchange that failed. */
+/** Whatever else a reader says of an exchange that failed: most often the card was just taken out. */
 export class CardFaultError extends TransportError {
   constructor(reader: string, what: string, options?: ErrorOptions) {
-    super(`${reader} reports a fault (${what}).`, options);
+    super(`The exchange with the card in ${reader} broke off; it may have been taken out (${what}).`, options);
     this.name = "CardFaultError";
   }
 }
