@@ -1,0 +1,2 @@
+import type { Check } from "./host-support.js";
+export const checks: readonly Check[] = [];
