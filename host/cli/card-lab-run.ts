@@ -15,7 +15,9 @@ import {
   existsSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   watch,
   writeFileSync,
@@ -31,6 +33,7 @@ import { withTemporaryFolder } from "./context.js";
 export const LAB_READERS_MAX = 32;
 const READY_MS_MAX = 15_000;
 const END_MS_MAX = 5_000;
+const LOOK_MS = 20;
 const LOG_CHARACTERS_SHOWN = 1_000;
 
 /** Which package brings what a lab is made of. */
@@ -154,7 +157,8 @@ class LabRun {
   readonly #go: Duplex;
   /** It begins with the number of pcscd's process, and ends when pcscd does. */
   readonly #daemon: Duplex;
-  #daemonProcess: number | undefined;
+  /** The lab's network, which tells its processes from others; undefined until pcscd was started. */
+  #namespace: string | undefined;
   readonly #daemonEnded: Promise<void>;
 
   constructor(machine: Machine, folder: string, command: readonly string[]) {
@@ -173,7 +177,7 @@ class LabRun {
     // What went away is seen by its end.
     for (const pipe of [this.#go, this.#daemon]) pipe.on("error", () => undefined);
     this.#daemon.on("data", (bytes) => {
-      this.#daemonProcess ??= Number(String(bytes));
+      this.#namespace ??= namespaceOf(Number(String(bytes)));
     });
     this.#daemonEnded = new Promise((resolve) => {
       this.#daemon.on("close", resolve);
@@ -215,7 +219,7 @@ class LabRun {
   #failure(verdict: Verdict): LabError {
     const said = ["preparations.log", "pcscd.log"].map((name) => readIfThere(join(this.#folder, name))).join("\n");
     const shown = said.trim().slice(-LOG_CHARACTERS_SHOWN);
-    if (this.#daemonProcess === undefined) {
+    if (this.#namespace === undefined) {
       return new LabError(
         `this user may not have namespaces (${shown})`,
         "Run it as root, or let users have them: sysctl -w kernel.unprivileged_userns_clone=1",
@@ -225,27 +229,49 @@ class LabRun {
     return new LabError(`${what} (${shown})`, "See what pcscd says to: pcscd --foreground --debug");
   }
 
-  /** Whatever is left of it ends. */
+  /** Whatever is left of it ends: pcscd, and what the command left in the background. */
   async end(): Promise<void> {
     this.#go.destroy();
     this.#child.kill("SIGTERM");
-    const late = setTimeout(() => {
-      this.#child.kill("SIGKILL");
-      if (this.#daemonProcess !== undefined) killIfThere(this.#daemonProcess);
-    }, END_MS_MAX);
-    await Promise.all([this.ended, this.#daemonEnded]);
-    clearTimeout(late);
+    for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+      for (const processId of processesIn(this.#namespace)) killIfThere(processId, signal);
+      if (await this.#isEverybodyGone()) break;
+    }
     this.#daemon.destroy();
   }
+
+  /** Processes that are not this one's children tell nobody of their end. */
+  async #isEverybodyGone(): Promise<boolean> {
+    for (let waited_ms = 0; waited_ms < END_MS_MAX; waited_ms += LOOK_MS) {
+      if (processesIn(this.#namespace).length === 0) return true;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+    return false;
+  }
+}
+
+function namespaceOf(processId: number | string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${processId}/ns/net`);
+  } catch {
+    return undefined; // It has ended, or it is another user's.
+  }
+}
+
+function processesIn(namespace: string | undefined): number[] {
+  if (namespace === undefined) return [];
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && namespaceOf(name) === namespace)
+    .map(Number);
 }
 
 function readIfThere(path: string): string {
   return existsSync(path) ? readFileSync(path, "utf8") : "";
 }
 
-function killIfThere(processId: number): void {
+function killIfThere(processId: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(processId, "SIGKILL");
+    process.kill(processId, signal);
   } catch {
     // It has ended meanwhile.
   }

@@ -28,6 +28,7 @@ export interface Machine {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Where a program is, if it is installed. */
   program(name: string): string | undefined;
+  /** To its end, or to a bound. */
   run(program: string, args: readonly string[]): Promise<ProgramRun>;
   exists(path: string): boolean;
   /** Whether this user may read and write it. */
@@ -51,7 +52,7 @@ export const thisMachine: Machine = {
       .filter((folder) => folder !== "")
       .map((folder) => join(folder, name))
       .find(isExecutable),
-  run,
+  run: (program, args) => runProgram(program, args),
   exists: (path) => existsSync(path),
   mayUse: (path) => allows(path, constants.R_OK | constants.W_OK),
   read: (path) => {
@@ -91,10 +92,10 @@ function allows(path: string, mode: number): boolean {
   }
 }
 
-function run(program: string, args: readonly string[]): Promise<ProgramRun> {
+export function runProgram(program: string, args: readonly string[], bound_ms = PROGRAM_MS_MAX): Promise<ProgramRun> {
   return new Promise((resolve) => {
     const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
-    const timer = setTimeout(() => child.kill("SIGKILL"), PROGRAM_MS_MAX);
+    const timer = setTimeout(() => child.kill("SIGKILL"), bound_ms);
     let out = "";
     let err = "";
     const end = (code: number | null) => {

@@ -20,6 +20,11 @@ const LENGTH_BYTES = 2;
 const MESSAGE_BYTES_MAX = 0xffff;
 /** A reader that is not there yet, or was restarted, is tried again after this. */
 export const RETRY_MS = 100;
+/**
+ * pcscd looks whether there is a card about twice a second. One that is out for less may come back unseen, and passes for one that was
+ * there all the time, with its power and its answer to reset.
+ */
+export const ABSENT_MS = 800;
 /** A reader asks several times a second whether its card is there. One that does not has another card in it, or is none. */
 export const UNHEARD_MS = 3_000;
 
@@ -47,6 +52,8 @@ export class CardInVirtualReader {
   /** That there is no reader was said already. */
   #isWaiting = false;
   #retry: Timer | undefined;
+  /** It is not put in again before. */
+  #absentUntil_ms = 0;
   #unheard: Timer | undefined;
   #received: Uint8Array = new Uint8Array(0);
   #messages: Uint8Array[] = [];
@@ -77,6 +84,12 @@ export class CardInVirtualReader {
 
   #connect(): void {
     if (this.#socket !== undefined || this.#retry !== undefined) return;
+    // Bounded, should the clock be set back meanwhile.
+    const absent_ms = Math.min(this.#absentUntil_ms - this.#clock.nowMs(), ABSENT_MS);
+    if (absent_ms > 0) {
+      this.#connectAfter(absent_ms);
+      return;
+    }
     const socket = connect(this.#place);
     this.#socket = socket;
     socket.setNoDelay(true);
@@ -105,13 +118,17 @@ export class CardInVirtualReader {
 
   /** The reader went, or was never there. */
   #lost(): void {
-    this.#retry = this.#clock.after(RETRY_MS, () => {
-      this.#retry = undefined;
-      this.#connect();
-    });
+    this.#connectAfter(RETRY_MS);
     if (this.#left() || this.#isWaiting) return;
     this.#isWaiting = true;
     this.onEvent?.("waiting");
+  }
+
+  #connectAfter(delay_ms: number): void {
+    this.#retry = this.#clock.after(delay_ms, () => {
+      this.#retry = undefined;
+      this.#connect();
+    });
   }
 
   /** The card is out, and without power. False: it had never come in. */
@@ -124,8 +141,10 @@ export class CardInVirtualReader {
     this.#messages = [];
     this.#isBusy = false;
     this.#card.powerOff();
-    if (wasIn) this.onEvent?.("removed");
-    return wasIn;
+    if (!wasIn) return false;
+    this.#absentUntil_ms = this.#clock.nowMs() + ABSENT_MS;
+    this.onEvent?.("removed");
+    return true;
   }
 
   #take(bytes: Uint8Array): void {

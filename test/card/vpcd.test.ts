@@ -4,7 +4,13 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Card, type ReadableCard } from "../../simulator/card/card.js";
 import { SlowCard } from "../../simulator/card/slow.js";
-import { CardInVirtualReader, type CardReaderEvent, RETRY_MS, UNHEARD_MS } from "../../simulator/card/vpcd.js";
+import {
+  ABSENT_MS,
+  CardInVirtualReader,
+  type CardReaderEvent,
+  RETRY_MS,
+  UNHEARD_MS,
+} from "../../simulator/card/vpcd.js";
 import { VirtualClock } from "../../simulator/time.js";
 import { blankApplications, MODULE, select } from "../support/cards.js";
 import { framed, VirtualReader } from "../support/virtual-reader.js";
@@ -149,7 +155,7 @@ describe("a card in a virtual reader", () => {
     await reader.close();
     expect(await until("removed")).toEqual(["inserted", "powered", "removed"]);
     expect(card.isOn).toBe(false);
-    clock.advance(RETRY_MS);
+    clock.advance(ABSENT_MS);
     await until("waiting");
     for (let retries = 0; retries < 3; retries += 1) {
       await nextRetry(clock);
@@ -177,7 +183,7 @@ describe("a card in a virtual reader", () => {
     expect(await until("inserted")).toEqual(["inserted"]);
   });
 
-  test("is torn out: the chip has no power, and nothing is sent; it can be put in again at once", async () => {
+  test("is torn out: the chip has no power, and nothing is sent; it comes back when the reader has seen it gone", async () => {
     const card = blankCard();
     const { inserted, clock, until, events } = cardIn(card);
     inserted.insert();
@@ -197,6 +203,10 @@ describe("a card in a virtual reader", () => {
     expect(await again.ask(ATR)).toEqual(card.atr);
     inserted.remove();
     inserted.insert();
+    clock.advance(ABSENT_MS - 1);
+    await idle();
+    expect(events.slice(3)).toEqual(["inserted", "removed"]);
+    clock.advance(1);
     expect(await (await reader.card()).ask(ATR)).toEqual(card.atr);
     expect(events.slice(3)).toEqual(["inserted", "removed", "inserted"]);
     await until("inserted");
@@ -292,6 +302,7 @@ describe("a slow card in a virtual reader", () => {
     await idle();
     expect(run).toEqual([]);
     inserted.insert();
+    clock.advance(ABSENT_MS);
     const again = await reader.card();
     again.send(ON);
     again.send(...select(MODULE));

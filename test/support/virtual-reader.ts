@@ -73,9 +73,14 @@ export function framed(message: Uint8Array): Uint8Array {
 
 export class VirtualReader {
   #server: Server | undefined;
-  #port = 0;
+  #port: number;
   readonly #slots: CardSlot[] = [];
   #wake: () => void = () => undefined;
+
+  /** At this port; by default any. */
+  constructor(port = 0) {
+    this.#port = port;
+  }
 
   /** At the same port again, if it listened before. */
   async open(): Promise<void> {
