@@ -13,8 +13,7 @@ export const CARD_COMMANDS: readonly CommandEntry[] = [
     group: "card",
     cla: p.CLA_ISO,
     ins: p.INS_SELECT,
-    purpose:
-      "Chooses an applet by its AID. What was verified on the channel is forgotten: PIN and date are to be given again.",
+    purpose: "Chooses an applet by its AID. The applet forgets that its PIN was verified; the date stays.",
     p1p2: "04 00: by name, the first one",
     data: "the AID, 7 bytes",
     answer: "file control information: 6F { 84 AID, A5 { DF01 information } }",

@@ -6,7 +6,7 @@ import { HOST_COMMANDS } from "./message-table.js";
 import { ADDRESSES, APPLET_NAMES, aidOf, ENVELOPE_KINDS, spacedHex } from "./names.js";
 
 /** Words of the tool itself. */
-export const TOOL_WORDS = ["help", "reset", "decode on", "decode off", "secrets on", "secrets off", "quit"] as const;
+const TOOL_WORDS = ["help", "reset", "decode on", "decode off", "secrets on", "secrets off", "quit"] as const;
 
 /** Completions of a whole line, and the line, as readline wants them. */
 export function complete(line: string, targets: readonly string[]): [string[], string] {

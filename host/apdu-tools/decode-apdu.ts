@@ -12,13 +12,14 @@ import {
   plainClass,
   takesSecrets,
 } from "./command-table.js";
+import { dataObject, FCI_TEMPLATE } from "./data-objects.js";
 import { type DecodeOptions, decodeCbor, HIDDEN, namedItems, plainItem, signedStep } from "./decode-cbor.js";
 import { dataSteps } from "./decode-data.js";
 import { decodeEnvelope } from "./decode-envelope.js";
 import { decodeTlv } from "./decode-tlv.js";
 import { bytesInDiagnostic } from "./diagnostic.js";
 import { type AppletName, appletOfAid, hex8, hex16 } from "./names.js";
-import { faultAt, type Step, step } from "./outline.js";
+import { faultAt, hasFault, type Step, step } from "./outline.js";
 import { recordFile, ticketFields } from "./records.js";
 import { describeStatus } from "./status-table.js";
 import { fields } from "./values.js";
@@ -148,12 +149,19 @@ function answerSteps(command: Command | undefined, data: Uint8Array, context: Co
     case "request":
       return [certificateRequest(data, context)];
     case "rest":
-      return [step("rest", bytesInDiagnostic(data))];
+      return restSteps(data);
     case "none":
       return [faultAt("data", "this command has no answer but its status", bytesInDiagnostic(data))];
     default:
       return [step("data", bytesInDiagnostic(data))];
   }
+}
+
+/** Of an answer that comes whole by GET RESPONSE, a data object is told by its tag; anything else is bytes. */
+function restSteps(data: Uint8Array): Step[] {
+  const objects = decodeTlv(data);
+  const isObject = data[0] === FCI_TEMPLATE || dataObject(((data[0] ?? 0) << 8) | (data[1] ?? 0)) !== undefined;
+  return isObject && !objects.some(hasFault) ? objects : [step("rest", bytesInDiagnostic(data))];
 }
 
 function recordStep(file: number, data: Uint8Array, context: Context): Step {

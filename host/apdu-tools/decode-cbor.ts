@@ -36,7 +36,7 @@ export function namedItems(items: readonly CborItem[], names: readonly Field[], 
   });
 }
 
-export function namedItem({ name, kind }: Field, item: CborItem, options: DecodeOptions): Step {
+function namedItem({ name, kind }: Field, item: CborItem, options: DecodeOptions): Step {
   const isNull = item.kind === "simple" && item.value === 22;
   if (isNull) return step(name, "none");
   if (item.kind === "bytes") return bytesItem(name, kind, item.value, options);

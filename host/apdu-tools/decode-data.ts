@@ -127,7 +127,7 @@ function array(title: string, data: Uint8Array, names: string, options: DecodeOp
   });
 }
 
-/** [signed list, signer's certificate]; the list is [1, version, date, [[id, expiry]...]]. */
+/** [signed list, signer's certificate]; the list is [1, version, date, [[id, reason]...]]. */
 function badIdList(data: Uint8Array): Step {
   return decodeCbor("bad-id list", data, (item) => {
     const [list, certificate] = item.kind === "array" ? item.items : [];
@@ -135,7 +135,7 @@ function badIdList(data: Uint8Array): Step {
       return faultAt("bad-id list", "not a signed list and a certificate", plainItem("", item).value);
     }
     const options = { secrets: false };
-    const names = fields("format, version, date: seconds, [id; until]...: any");
+    const names = fields("format, version, date: seconds, [id; reason]...: any");
     return step("bad-id list", undefined, [
       decodeCbor("list", list.value, (signed) =>
         signedStep("list", signed, (content) =>

@@ -54,7 +54,7 @@ function isConstructed(tag: number): boolean {
   return ((tag > 0xff ? tag >> 8 : tag) & CONSTRUCTED) !== 0;
 }
 
-export function tlvSteps(bytes: Uint8Array, show: (object: Read) => Step): Step[] {
+function tlvSteps(bytes: Uint8Array, show: (object: Read) => Step): Step[] {
   const { objects, fault } = readObjects(bytes);
   const steps = objects.map(show);
   return fault === undefined ? steps : [...steps, faultAt("rest", fault)];

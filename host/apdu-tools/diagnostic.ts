@@ -2,6 +2,7 @@
 
 import { fromHex, toHex } from "../codec/bytes.js";
 import type { CborValue } from "../codec/cbor.js";
+import { printable } from "../printable.js";
 import type { CborItem } from "./cbor-items.js";
 
 /** Longer byte strings are shown with their beginning and length. */
@@ -20,8 +21,8 @@ export function bytesInDiagnostic(bytes: Uint8Array): string {
 }
 
 /** A stranger's text on this terminal: nothing in it moves the cursor. */
-export function textInDiagnostic(text: string): string {
-  return JSON.stringify(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, "\ufffd");
+function textInDiagnostic(text: string): string {
+  return printable(JSON.stringify(text));
 }
 
 export function diagnostic(item: CborItem): string {

@@ -17,7 +17,7 @@ const GROUPS: Readonly<Record<CommandEntry["group"], string>> = {
 };
 
 /** All commands, a line each. */
-export function commandList(): string[] {
+function commandList(): string[] {
   return Object.entries(GROUPS).flatMap(([group, title]) => {
     const entries = COMMANDS.filter((entry) => entry.group === group);
     return [
@@ -36,7 +36,7 @@ function firstSentence(text: string): string {
 }
 
 /** Everything about a command. */
-export function commandHelp(entry: CommandEntry): string[] {
+function commandHelp(entry: CommandEntry): string[] {
   const isPlain = entry.forms.length === 1 && entry.forms[0]?.name === "";
   const usages = entry.forms.map((form) => `  ${usageOf(entry, form).padEnd(44)} ${form.meaning}`);
   return [

@@ -78,16 +78,6 @@ export const PURPOSES: ReadonlyMap<number, string> = new Map([
   [k.PURPOSE_PAIRING, "pairing"],
 ]);
 
-export const SIGNED_KINDS: ReadonlyMap<number, string> = new Map([
-  [k.SIGNED_CERTIFICATE, "certificate"],
-  [k.SIGNED_LIST, "bad-id list"],
-  [k.SIGNED_APPROVAL, "approval"],
-  [k.SIGNED_OUTCOME, "outcome"],
-  [k.SIGNED_REQUEST, "certificate request"],
-  [k.SIGNED_TOKEN_REQUEST, "request for tokens"],
-  [k.SIGNED_TOKEN_NOTICE, "credit notice"],
-]);
-
 export const TICKET_TYPES: ReadonlyMap<number, string> = new Map([
   [m.TICKET_AUTHORITY_CREDENTIAL, "authority credential"],
   [m.TICKET_MERCHANT_CREDENTIAL, "merchant credential"],

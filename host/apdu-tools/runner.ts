@@ -3,14 +3,17 @@
  * byte by byte, or by its status word alone.
  */
 
+import { INS_GET_CHALLENGE, SW_OK } from "../../firmware/protocol/apdu.js";
 import { ApduClient, encodeCommand, encodeResponse } from "../apdu.js";
 import { concatBytes } from "../codec/bytes.js";
+import { openingProof } from "../provision.js";
 import { type Transport, TransportError } from "../transport.js";
 import { channelOf } from "./command-table.js";
 import { appletAfter, asksForTries, type Context, readCommand } from "./decode-apdu.js";
 import type { AppletName } from "./names.js";
 import { mismatchAt, type Pattern, statusPattern } from "./pattern.js";
-import { filledIn, SessionError, type SessionItem, type SessionLine, type Values, valueBytes } from "./session.js";
+import { filledIn, type NumberedItem, SessionError, type SessionItem, type Values, valueBytes } from "./session.js";
+import { inLine, KEY, PROOF, refuseAnswer, refuseTarget } from "./session-check.js";
 import { isGood } from "./status-table.js";
 import { parseSymbolic } from "./symbolic.js";
 
@@ -62,6 +65,8 @@ export class SessionRunner {
   readonly #clients = new Map<string, ApduClient>();
   /** By target and channel. */
   readonly #applets = new Map<string, AppletName | undefined>();
+  /** The last challenge of each target. */
+  readonly #challenges = new Map<string, Uint8Array>();
   #current: Target;
   /** The last exchange, as long as nothing was said of its answer. */
   #open: Exchange | undefined;
@@ -94,10 +99,7 @@ export class SessionRunner {
   }
 
   /** One line. SessionError when it makes no sense, TransportError when the card is gone. */
-  async take({
-    item,
-    number,
-  }: SessionLine | { readonly item: SessionItem; readonly number?: number }): Promise<Outcome> {
+  async take({ item, number }: NumberedItem): Promise<Outcome> {
     switch (item.kind) {
       case "blank":
       case "comment":
@@ -125,15 +127,12 @@ export class SessionRunner {
   }
 
   #targetNamed(name: string, line: number | undefined): Target {
-    const found = this.#targets.get(name);
-    if (found !== undefined) return found;
-    const known = [...this.#targets.keys()].map((each) => `@${each}`).join(", ");
-    throw new SessionError(`There is no card @${name} here, only ${known}. Nothing was sent from there on.`, line);
+    return this.#targets.get(name) ?? refuseTarget(name, [...this.#targets.keys()], line);
   }
 
   #compare(pattern: Pattern, line: number | undefined): Comparison {
     const exchange = this.#open;
-    if (exchange === undefined) throw new SessionError("An answer is expected, and no command stands before it.", line);
+    if (exchange === undefined) return refuseAnswer(line);
     this.#open = undefined;
     const wanted = this.#options.statusOnly === true ? statusPattern(pattern) : pattern;
     const mismatch = mismatchAt(wanted, exchange.response);
@@ -149,9 +148,20 @@ export class SessionRunner {
     const applet = appletAfter(command, response, before);
     this.#applets.set(key, applet);
     const status = ((response.at(-2) ?? 0) << 8) | (response.at(-1) ?? 0);
+    if (command[1] === INS_GET_CHALLENGE && status === SW_OK) this.#challenges.set(this.target, response.slice(0, -2));
     this.#open = { target: this.target, line, item, command, response, status, applet };
     return this.#open;
   }
+
+  /** {proof} is made of {key} and the last challenge: nobody can know it beforehand. */
+  readonly #value: Values = (name) => {
+    const given = this.#options.values(name);
+    const challenge = this.#challenges.get(this.target);
+    if (given !== undefined || name !== PROOF || challenge === undefined) return given;
+    return this.#options.values(KEY) === undefined
+      ? undefined
+      : openingProof(valueBytes(this.#options.values, KEY), challenge);
+  };
 
   async #carried(
     item: Extract<SessionItem, { kind: "apdu" | "symbolic" }>,
@@ -164,13 +174,11 @@ export class SessionRunner {
         part instanceof Uint8Array ? part : valueBytes(values, part.placeholder),
       );
       const command = concatBytes(...parts);
-      const response = await transport.transmit(command);
+      const response = await transmitted(transport, command, line);
       if (response.length < 2) throw new TransportError(`${transport.name} gave an answer without status word.`);
       return { command, response };
     }
-    const command = inLine(line, () =>
-      parseSymbolic(filledIn(item.text, this.#options.values), transport.extendedLength),
-    );
+    const command = inLine(line, () => parseSymbolic(filledIn(item.text, this.#value), transport.extendedLength));
     const client = this.#clients.get(this.target) ?? new ApduClient(transport);
     this.#clients.set(this.target, client);
     return { command: encodeCommand(command), response: encodeResponse(await client.exchange(command)) };
@@ -182,14 +190,15 @@ export function contextOf(exchange: Exchange, secrets: boolean): Context {
   return { secrets, ...(exchange.applet === undefined ? {} : { applet: exchange.applet }) };
 }
 
-/** A command by name that makes no sense is one of a line. */
-function inLine<Result>(line: number | undefined, work: () => Result): Result {
+/** Simulated chips refuse what no reader would carry to them. */
+async function transmitted(transport: Transport, command: Uint8Array, line: number | undefined): Promise<Uint8Array> {
   try {
-    return work();
+    return await transport.transmit(command);
   } catch (error) {
-    if (line === undefined || !(error instanceof Error) || (error instanceof SessionError && error.line !== undefined))
-      throw error;
-    if (!("exitCode" in error) && error.name !== "AmountError") throw error;
-    throw error.name === "ValueMissingError" ? error : new SessionError(error.message, line);
+    if (!(error instanceof RangeError)) throw error;
+    throw new SessionError(
+      `A command of ${command.length} bytes is longer than ${transport.name} takes. It was not sent.`,
+      line,
+    );
   }
 }

@@ -23,7 +23,7 @@ import { filledIn } from "./session.js";
 import { parseSymbolic } from "./symbolic.js";
 
 export class Secrets {
-  /** Values in hexadecimal, and their names. */
+  /** By sort and value in hexadecimal: their names. */
   readonly #names = new Map<string, string>();
 
   /** The line for a command, with nothing secret in it. */
@@ -50,7 +50,7 @@ export class Secrets {
     if (words === undefined) return undefined;
     const channel = channelOf(command.cla) === 0 ? [] : ["on", String(channelOf(command.cla))];
     const text = [entry.name, form.name, ...words, ...channel].filter((word) => word !== "").join(" ");
-    const known = new Map([...this.#names].map(([value, name]) => [name, value]));
+    const known = new Map([...this.#names].map(([key, name]) => [name, key.replace(/^\w+ /, "")]));
     try {
       const value = (name: string) => plain(known.get(name) ?? "");
       return equalBytes(encodeCommand(parseSymbolic(filledIn(text, value), false)), apdu) ? text : undefined;
@@ -96,8 +96,11 @@ export class Secrets {
     return { kind: "apdu", parts: [apdu.slice(0, headerBytes), { placeholder: name }] };
   }
 
-  #name(kind: string, value: Uint8Array): string {
-    const key = toHex(value);
+  /** Digits and bytes are given in different ways, so that no name is for both. */
+  #name(kind: "pin" | "puk" | "key" | "data", value: Uint8Array): string {
+    const digits = `digits ${toHex(value)}`;
+    const isDigits = kind === "pin" || kind === "puk";
+    const key = isDigits || this.#names.has(digits) ? digits : `bytes ${toHex(value)}`;
     let name = this.#names.get(key);
     if (name === undefined) {
       const taken = new Set(this.#names.values());

@@ -11,6 +11,7 @@
  */
 
 import { toHex } from "../codec/bytes.js";
+import { printable } from "../printable.js";
 import { bytesOfHex, spacedHex } from "./names.js";
 import { type Pattern, parsePattern, printPattern } from "./pattern.js";
 
@@ -31,6 +32,12 @@ export interface SessionLine {
   readonly item: SessionItem;
 }
 
+/** A line of a session, or what somebody typed without one. */
+export interface NumberedItem {
+  readonly item: SessionItem;
+  readonly number?: number;
+}
+
 /** Text that is no session. */
 export class SessionError extends Error {
   override readonly name = "SessionError";
@@ -38,7 +45,8 @@ export class SessionError extends Error {
   readonly line: number | undefined;
 
   constructor(what: string, line?: number) {
-    super(`${line === undefined ? "" : `Line ${line}: `}${what}`);
+    // It may quote a file of a stranger's.
+    super(`${line === undefined ? "" : `Line ${line}: `}${printable(what)}`);
     this.line = line;
   }
 }
@@ -159,15 +167,18 @@ function givenValue(values: Values, name: string): string | Uint8Array {
   return value;
 }
 
-/** Bytes of a value in a line of digits: digits of a PIN in ASCII, anything else, or what begins with 0x, in hexadecimal. */
+/** What is given as digits and sent in ASCII; any other value is bytes in hexadecimal. */
+const DIGITS_NAME = /^(?:pin|puk)(?:-\d+)?$/;
+
+/** Bytes of a value in a line of hexadecimal. */
 export function valueBytes(values: Values, name: string): Uint8Array {
   const value = givenValue(values, name);
   if (value instanceof Uint8Array) return value;
-  if (/^\d{4,12}$/.test(value)) return new TextEncoder().encode(value);
-  const bytes = bytesOfHex(value.replace(/^0x/i, ""));
-  if (bytes === undefined)
-    throw new SessionError(`{${name}} is neither 4 to 12 digits nor bytes in hexadecimal. Nothing was sent.`);
-  return bytes;
+  const isDigits = DIGITS_NAME.test(name);
+  if (isDigits && /^\d+$/.test(value)) return new TextEncoder().encode(value);
+  const bytes = isDigits ? undefined : bytesOfHex(value);
+  if (bytes !== undefined) return bytes;
+  throw new SessionError(`{${name}} is not ${isDigits ? "digits" : "bytes in hexadecimal"}. Nothing was sent.`);
 }
 
 /** Text with its placeholders filled in: bytes in hexadecimal. */

@@ -17,6 +17,7 @@ import {
   ValueMissingError,
 } from "../apdu-tools/session.js";
 import { parseSymbolic } from "../apdu-tools/symbolic.js";
+import { printable } from "../printable.js";
 import { readSession } from "./apdu-run.js";
 import { type GlobalOptions, outputFor } from "./context.js";
 import { EXIT_FAILED } from "./output.js";
@@ -104,12 +105,12 @@ function decodeSession(text: string, context: Context): Step[] {
     const bytes = bytesOf(item);
     if (item.kind === "apdu" || item.kind === "symbolic") {
       command = bytes;
-      steps.push(bytes === undefined ? step(printItem(item)) : decodeCommandApdu(bytes, here));
+      steps.push(bytes === undefined ? step(printable(printItem(item))) : decodeCommandApdu(bytes, here));
     } else if (item.kind === "expect") {
-      steps.push(bytes === undefined ? step(printItem(item)) : decodeResponseApdu(bytes, here, command));
+      steps.push(bytes === undefined ? step(printable(printItem(item))) : decodeResponseApdu(bytes, here, command));
       if (bytes !== undefined && command !== undefined) applet = appletAfter(command, bytes, applet);
     } else if (item.kind !== "blank") {
-      steps.push(step(printItem(item)));
+      steps.push(step(printable(printItem(item))));
     }
   }
   return steps;

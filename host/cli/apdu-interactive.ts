@@ -1,5 +1,6 @@
 /** `tally apdu interactive` and `record`: commands as they are typed or piped in, with decoded answers, and a session of them. */
 
+import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import { complete } from "../apdu-tools/completion.js";
@@ -13,7 +14,7 @@ import { addRunOptions, type RunOptions } from "./apdu-run.js";
 import { type TargetSources, withTargets } from "./apdu-target.js";
 import { valuesOf } from "./apdu-values.js";
 import { outputFor } from "./context.js";
-import { exitCodeOf, explain, failureJson } from "./failure.js";
+import { exitCodeOf, explain, failureJson, UsageError } from "./failure.js";
 import { EXIT_FAILED, type Output } from "./output.js";
 
 interface InteractiveOptions extends RunOptions {
@@ -49,6 +50,9 @@ async function recordedConversation(
   targets: readonly Target[],
   options: InteractiveOptions,
 ): Promise<void> {
+  if (existsSync(file)) {
+    throw new UsageError(`There is ${file} already. Nothing was sent, and it stays as it is. Name a new file.`);
+  }
   const failed = (error: Error) => {
     process.exitCode = EXIT_FAILED;
     process.stderr.write(`The recording in ${file} ended: ${error.message}. What was sent before is in it.\n`);

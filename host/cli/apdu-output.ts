@@ -9,6 +9,7 @@ import { Secrets } from "../apdu-tools/secrets.js";
 import { printItem } from "../apdu-tools/session.js";
 import { describeStatus, isGood } from "../apdu-tools/status-table.js";
 import { toHex } from "../codec/bytes.js";
+import { printable } from "../printable.js";
 
 export interface ShowOptions {
   readonly decode?: boolean;
@@ -21,11 +22,11 @@ const hidden = new Secrets();
 /** The command as it was given; digits of a PIN only if they are asked for. */
 function commandText(exchange: Exchange, secrets: boolean): string {
   const { item, command } = exchange;
-  if (secrets) return printItem(item);
+  if (secrets) return printable(printItem(item));
   const safe = hidden.hide(command);
   // What names nothing secret is shown as it was typed.
   const isSafe = safe.kind === "apdu" && safe.parts.every((part) => part instanceof Uint8Array);
-  return isSafe ? printItem(item) : printItem(safe);
+  return isSafe ? printable(printItem(item)) : printItem(safe);
 }
 
 const INDENT = 2;

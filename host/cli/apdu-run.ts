@@ -4,7 +4,8 @@ import { readFileSync, statSync } from "node:fs";
 import type { Command } from "commander";
 import { bytesOfHex } from "../apdu-tools/names.js";
 import { type Outcome, SessionRunner } from "../apdu-tools/runner.js";
-import { parseCommand, parseSession, SessionError, type SessionLine } from "../apdu-tools/session.js";
+import { type NumberedItem, parseCommand, parseSession, SessionError } from "../apdu-tools/session.js";
+import { checkSession } from "../apdu-tools/session-check.js";
 import { comparisonJson, exchangeJson, exchangeLines, mismatchLines, type ShowOptions } from "./apdu-output.js";
 import { addTargetOptions, type TargetOptions, type TargetSources, withTargets } from "./apdu-target.js";
 import { type GivenValues, givenValue, valuesFor } from "./apdu-values.js";
@@ -23,12 +24,7 @@ const SESSION_BYTES_MAX = 64 << 20;
 /** Options of everything that sends. */
 export function addRunOptions(command: Command, sources: TargetSources): Command {
   return addTargetOptions(command, sources)
-    .option(
-      "--set <name=value>",
-      "value of a {name}; {pin} and {puk} also from TALLY_PIN and TALLY_PUK",
-      givenValue,
-      new Map(),
-    )
+    .option("--set <name=value>", "value of a {name}; {pin} and {puk} also from TALLY_PIN and TALLY_PUK", givenValue)
     .option("--decode", "show what commands and answers mean")
     .option("--secrets", "show PIN, PUK and keys");
 }
@@ -70,32 +66,41 @@ export function readSession(file: string): string {
 }
 
 /** Several words are one command, unless some of them are whole commands by themselves. */
-export function commandsIn(words: readonly string[]): readonly string[] {
+function commandsIn(words: readonly string[]): readonly string[] {
   const areWhole = words.every((word) => (bytesOfHex(word)?.length ?? 0) >= 4);
   return areWhole || words.some((word) => /\s/.test(word)) ? words : [words.join(" ")];
 }
 
-type Line = SessionLine | { readonly item: SessionLine["item"]; readonly number?: number };
-
-async function run(options: RunOptions, sources: TargetSources, lines: readonly Line[]): Promise<void> {
+async function run(options: RunOptions, sources: TargetSources, lines: readonly NumberedItem[]): Promise<void> {
   const output = outputFor(options);
-  const numbered = lines.map(({ item, number }) => ({ item, number: number ?? 0 }));
-  const values = await valuesFor(numbered, options.set ?? new Map());
+  const values = await valuesFor(lines, options.set ?? new Map());
   await withTargets(options, sources, async (targets) => {
+    checkSession(
+      lines,
+      targets.map(({ name }) => name),
+      values,
+    );
     const runner = new SessionRunner(targets, { values, statusOnly: options.statusOnly === true });
     const told: unknown[] = [];
     for (const [i, line] of lines.entries()) {
       const outcome = await runner.take(line);
       tell(output, outcome, options, told);
       // A later command may rest on what this one should have done.
-      const isExpected = lines.slice(i + 1).find(({ item }) => item.kind !== "blank" && item.kind !== "comment")
-        ?.item.kind;
-      if (!runner.isAsExpected && isExpected !== "expect" && options.keepGoing !== true) break;
+      if (!runner.isAsExpected && nextKind(lines, i + 1) !== "expect" && options.keepGoing !== true) break;
     }
     const asExpected = runner.isAsExpected;
     output.result({ asExpected, steps: told }, []);
     if (!asExpected) process.exitCode = EXIT_FAILED;
   });
+}
+
+/** What comes next, but for remarks. */
+function nextKind(lines: readonly NumberedItem[], from: number): NumberedItem["item"]["kind"] | undefined {
+  for (let at = from; at < lines.length; at += 1) {
+    const kind = lines[at]?.item.kind;
+    if (kind !== "blank" && kind !== "comment") return kind;
+  }
+  return undefined;
 }
 
 function tell(output: Output, outcome: Outcome, options: ShowOptions, told: unknown[]): void {

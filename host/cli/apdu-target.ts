@@ -40,29 +40,25 @@ const APPLET_OF: Record<ChipName["sort"], AppletName> = {
 /** The options that name cards. */
 export function addTargetOptions(command: Command, sources: TargetSources): Command {
   command
-    .option(
-      "--chip <name>",
-      "a chip of the home: NAME.agent, NAME.module or NAME.purse; again for another",
-      chipName,
-      [],
-    )
+    .option("--chip <name>", "a chip of the home: NAME.agent, NAME.module or NAME.purse; again for another", chipName)
     .addOption(
-      new Option("--blank <kind>", `a blank simulated chip in memory: ${BLANK_KINDS.join(", ")}; again for another`)
-        .argParser(blankKind)
-        .default([]),
+      new Option(
+        "--blank <kind>",
+        `a blank simulated chip in memory: ${BLANK_KINDS.join(", ")}; again for another`,
+      ).argParser(blankKind),
     )
     .option("--seed <number>", "of blank chips: the same answers each time, and a time that stands still", seedNumber);
   if (sources.places !== undefined) {
-    command.option("--device <place>", "a card: pcsc:READER or usb:SERIAL; again for another", another, []);
+    command.option("--device <place>", "a card: pcsc:READER or usb:SERIAL; again for another", another);
   }
   return command;
 }
 
-function another(text: string, before: readonly string[]): readonly string[] {
+function another(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, text];
 }
 
-function chipName(text: string, before: readonly ChipName[]): readonly ChipName[] {
+function chipName(text: string, before: readonly ChipName[] = []): readonly ChipName[] {
   const match = /^([a-z0-9-]+)\.(agent|module|purse)$/.exec(text);
   const [, owner, sort] = match ?? [];
   if (owner === undefined || sort === undefined)
@@ -70,7 +66,7 @@ function chipName(text: string, before: readonly ChipName[]): readonly ChipName[
   return [...before, { owner, sort: sort as ChipName["sort"] }];
 }
 
-function blankKind(text: string, before: readonly BlankKind[]): readonly BlankKind[] {
+function blankKind(text: string, before: readonly BlankKind[] = []): readonly BlankKind[] {
   const kind = BLANK_KINDS.find((each) => each === text);
   if (kind === undefined) throw new InvalidArgumentError(`It is one of: ${BLANK_KINDS.join(", ")}.`);
   return [...before, kind];

@@ -1,13 +1,13 @@
 /** Values of the placeholders in a session: given on the command line, in the environment, or typed where there is a terminal. */
 
 import { InvalidArgumentError } from "commander";
-import type { SessionItem, SessionLine, Values } from "../apdu-tools/session.js";
+import type { NumberedItem, SessionItem, Values } from "../apdu-tools/session.js";
 import { secret } from "./confirm.js";
 
 export type GivenValues = ReadonlyMap<string, string>;
 
 /** `--set name=value`, any number of times. */
-export function givenValue(text: string, before: GivenValues): GivenValues {
+export function givenValue(text: string, before: GivenValues = new Map()): GivenValues {
   const match = /^([a-z][a-z0-9-]*)=(.+)$/s.exec(text);
   const [, name, value] = match ?? [];
   if (name === undefined || value === undefined) throw new InvalidArgumentError("It is NAME=VALUE.");
@@ -32,11 +32,12 @@ function placeholdersOf(item: SessionItem): string[] {
 }
 
 /** What nobody has given yet is asked for, without being shown, before anything is sent. */
-export async function valuesFor(lines: readonly SessionLine[], given: GivenValues): Promise<Values> {
+export async function valuesFor(lines: readonly NumberedItem[], given: GivenValues): Promise<Values> {
   const known = valuesOf(given);
   const typed = new Map<string, string>();
   for (const name of new Set(lines.flatMap(({ item }) => placeholdersOf(item)))) {
-    if (known(name) !== undefined) continue;
+    // A proof is computed, of the key.
+    if (known(name) !== undefined || name === "proof") continue;
     const value = await secret(`{${name}}:`);
     if (value !== undefined) typed.set(name, value);
   }
