@@ -25,7 +25,13 @@ export interface UsbCardOptions {
   readonly delay_ms?: number;
   /** How long the card then works. What it has stored is stored, also when nobody gets the answer. */
   readonly work_ms?: number;
+  /** So many reports are sent in a row, and then one a millisecond, which is how often USB asks for them. By default all. */
+  readonly burst?: number;
 }
+
+const POLLED_EVERY_MS = 1;
+/** Reports that wait until there is room for what they may bring; USB itself would hold them back. */
+const INCOMING_MAX = 256;
 
 export class UsbCard {
   /** Takes each report for the host. */
@@ -39,6 +45,10 @@ export class UsbCard {
   #device: Device | undefined;
   #ticking: Timer | undefined;
   #working: Timer | undefined;
+  #pacing: Timer | undefined;
+  #incoming: Uint8Array[] = [];
+  /** Reports sent in a row. */
+  #row = 0;
   /** The message that the card waits for its time to begin with, or works on. */
   #taken = 0;
 
@@ -58,6 +68,8 @@ export class UsbCard {
     this.#device = new Device();
     this.#device.attach(new Uint8Array(MESSAGE_BYTES_MAX), new Uint8Array(FRAMES_BYTES));
     this.#taken = 0;
+    this.#row = 0;
+    this.#incoming = [];
     this.#powerOn();
   }
 
@@ -66,13 +78,15 @@ export class UsbCard {
     this.#device = undefined;
     this.#ticking?.cancel();
     this.#working?.cancel();
+    this.#pacing?.cancel();
     this.#ticking = undefined;
+    this.#pacing = undefined;
     this.#card.powerOff();
   }
 
   /** A report from the host. */
   take(report: Uint8Array): void {
-    this.#device?.take(report, this.#now());
+    if (this.#incoming.length < INCOMING_MAX) this.#incoming.push(report.slice());
     this.#goOn();
   }
 
@@ -89,20 +103,45 @@ export class UsbCard {
     }
   }
 
-  /** Sends what is to be sent, and sees to it that the card and the time go on. */
+  /** Takes and sends what there is, and sees to it that the card and the time go on. */
   #goOn(): void {
     const device = this.#device;
     if (device === undefined) return;
-    for (let report = new Uint8Array(REPORT_BYTES); device.next(report, this.#now()); ) {
-      this.onReport?.(report);
-      report = new Uint8Array(REPORT_BYTES);
-    }
-    if (device.phase === PHASE_READY && this.#taken !== device.messages) {
-      this.#taken = device.messages;
-      this.#working?.cancel();
-      this.#after(this.#options.delay_ms, () => this.#begin(device));
+    for (;;) {
+      this.#send(device);
+      this.#startCard(device);
+      const report = device.canTake() ? this.#incoming.shift() : undefined;
+      if (report === undefined) break;
+      device.take(report, this.#now());
     }
     if (device === this.#device && device.phase !== PHASE_IDLE && this.#ticking === undefined) this.#tick(device);
+  }
+
+  #send(device: Device): void {
+    while (this.#pacing === undefined) {
+      if (this.#row === this.#options.burst) {
+        this.#pacing = this.#clock.after(POLLED_EVERY_MS, () => {
+          this.#pacing = undefined;
+          this.#row -= 1;
+          this.#goOn();
+        });
+        return;
+      }
+      const report = new Uint8Array(REPORT_BYTES);
+      if (!device.next(report, this.#now())) {
+        this.#row = 0;
+        return;
+      }
+      this.#row += 1;
+      this.onReport?.(report);
+    }
+  }
+
+  #startCard(device: Device): void {
+    if (device.phase !== PHASE_READY || this.#taken === device.messages) return;
+    this.#taken = device.messages;
+    this.#working?.cancel();
+    this.#after(this.#options.delay_ms, () => this.#begin(device));
   }
 
   #tick(device: Device): void {
