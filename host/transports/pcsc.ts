@@ -48,6 +48,7 @@ export interface ReaderSource {
 /** Longest answers: data and status word. */
 const SHORT_ANSWER = 256 + 2;
 const EXTENDED_ANSWER = 65_536 + 2;
+const STATUS_WORD = 2;
 /** Header, Lc; what is longer than both and the data has an Le. */
 const CASE_4_HEAD = 5;
 
@@ -120,9 +121,12 @@ export class PcscTransport implements Transport {
     const command = Buffer.from(isShort ? withoutLe(apdu) : apdu);
     const longest = this.#extendedLength ? EXTENDED_ANSWER : SHORT_ANSWER;
     try {
-      return await this.#bounded(
+      const answer = await this.#bounded(
         native.promised<Uint8Array>((done) => reader.transmit(command, longest, this.#protocol, done)),
       );
+      // Some drivers say that all is well when the card is taken out in mid-command.
+      if (answer.length < STATUS_WORD) throw new CardFaultError(this.name, "an empty answer");
+      return answer;
     } catch (error) {
       throw this.#failed(lossOf(this.name, error));
     }
@@ -219,7 +223,7 @@ function withoutLe(apdu: Uint8Array): Uint8Array {
 
 /** Why a card could not be taken: nothing was asked of it. */
 function refusalOf(reader: string, error: unknown): Error {
-  if (error instanceof CardTimeoutError) return error;
+  if (error instanceof TransportError) return error;
   switch (native.resultOf(error)) {
     case native.SHARING_VIOLATION:
       return new CardInUseError(reader);
@@ -246,7 +250,7 @@ function refusalOf(reader: string, error: unknown): Error {
 
 /** Why an answer is lost. */
 function lossOf(reader: string, error: unknown): Error {
-  if (error instanceof CardTimeoutError) return error;
+  if (error instanceof TransportError) return error;
   const options = { cause: error };
   switch (native.resultOf(error)) {
     case native.REMOVED_CARD:

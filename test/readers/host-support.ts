@@ -4,8 +4,7 @@
  */
 
 import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PcscPlaces } from "../../host/cards/pcsc-places.js";
@@ -98,6 +97,8 @@ export class Watched {
   readonly #states = new Map<string, PlaceState>();
   readonly #watch;
   #wake: () => void = () => undefined;
+  /** While there is no service nothing else keeps the process alive. */
+  readonly #alive = setInterval(() => undefined, 2 ** 30);
 
   constructor() {
     this.#watch = this.#places.watch(
@@ -136,6 +137,7 @@ export class Watched {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#alive);
     await this.#watch.stop();
     await this.#places.close();
   }
@@ -286,8 +288,23 @@ export function configurationFolder(): string {
   return folder;
 }
 
+/** The process of the lab's service: the one that was started with its configuration. */
 export function serviceProcess(): number {
-  return Number(readFileSync("/run/pcscd/pcscd.pid", "utf8"));
+  const folder = configurationFolder();
+  const found = readdirSync("/proc").find((name) => {
+    const words = /^\d+$/.test(name) ? commandLineOf(name) : [];
+    return words.includes(folder) && /(^|\/)pcscd$/.test(words[0] ?? "");
+  });
+  expectThat(found !== undefined, "the lab has a service");
+  return Number(found);
+}
+
+function commandLineOf(process: string): string[] {
+  try {
+    return readFileSync(join("/proc", process, "cmdline"), "utf8").split("\0");
+  } catch {
+    return []; // It has ended.
+  }
 }
 
 /** Ends the service and waits until that is known here. */
@@ -302,9 +319,4 @@ export function startService(): void {
   rmSync("/run/pcscd/pcscd.comm", { force: true });
   const words = ["--pdeathsig", "TERM", "pcscd", "--foreground", "--config", configurationFolder()];
   spawn("setpriv", words, { stdio: "ignore" }).unref();
-}
-
-/** Has the service read its configuration again. */
-export async function rescan(): Promise<void> {
-  await once(spawn("pcscd", ["--hotplug"], { stdio: "ignore" }), "close");
 }
