@@ -3,6 +3,7 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { addApdu } from "./apdu.js";
 import { addBank } from "./bank.js";
+import { addCard } from "./card.js";
 import { addCompletion } from "./completion.js";
 import { addDemo } from "./demo.js";
 import { addDevice } from "./device.js";
@@ -32,6 +33,7 @@ export function programOf(): Command {
   addInit(program);
   addDemo(program);
   addDevice(program);
+  addCard(program);
   addWallet(program);
   addMerchant(program);
   addBank(program);

@@ -6,6 +6,7 @@
 
 import { type Agencies, Agency } from "../agencies.js";
 import type { MerchantEvent } from "../applications/merchant.js";
+import type { ChipSort, SimulatedChip } from "../chips.js";
 import { Device } from "../device.js";
 import type { Element } from "../element.js";
 import type { CarriedEnvelope, ElementSort } from "../message-manager.js";
@@ -14,6 +15,7 @@ import type { Clock, Timers } from "../services/clock.js";
 import { type Unit, unitOf } from "../units.js";
 import type { Part } from "./claims.js";
 import { type Home, isRemoteHome } from "./home.js";
+import { type OpenPlaces, type OwnersDevice, openOwnersDevice } from "./owners-device.js";
 import {
   type CustomerPlan,
   type JoinedCustomer,
@@ -37,6 +39,8 @@ export interface WorldParts {
   readonly random: RandomSource;
   readonly network?: NetworkMode;
   readonly onMerchantEvent?: (merchant: string, event: MerchantEvent) => void;
+  /** Where cards may be; by default everywhere that this computer has. */
+  readonly places?: () => OpenPlaces;
   /** Sees every envelope of every device. */
   readonly recorder?: (device: string, envelope: CarriedEnvelope) => void;
 }
@@ -207,6 +211,17 @@ export class Site {
     return device;
   }
 
+  /** An owner's device wherever its chips are, before the PIN: at these places, in the home, or in any reader. */
+  ownersDevice(name: string, locators: readonly string[] = []): Promise<OwnersDevice> {
+    const { agent, module } = this.record(name);
+    this.parts.home.claim(this.partOf(name));
+    if (agent === undefined || module === undefined) {
+      // A part of the bank's or a merchant's: those are in the home.
+      return this.lockedDevice(name).then((device) => ({ device, close: async () => undefined }));
+    }
+    return openOwnersDevice(this.parts, { owner: name, agent: agent.id, module: module.id }, locators);
+  }
+
   /** As `openDevice`, before its owner's PIN. */
   lockedDevice(name: string): Promise<Device> {
     const { agent, module } = this.record(name);
@@ -237,8 +252,13 @@ function nameOf({ name }: { readonly name: string }): string {
 }
 
 async function chipOf(home: Home, name: string, sort: ElementSort): Promise<Element> {
+  return (await simulatedChip(home, name, sort)).element;
+}
+
+/** A chip that the home has under this name, with the machinery that it is made of. */
+export async function simulatedChip(home: Home, name: string, sort: ChipSort): Promise<SimulatedChip> {
   try {
-    return (await home.chips.chip(name, sort)).element;
+    return await home.chips.chip(name, sort);
   } catch (error) {
     // The system's own refusals (permissions, space) are not the chip's.
     throw error instanceof Error && "syscall" in error ? error : new DamagedChipError(name, error);
