@@ -46,7 +46,7 @@ export const ROLES: ReadonlyMap<number, string> = new Map([
   [k.ROLE_MERCHANT, "merchant's agent"],
   [k.ROLE_AUTHORITY, "authority's agent"],
   [k.ROLE_NETWORK, "card authorization network"],
-  [k.ROLE_PURSE, "token purse"],
+  [k.ROLE_PURSE, "purse"],
   [k.ROLE_MINT, "mint"],
   [k.ROLE_AGENT_SECURITY_SERVER, "agents' security server"],
   [k.ROLE_TRANSACTION, "money module"],

@@ -1,13 +1,13 @@
 /**
- * Which cards `tally apdu` talks to: chips of the home, blank simulated ones, and, once a command is given places, cards in
- * readers and USB devices. Each is a target of a session, by the name behind "@".
+ * Which cards `tally apdu` talks to: chips of the home, blank simulated ones, cards in readers and USB devices. Each is a
+ * target of a session, by the name behind "@".
  */
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { AppletName } from "../apdu-tools/names.js";
 import type { Target } from "../apdu-tools/runner.js";
 import { BLANK_KINDS, type BlankKind, blankTarget } from "../apdu-tools/simulated-cards.js";
-import type { CardPlace } from "../cards/place.js";
+import { findPlace, type Lookout } from "../cards/find.js";
 import { recordedByEnvironment } from "../transports/recording.js";
 import { homeIn } from "../world/wallet.js";
 import { type GlobalOptions, homePath } from "./context.js";
@@ -20,10 +20,9 @@ export interface TargetOptions extends GlobalOptions {
   readonly seed?: string;
 }
 
-/** Where cards are looked for beside the home: what makes `--device` possible. */
+/** Where cards are looked for beside the home. */
 export interface TargetSources {
-  /** Places with what is in them now, and how to end looking. */
-  readonly places?: () => Promise<{ readonly list: readonly CardPlace[]; close(): Promise<void> }>;
+  readonly places: () => Lookout & { close(): Promise<void> };
 }
 
 export interface ChipName {
@@ -38,7 +37,7 @@ const APPLET_OF: Record<ChipName["sort"], AppletName> = {
 };
 
 /** The options that name cards. */
-export function addTargetOptions(command: Command, sources: TargetSources): Command {
+export function addTargetOptions(command: Command): Command {
   command
     .option("--chip <name>", "a chip of the home: NAME.agent, NAME.module or NAME.purse; again for another", chipName)
     .addOption(
@@ -48,10 +47,11 @@ export function addTargetOptions(command: Command, sources: TargetSources): Comm
       ).argParser(blankKind),
     )
     .option("--seed <number>", "of blank chips: the same answers each time, and a time that stands still", seedNumber);
-  if (sources.places !== undefined) {
-    command.option("--device <place>", "a card: pcsc:READER or usb:SERIAL; again for another", another);
-  }
-  return command;
+  return command.option(
+    "--device <place>",
+    "a card in a reader, or a USB device, from `tally device list`; again for another",
+    another,
+  );
 }
 
 function another(text: string, before: readonly string[] = []): readonly string[] {
@@ -90,9 +90,8 @@ export async function withTargets<Result>(
     if ((options.chip ?? []).length > 0) targets.push(...(await chipTargets(options, undo)));
     for (const locator of options.device ?? []) targets.push(await placeTarget(locator, sources, undo));
     if (targets.length === 0) {
-      const device = sources.places === undefined ? "" : " or --device";
       throw new UsageError(
-        `No card was named. Nothing was sent. Say which: --chip NAME.module, --blank money-module${device}.`,
+        "No card was named. Nothing was sent. Say which: --chip NAME.module, --blank money-module, or --device PLACE.",
       );
     }
     return await work(distinct(targets).map(recorded));
@@ -121,21 +120,15 @@ async function chipTargets(options: TargetOptions, undo: (() => void | Promise<v
   return targets;
 }
 
-/** This is all of `--device`: a place is found by its locator, and taken. */
+/** The card at a place, whatever it is, for this process alone. */
 async function placeTarget(
   locator: string,
   sources: TargetSources,
   undo: (() => void | Promise<void>)[],
 ): Promise<Target> {
-  const places = await sources.places?.();
-  if (places !== undefined) undo.push(() => places.close());
-  const place = places?.list.find((each) => each.locator === locator);
-  if (place === undefined) {
-    const known = places?.list.map((each) => each.locator).join(", ") ?? "";
-    const found = known === "" ? "There is none at all." : `There are: ${known}.`;
-    throw new UsageError(`There is no place ${locator}. ${found} Nothing was sent, and no money moved.`);
-  }
-  const transport = await place.connect();
+  const places = sources.places();
+  undo.push(() => places.close());
+  const transport = await (await findPlace(places, locator)).connect();
   undo.push(() => transport.close());
   return { name: "card", transport };
 }

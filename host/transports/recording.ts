@@ -4,7 +4,7 @@
  * cannot be written any more ends the recording, and never the payment.
  *
  * `recordTo` is for a command that records; `recordedByEnvironment` is the one place where any other command's traffic is
- * recorded, to the file of TALLY_RECORD: hand every transport through it where it is opened.
+ * recorded, to the file of TALLY_RECORD: a transport goes through it where it is opened.
  */
 
 import { closeSync, openSync, writeSync } from "node:fs";
@@ -28,6 +28,8 @@ export class SessionRecorder {
   readonly #options: RecorderOptions;
   #file: number | undefined;
   #target: string | undefined;
+  /** Names behind "@", by what a card is called and where it is. */
+  readonly #cards = new Map<string, string>();
 
   /** Throws when the file cannot be made, or is there already and nothing is to be added to it. */
   constructor(path: string, options: RecorderOptions = {}) {
@@ -37,8 +39,24 @@ export class SessionRecorder {
 
   /** The same transport, recorded under a name. */
   wrap(transport: Transport, name: string): Transport {
-    const target = targetName(name);
+    const target = this.#targetName(transport, name);
     return new RecordedTransport(transport, (item) => this.write(target, item));
+  }
+
+  /**
+   * Behind "@" stand small letters, digits and hyphens: alice.module is @alice-module. Of several of a name the second is card-2,
+   * as `tally apdu` calls it; one that is connected again is the same.
+   */
+  #targetName(transport: Transport, name: string): string {
+    const letters = name.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+    const wanted = /^[a-z]/.test(letters) ? letters : `card-${letters}`;
+    const known = this.#cards.get(`${wanted} ${transport.name}`);
+    if (known !== undefined) return known;
+    const taken = new Set(this.#cards.values());
+    let target = wanted;
+    for (let number = 2; taken.has(target); number += 1) target = `${wanted}-${number}`;
+    this.#cards.set(`${wanted} ${transport.name}`, target);
+    return target;
   }
 
   write(target: string, item: SessionItem): void {
@@ -69,12 +87,6 @@ export class SessionRecorder {
     this.#file = undefined;
     if (file !== undefined) closeSync(file);
   }
-}
-
-/** Behind "@" stand small letters, digits and hyphens: alice.module is @alice-module. */
-function targetName(name: string): string {
-  const letters = name.toLowerCase().replace(/[^a-z0-9]+/g, "-");
-  return /^[a-z]/.test(letters) ? letters : `card-${letters}`;
 }
 
 /** Answers that come at once are recorded at once, without a promise between. */
