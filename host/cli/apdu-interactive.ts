@@ -72,7 +72,7 @@ async function converse(targets: readonly Target[], options: InteractiveOptions)
   const output = outputFor(options);
   const isTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true;
   const runner = new SessionRunner(targets, { values: valuesOf(options.set ?? new Map()) });
-  const show: Show = { decode: options.plain !== true, secrets: options.secrets === true };
+  const show: Show = { decode: options.plain !== true, secrets: options.secrets === true, isTyped: isTerminal };
   const names = targets.map(({ name }) => name);
   const terminal = createInterface({
     input: process.stdin,

@@ -14,6 +14,8 @@ import { printable } from "../printable.js";
 export interface ShowOptions {
   readonly decode?: boolean;
   readonly secrets?: boolean;
+  /** The command stands on the screen already: it was typed there. */
+  readonly isTyped?: boolean;
 }
 
 /** One for a process: the same value has the same name all the while. */
@@ -34,7 +36,7 @@ const INDENT = 2;
 export function exchangeLines(exchange: Exchange, options: ShowOptions): string[] {
   const secrets = options.secrets === true;
   const context = contextOf(exchange, secrets);
-  const sent = [commandText(exchange, secrets)];
+  const sent = options.isTyped === true ? [] : [commandText(exchange, secrets)];
   const received = `< ${spacedHex(exchange.response)}`;
   if (options.decode !== true) return [...sent, received, ...refusalLines(exchange)];
   const command = linesOf(decodeCommandApdu(exchange.command, context), INDENT);

@@ -178,6 +178,25 @@ describe("a recording", () => {
   });
 });
 
+test("two cards of a name are told apart; one that is connected again is the same", () => {
+  const path = join(folder, "two");
+  const recorder = new SessionRecorder(path);
+  const at = (place: string): Transport => {
+    const { transport } = blank();
+    return {
+      name: place,
+      extendedLength: true,
+      transmit: (bytes) => transport.transmit(bytes),
+      reset: () => undefined,
+      close: () => undefined,
+    };
+  };
+  for (const place of ["one reader", "another", "one reader"])
+    recorder.wrap(at(place), "card").transmit(Uint8Array.of(0, 0x99, 0, 0));
+  const exchange = "> 00 99 00 00\n< 6D 00\n";
+  expect(readFileSync(path, "utf8")).toBe(`@card\n${exchange}@card-2\n${exchange}@card\n${exchange}`);
+});
+
 test("TALLY_RECORD records all cards of a process into one session; without it nothing is between", () => {
   const path = join(folder, "environment");
   const [one, other] = [blank().transport, blankTarget("purse", "7").transport];
