@@ -6,6 +6,7 @@ import { Element } from "../element.js";
 import { StatusWordError } from "../status-words.js";
 import type { Transport } from "../transport.js";
 import { CardChannels } from "../transports/card-channels.js";
+import { recordedByEnvironment } from "../transports/recording.js";
 import type { CardPlace } from "./place.js";
 
 const APPLETS: readonly (readonly [ChipSort, number])[] = [
@@ -26,7 +27,7 @@ export interface OpenCard {
 
 /** Takes the card at a place and selects whatever is on it. */
 export async function openCard(place: CardPlace): Promise<OpenCard> {
-  const transport = await place.connect();
+  const transport = recordedByEnvironment(await place.connect(), "card");
   try {
     const elements = await selectAll(new CardChannels(transport));
     return { place, ...elements, close: async () => transport.close() };

@@ -26,7 +26,7 @@ const GREETING = 'Type commands in hexadecimal or by name. Tab completes, "help"
 
 export function addInteractive(apdu: Command, sources: TargetSources): void {
   const interactive = apdu.command("interactive").description("type commands, and see what the answers mean");
-  addRunOptions(interactive, sources)
+  addRunOptions(interactive)
     .option("--plain", "answers as bytes, not decoded")
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<InteractiveOptions>();
@@ -36,7 +36,7 @@ export function addInteractive(apdu: Command, sources: TargetSources): void {
     .command("record")
     .description("the same, kept in a file that can be replayed; PIN, PUK and keys are named in it, not written")
     .argument("<file>", "a new file");
-  addRunOptions(record, sources)
+  addRunOptions(record)
     .option("--plain", "answers as bytes, not decoded")
     .option("--keep-secrets", "write PIN, PUK and keys into the file")
     .action(async (file: string, _options: unknown, command: Command) => {

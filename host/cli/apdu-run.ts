@@ -22,8 +22,8 @@ export interface RunOptions extends TargetOptions, ShowOptions {
 const SESSION_BYTES_MAX = 64 << 20;
 
 /** Options of everything that sends. */
-export function addRunOptions(command: Command, sources: TargetSources): Command {
-  return addTargetOptions(command, sources)
+export function addRunOptions(command: Command): Command {
+  return addTargetOptions(command)
     .option("--set <name=value>", "value of a {name}; {pin} and {puk} also from TALLY_PIN and TALLY_PUK", givenValue)
     .option("--decode", "show what commands and answers mean")
     .option("--secrets", "show PIN, PUK and keys");
@@ -34,7 +34,7 @@ export function addRun(apdu: Command, sources: TargetSources): void {
     .command("send")
     .description('send commands, in hexadecimal or by name: "GET DATA balance"')
     .argument("<command...>", "one command, or several in quotes");
-  addRunOptions(send, sources).action(async (words: readonly string[], _options: unknown, command: Command) => {
+  addRunOptions(send).action(async (words: readonly string[], _options: unknown, command: Command) => {
     const items = commandsIn(words).map((text) => parseCommand(text));
     await run(
       command.optsWithGlobals<RunOptions>(),
@@ -47,7 +47,7 @@ export function addRun(apdu: Command, sources: TargetSources): void {
     ["replay", "send a recording again, and compare the answers with those of then"],
   ] as const) {
     const command = apdu.command(name).description(what).argument("<file>", "a session; - reads it from the input");
-    addRunOptions(command, sources)
+    addRunOptions(command)
       .option("--status-only", "compare status words only")
       .option("--keep-going", "do not end at the first answer that is not as expected")
       .action(async (file: string, _options: unknown, self: Command) => {

@@ -1,14 +1,16 @@
 /**
- * Which cards `tally apdu` talks to: chips of the home, blank simulated ones, and, once a command is given places, cards in
- * readers and USB devices. Each is a target of a session, by the name behind "@".
+ * Which cards `tally apdu` talks to: chips of the home, blank simulated ones, cards in readers and USB devices. Each is a target
+ * of a session, by the name behind "@".
  */
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { AppletName } from "../apdu-tools/names.js";
 import type { Target } from "../apdu-tools/runner.js";
 import { BLANK_KINDS, type BlankKind, blankTarget } from "../apdu-tools/simulated-cards.js";
-import type { CardPlace } from "../cards/place.js";
+import { allPlaces } from "../cards/all-places.js";
+import { findPlace } from "../cards/find.js";
 import { recordedByEnvironment } from "../transports/recording.js";
+import type { OpenPlaces } from "../world/owners-device.js";
 import { homeIn } from "../world/wallet.js";
 import { type GlobalOptions, homePath } from "./context.js";
 import { UsageError } from "./failure.js";
@@ -20,10 +22,9 @@ export interface TargetOptions extends GlobalOptions {
   readonly seed?: string;
 }
 
-/** Where cards are looked for beside the home: what makes `--device` possible. */
+/** Where cards are looked for beside the home; by default everywhere that this computer has. */
 export interface TargetSources {
-  /** Places with what is in them now, and how to end looking. */
-  readonly places?: () => Promise<{ readonly list: readonly CardPlace[]; close(): Promise<void> }>;
+  readonly places?: () => OpenPlaces;
 }
 
 export interface ChipName {
@@ -38,8 +39,8 @@ const APPLET_OF: Record<ChipName["sort"], AppletName> = {
 };
 
 /** The options that name cards. */
-export function addTargetOptions(command: Command, sources: TargetSources): Command {
-  command
+export function addTargetOptions(command: Command): Command {
+  return command
     .option("--chip <name>", "a chip of the home: NAME.agent, NAME.module or NAME.purse; again for another", chipName)
     .addOption(
       new Option(
@@ -47,11 +48,8 @@ export function addTargetOptions(command: Command, sources: TargetSources): Comm
         `a blank simulated chip in memory: ${BLANK_KINDS.join(", ")}; again for another`,
       ).argParser(blankKind),
     )
-    .option("--seed <number>", "of blank chips: the same answers each time, and a time that stands still", seedNumber);
-  if (sources.places !== undefined) {
-    command.option("--device <place>", "a card: pcsc:READER or usb:SERIAL; again for another", another);
-  }
-  return command;
+    .option("--seed <number>", "of blank chips: the same answers each time, and a time that stands still", seedNumber)
+    .option("--device <place>", "a card: pcsc:READER or usb:SERIAL; again for another", another);
 }
 
 function another(text: string, before: readonly string[] = []): readonly string[] {
@@ -88,11 +86,10 @@ export async function withTargets<Result>(
     const targets: Target[] = (options.blank ?? []).map((kind) => blankTarget(kind, options.seed));
     for (const { transport } of targets) undo.push(() => transport.close());
     if ((options.chip ?? []).length > 0) targets.push(...(await chipTargets(options, undo)));
-    for (const locator of options.device ?? []) targets.push(await placeTarget(locator, sources, undo));
+    if (options.device !== undefined) targets.push(...(await placeTargets(options.device, sources, undo)));
     if (targets.length === 0) {
-      const device = sources.places === undefined ? "" : " or --device";
       throw new UsageError(
-        `No card was named. Nothing was sent. Say which: --chip NAME.module, --blank money-module${device}.`,
+        "No card was named. Nothing was sent. Say which: --chip NAME.module, --blank money-module or --device PLACE.",
       );
     }
     return await work(distinct(targets).map(recorded));
@@ -121,23 +118,21 @@ async function chipTargets(options: TargetOptions, undo: (() => void | Promise<v
   return targets;
 }
 
-/** This is all of `--device`: a place is found by its locator, and taken. */
-async function placeTarget(
-  locator: string,
-  sources: TargetSources,
+/** Each card is taken for this process alone, whatever is on it. */
+async function placeTargets(
+  locators: readonly string[],
+  { places: open = allPlaces }: TargetSources,
   undo: (() => void | Promise<void>)[],
-): Promise<Target> {
-  const places = await sources.places?.();
-  if (places !== undefined) undo.push(() => places.close());
-  const place = places?.list.find((each) => each.locator === locator);
-  if (place === undefined) {
-    const known = places?.list.map((each) => each.locator).join(", ") ?? "";
-    const found = known === "" ? "There is none at all." : `There are: ${known}.`;
-    throw new UsageError(`There is no place ${locator}. ${found} Nothing was sent, and no money moved.`);
+): Promise<Target[]> {
+  const places = open();
+  undo.push(() => places.close());
+  const targets: Target[] = [];
+  for (const locator of new Set(locators)) {
+    const transport = await (await findPlace(places, locator)).connect();
+    undo.push(() => transport.close());
+    targets.push({ name: "card", transport });
   }
-  const transport = await place.connect();
-  undo.push(() => transport.close());
-  return { name: "card", transport };
+  return targets;
 }
 
 /** Two of a sort are card and card-2. */
