@@ -1,14 +1,16 @@
 /**
- * Which cards `tally apdu` talks to: chips of the home, blank simulated ones, cards in readers and USB devices. Each is a
- * target of a session, by the name behind "@".
+ * Which cards `tally apdu` talks to: chips of the home, blank simulated ones, cards in readers and USB devices. Each is a target
+ * of a session, by the name behind "@".
  */
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { AppletName } from "../apdu-tools/names.js";
 import type { Target } from "../apdu-tools/runner.js";
 import { BLANK_KINDS, type BlankKind, blankTarget } from "../apdu-tools/simulated-cards.js";
-import { findPlace, type Lookout } from "../cards/find.js";
+import { allPlaces } from "../cards/all-places.js";
+import { findPlace } from "../cards/find.js";
 import { recordedByEnvironment } from "../transports/recording.js";
+import type { OpenPlaces } from "../world/owners-device.js";
 import { homeIn } from "../world/wallet.js";
 import { type GlobalOptions, homePath } from "./context.js";
 import { UsageError } from "./failure.js";
@@ -20,9 +22,9 @@ export interface TargetOptions extends GlobalOptions {
   readonly seed?: string;
 }
 
-/** Where cards are looked for beside the home. */
+/** Where cards are looked for beside the home; by default everywhere that this computer has. */
 export interface TargetSources {
-  readonly places: () => Lookout & { close(): Promise<void> };
+  readonly places?: () => OpenPlaces;
 }
 
 export interface ChipName {
@@ -38,7 +40,7 @@ const APPLET_OF: Record<ChipName["sort"], AppletName> = {
 
 /** The options that name cards. */
 export function addTargetOptions(command: Command): Command {
-  command
+  return command
     .option("--chip <name>", "a chip of the home: NAME.agent, NAME.module or NAME.purse; again for another", chipName)
     .addOption(
       new Option(
@@ -46,12 +48,8 @@ export function addTargetOptions(command: Command): Command {
         `a blank simulated chip in memory: ${BLANK_KINDS.join(", ")}; again for another`,
       ).argParser(blankKind),
     )
-    .option("--seed <number>", "of blank chips: the same answers each time, and a time that stands still", seedNumber);
-  return command.option(
-    "--device <place>",
-    "a card in a reader, or a USB device, from `tally device list`; again for another",
-    another,
-  );
+    .option("--seed <number>", "of blank chips: the same answers each time, and a time that stands still", seedNumber)
+    .option("--device <place>", "a card: pcsc:READER or usb:SERIAL; again for another", another);
 }
 
 function another(text: string, before: readonly string[] = []): readonly string[] {
@@ -88,10 +86,10 @@ export async function withTargets<Result>(
     const targets: Target[] = (options.blank ?? []).map((kind) => blankTarget(kind, options.seed));
     for (const { transport } of targets) undo.push(() => transport.close());
     if ((options.chip ?? []).length > 0) targets.push(...(await chipTargets(options, undo)));
-    for (const locator of options.device ?? []) targets.push(await placeTarget(locator, sources, undo));
+    if (options.device !== undefined) targets.push(...(await placeTargets(options.device, sources, undo)));
     if (targets.length === 0) {
       throw new UsageError(
-        "No card was named. Nothing was sent. Say which: --chip NAME.module, --blank money-module, or --device PLACE.",
+        "No card was named. Nothing was sent. Say which: --chip NAME.module, --blank money-module or --device PLACE.",
       );
     }
     return await work(distinct(targets).map(recorded));
@@ -120,17 +118,21 @@ async function chipTargets(options: TargetOptions, undo: (() => void | Promise<v
   return targets;
 }
 
-/** The card at a place, whatever it is, for this process alone. */
-async function placeTarget(
-  locator: string,
-  sources: TargetSources,
+/** Each card is taken for this process alone, whatever is on it. */
+async function placeTargets(
+  locators: readonly string[],
+  { places: open = allPlaces }: TargetSources,
   undo: (() => void | Promise<void>)[],
-): Promise<Target> {
-  const places = sources.places();
+): Promise<Target[]> {
+  const places = open();
   undo.push(() => places.close());
-  const transport = await (await findPlace(places, locator)).connect();
-  undo.push(() => transport.close());
-  return { name: "card", transport };
+  const targets: Target[] = [];
+  for (const locator of new Set(locators)) {
+    const transport = await (await findPlace(places, locator)).connect();
+    undo.push(() => transport.close());
+    targets.push({ name: "card", transport });
+  }
+  return targets;
 }
 
 /** Two of a sort are card and card-2. */

@@ -1,7 +1,6 @@
 /** `tally`: the command line. Nothing here but commands; what they do is in the library. */
 
 import { Command, CommanderError, InvalidArgumentError } from "commander";
-import { allPlaces } from "../cards/all-places.js";
 import { addApdu } from "./apdu.js";
 import { addBank } from "./bank.js";
 import { addCard } from "./card.js";
@@ -43,7 +42,7 @@ export function programOf(): Command {
   addSeller(program);
   addMint(program);
   addProof(program);
-  addApdu(program, { places: allPlaces });
+  addApdu(program);
   addCompletion(program);
   return program;
 }
