@@ -1,6 +1,5 @@
 /** `tally card start`: puts simulated cards into readers, and serves them until told to end. */
 
-import { createInterface } from "node:readline";
 import { Argument, type Command, InvalidArgumentError, Option } from "commander";
 import type { CardProtocol } from "../../simulator/card/atr.js";
 import { Card, type CardApplication, type ReadableCard } from "../../simulator/card/card.js";
@@ -11,6 +10,7 @@ import { ChipFactory, type ChipSort } from "../chips.js";
 import { applicationOf, openOwnersChips } from "../world/card.js";
 import type { WorldParts } from "../world/site.js";
 import { homeIn, partsIn } from "../world/wallet.js";
+import { inputLines } from "./card-input.js";
 import { type GlobalOptions, homePath, outputFor } from "./context.js";
 import { UsageError } from "./failure.js";
 import type { Output } from "./output.js";
@@ -113,7 +113,7 @@ async function start(owners: readonly string[], options: CardStartOptions, stop:
       card.reader.onEvent = (event) => happened(output, card, event);
       card.reader.insert();
     }
-    const unsteer = steeredByInput(output, cards);
+    const unsteer = inputLines((line) => steer(output, cards, line));
     await stop.told;
     unsteer();
   } finally {
@@ -192,16 +192,6 @@ function sayingOf(event: CardReaderEvent, place: string): string {
 
 function lineOf({ number, owner, chips, place }: StartedCard): string {
   return `card ${number}: ${owner === null ? "blank" : `${owner}'s`} ${chips.join(", ")}, for the reader at ${place}`;
-}
-
-/** Lines of standard input, until told to stop. Input that ends, or never was, ends nothing. */
-function steeredByInput(output: Output, cards: readonly StartedCard[]): () => void {
-  const lines = createInterface({ input: process.stdin });
-  lines.on("line", (line) => steer(output, cards, line));
-  return () => {
-    lines.close();
-    process.stdin.destroy();
-  };
 }
 
 function steer(output: Output, cards: readonly StartedCard[], line: string): void {
