@@ -1,4 +1,4 @@
-/** `tally card start`: puts simulated cards into readers, and serves them until told to end. */
+/** `tally card start`: puts simulated cards into readers, or plugs them into USB, and serves them until told to end. */
 
 import { Argument, type Command, InvalidArgumentError, Option } from "commander";
 import type { CardProtocol } from "../../simulator/card/atr.js";
@@ -6,6 +6,8 @@ import { Card, type CardApplication, type ReadableCard } from "../../simulator/c
 import { SlowCard } from "../../simulator/card/slow.js";
 import { T0Card } from "../../simulator/card/t0.js";
 import { CardInVirtualReader, type CardReaderEvent, VPCD_PORT } from "../../simulator/card/vpcd.js";
+import { CardOnUsb, type UsbEvent } from "../../simulator/usb/uhid.js";
+import { asError } from "../as-error.js";
 import { ChipFactory, type ChipSort } from "../chips.js";
 import { applicationOf, openOwnersChips } from "../world/card.js";
 import type { WorldParts } from "../world/site.js";
@@ -38,6 +40,7 @@ While it runs, lines on its standard input steer it; N is the number of a card (
 
 export interface CardStartOptions extends GlobalOptions {
   readonly split?: boolean;
+  readonly usb?: boolean;
   readonly blank?: readonly string[];
   readonly protocol: string;
   readonly host: string;
@@ -51,6 +54,7 @@ export function addCardStart(card: Command): void {
     .description("put the chips of owners into virtual readers as cards, until stopped")
     .addArgument(new Argument("[owners...]", "whose chips: a card for each, for example alice").default([]))
     .option("--split", "each chip of an owner on a card of its own")
+    .option("--usb", "as USB devices of this computer, by /dev/uhid, and not in readers")
     .addOption(new Option("--blank <applet...>", "a blank card with these, in memory").choices([...BLANKS.keys()]))
     .addOption(new Option("--protocol <name>", "what the card speaks").choices([...PROTOCOLS.keys()]).default("t1"))
     .option("--host <name>", "where the virtual readers listen", "localhost")
@@ -67,11 +71,12 @@ export function addCardStart(card: Command): void {
     });
 }
 
-/** Where a card is put in: a virtual reader, or whatever else tells the same. */
-export interface CardReader {
-  onEvent: ((event: CardReaderEvent) => void) | undefined;
-  insert(): void;
-  remove(): void;
+type PlacedEvent = CardReaderEvent | UsbEvent;
+
+/** Where a card is put in: a virtual reader, or this computer's USB. */
+interface CardReader {
+  insert(): void | Promise<void>;
+  remove(): void | Promise<void>;
 }
 
 /** What is on a card, before there is one. */
@@ -85,15 +90,21 @@ interface StartedCard {
   readonly number: number;
   readonly owner: string | null;
   readonly chips: readonly ChipSort[];
+  /** For programs, and what people call it. */
   readonly place: string;
+  readonly called: string;
   readonly card: ReadableCard;
   readonly reader: CardReader;
-  state: CardReaderEvent | "out";
+  readonly listen: (heard: ((event: PlacedEvent) => void) | undefined) => void;
+  state: "inserted" | "waiting" | "unheard" | "out";
 }
 
 async function start(owners: readonly string[], options: CardStartOptions, stop: Stop): Promise<void> {
   if (owners.length === 0 && options.blank === undefined) {
     throw new UsageError("Nothing was started and no money moved. Say whose chips, or which --blank ones.");
+  }
+  if (options.usb === true && options.protocol !== "t1") {
+    throw new UsageError("Nothing was started and no money moved. T=0 is a protocol of readers: leave --usb away.");
   }
   const output = outputFor(options);
   const parts = owners.length === 0 ? undefined : partsIn(homeIn(homePath(options)));
@@ -106,20 +117,20 @@ async function start(owners: readonly string[], options: CardStartOptions, stop:
       throw new UsageError(`Nothing was started and no money moved. There are too few ports from ${options.port} on.`);
     }
     for (const [index, plan] of plans.entries()) cards.push(cardOf(plan, index, options));
-    const told = cards.map(({ number, owner, chips, place }) => ({ card: number, owner, chips, reader: place }));
+    const told = cards.map(({ number, owner, chips, place }) => ({ card: number, owner, chips, place }));
     const ready = `${cards.length === 1 ? "The card is" : `${cards.length} cards are`} ready. Ctrl-C ends it; --help says what can be typed.`;
     output.result({ event: "ready", protocol: options.protocol, cards: told }, [...cards.map(lineOf), ready]);
     for (const card of cards) {
-      card.reader.onEvent = (event) => happened(output, card, event);
-      card.reader.insert();
+      card.listen((event) => happened(output, card, event));
+      await card.reader.insert();
     }
     const unsteer = inputLines((line) => steer(output, cards, line));
     await stop.told;
     unsteer();
   } finally {
-    for (const { reader } of cards) {
-      reader.onEvent = undefined;
-      reader.remove();
+    for (const { reader, listen } of cards) {
+      listen(undefined);
+      await reader.remove();
     }
     blanks.close();
     await parts?.home.close();
@@ -150,48 +161,72 @@ async function blankChips(factory: ChipFactory, applets: readonly string[]) {
 function cardOf({ owner, chips }: CardPlan, index: number, options: CardStartOptions): StartedCard {
   const applications = chips.map(({ application }) => application);
   const protocol = PROTOCOLS.get(options.protocol);
-  const spoken = protocol === "T=0" ? new T0Card(new Card(applications, protocol)) : new Card(applications, protocol);
-  const card = options.delay === undefined ? spoken : new SlowCard(spoken, options.delay);
+  const whole = new Card(applications, protocol);
+  const [only, more] = chips;
+  const named = more === undefined && only !== undefined && options.split === true ? `-${only.sort}` : "";
   return {
     number: index + 1,
     owner: owner ?? null,
     chips: chips.map(({ sort }) => sort),
-    card,
-    ...readerFor(card, index, options),
+    ...(options.usb === true
+      ? onUsb(whole, `${owner ?? "blank"}${named}`, options)
+      : inReader(protocol === "T=0" ? new T0Card(whole) : whole, index, options)),
     state: "out",
   };
 }
 
-/** Every sort of reader is chosen here. */
-function readerFor(card: ReadableCard, index: number, { host, port }: CardStartOptions) {
-  const place = { host, port: port + index };
-  return { reader: new CardInVirtualReader(card, place), place: `${place.host}:${place.port}` };
+type Placed = Pick<StartedCard, "card" | "reader" | "listen" | "place" | "called">;
+
+function inReader(spoken: ReadableCard, index: number, { host, port, delay }: CardStartOptions): Placed {
+  const card = delay === undefined ? spoken : new SlowCard(spoken, delay);
+  const at = { host, port: port + index };
+  const reader = new CardInVirtualReader(card, at);
+  const listen: Placed["listen"] = (heard) => {
+    reader.onEvent = heard;
+  };
+  return { card, reader, listen, ...namesOf(`${at.host}:${at.port}`, "the reader at ") };
 }
 
-function happened(output: Output, card: StartedCard, event: CardReaderEvent): void {
-  const { number, owner, place } = card;
+function namesOf(place: string, before = ""): Pick<StartedCard, "place" | "called"> {
+  return { place, called: `${before}${place}` };
+}
+
+function onUsb(card: Card, serial: string, { delay }: CardStartOptions): Placed {
+  const reader = new CardOnUsb(card, serial, delay === undefined ? {} : { delay_ms: delay });
+  const listen: Placed["listen"] = (heard) => {
+    reader.onEvent = heard;
+  };
+  return { card, reader, listen, ...namesOf(`usb:${serial}`) };
+}
+
+function happened(output: Output, card: StartedCard, event: PlacedEvent): void {
+  const { number, owner, place, called } = card;
   // A reader that uses a card has it in.
   card.state = event === "removed" ? "out" : event === "waiting" || event === "unheard" ? event : "inserted";
-  tell(output, { event, card: number, owner, reader: place }, `card ${number}: ${sayingOf(event, place)}`);
+  tell(output, { event, card: number, owner, place }, `card ${number}: ${sayingOf(event, called)}`);
 }
 
-function sayingOf(event: CardReaderEvent, place: string): string {
+function sayingOf(event: PlacedEvent, called: string): string {
   switch (event) {
     case "inserted":
-      return `inserted into the reader at ${place}`;
+      return `inserted: ${called}`;
     case "reset":
       return "powered anew";
     case "waiting":
-      return `no virtual reader listens at ${place}; the card waits for one. "tally card doctor" says what is missing`;
+      return `there is no ${called.replace(/^the /, "")}; the card waits for it. "tally card doctor" says what is missing`;
     case "unheard":
-      return `what listens at ${place} does not ask for the card: another one is in that reader, or it is no virtual reader. Try another --port`;
+      return `${called} does not ask for the card: another one is in it, or it is no virtual reader. Try another --port`;
+    case "opened":
+      return "a program works with it";
+    case "closed":
+      return "let go of";
     default:
       return event;
   }
 }
 
-function lineOf({ number, owner, chips, place }: StartedCard): string {
-  return `card ${number}: ${owner === null ? "blank" : `${owner}'s`} ${chips.join(", ")}, for the reader at ${place}`;
+function lineOf({ number, owner, chips, called }: StartedCard): string {
+  return `card ${number}: ${owner === null ? "blank" : `${owner}'s`} ${chips.join(", ")}, for ${called}`;
 }
 
 function steer(output: Output, cards: readonly StartedCard[], line: string): void {
@@ -204,10 +239,10 @@ function steer(output: Output, cards: readonly StartedCard[], line: string): voi
   }
   switch (verb) {
     case "insert":
-      for (const { reader } of chosen) reader.insert();
+      for (const each of chosen) move(output, each, "insert");
       return;
     case "remove":
-      for (const { reader } of chosen) reader.remove();
+      for (const each of chosen) move(output, each, "remove");
       return;
     case "reset":
       for (const each of chosen) cutPower(output, each);
@@ -223,18 +258,28 @@ function steer(output: Output, cards: readonly StartedCard[], line: string): voi
   }
 }
 
+/** What cannot be done is said, and the other cards go on. */
+function move(output: Output, { number, owner, place, reader }: StartedCard, how: "insert" | "remove"): void {
+  Promise.resolve()
+    .then(() => reader[how]())
+    .catch((error: unknown) => {
+      const { message } = asError(error);
+      tell(output, { event: "failed", card: number, owner, place, message }, `card ${number}: ${message}`);
+    });
+}
+
 /** For a moment; the reader does not know of it. A card without power has none to lose. */
 function cutPower(output: Output, { number, owner, place, card }: StartedCard): void {
   const wasOn = card.isOn;
   if (wasOn) card.powerOn();
   const line = `card ${number}: ${wasOn ? "lost its power for a moment" : "has no power"}`;
-  tell(output, { event: "power-cut", card: number, owner, reader: place, wasOn }, line);
+  tell(output, { event: "power-cut", card: number, owner, place, wasOn }, line);
 }
 
 function showState(output: Output, each: StartedCard): void {
   const { number, owner, chips, place, state, card } = each;
   const power = card.isOn ? "with power" : "without power";
-  const event = { event: "status", card: number, owner, chips, reader: place, state, powered: card.isOn };
+  const event = { event: "status", card: number, owner, chips, place, state, powered: card.isOn };
   tell(output, event, `${lineOf(each)}: ${state}, ${power}`);
 }
 

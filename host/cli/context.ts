@@ -3,13 +3,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { PIN_DIGITS_MAX, PIN_DIGITS_MIN } from "../../firmware/protocol/limits.js";
 import type { Device } from "../device.js";
 import type { Wallet } from "../wallet/wallet.js";
 import { defaultHomePath, type Home, isRemoteHome } from "../world/home.js";
-import { Site, type WorldParts } from "../world/site.js";
-import { homeIn, lockedDevice, openWallet, partsIn } from "../world/wallet.js";
+import type { OwnersDevice } from "../world/owners-device.js";
+import { NoWorldError, Site, type WorldParts } from "../world/site.js";
+import { homeIn, openWallet, ownersDevice, partsIn } from "../world/wallet.js";
 import { World } from "../world/world.js";
 import { secret } from "./confirm.js";
 import { type Output, outputOf } from "./output.js";
@@ -20,9 +21,31 @@ export interface GlobalOptions {
 }
 
 /** Options of commands that use one owner's chips. */
-export interface OwnerOptions extends GlobalOptions {
+export interface OwnerOptions extends DeviceOptions {
   readonly pin?: string;
   readonly directory?: string;
+}
+
+export interface DeviceOptions extends GlobalOptions {
+  /** Places where the owner's chips are. */
+  readonly device?: readonly string[];
+}
+
+/** Agent and module are in one place, or in two. */
+const PLACES_MAX = 2;
+
+/** Adds `--device` to a command that uses one owner's chips. */
+export function withDevice(command: Command): Command {
+  return command.option(
+    "--device <place>",
+    "where the chips are: a reader or a USB device, from `tally device list`; twice if they are apart",
+    (place: string, places: readonly string[] = []) => {
+      if (place === "") throw new InvalidArgumentError("It is empty.");
+      if (places.length === PLACES_MAX)
+        throw new InvalidArgumentError(`At most ${PLACES_MAX} places have one's chips.`);
+      return [...places, place];
+    },
+  );
 }
 
 export function outputFor(options: GlobalOptions): Output {
@@ -35,6 +58,16 @@ export function homePath(options: GlobalOptions): string {
 
 function partsOf(options: GlobalOptions): WorldParts {
   return partsIn(homeIn(homePath(options)));
+}
+
+/** The home, or undefined where none was named and none is there. */
+export function homeIfAny(options: GlobalOptions): Home | undefined {
+  try {
+    return homeIn(homePath(options));
+  } catch (error) {
+    if (error instanceof NoWorldError && options.home === undefined) return undefined;
+    throw error;
+  }
 }
 
 /** Opens the whole economy in the home, lets the command work, and closes it whatever happens. */
@@ -108,8 +141,12 @@ export async function withWallet<Result>(
   const given = options.pin ?? digitsOfEnvironment("TALLY_PIN");
   // A home of an economy keeps the PIN; a wallet's own home does not.
   const pin = given ?? (isRemoteHome(parts.home) ? await typedDigits(`PIN of ${owner}:`) : undefined);
-  const { directory } = options;
-  const opening = { ...(pin === undefined ? {} : { pin }), ...(directory === undefined ? {} : { directory }) };
+  const { directory, device } = options;
+  const opening = {
+    ...(pin === undefined ? {} : { pin }),
+    ...(directory === undefined ? {} : { directory }),
+    ...(device === undefined ? {} : { device }),
+  };
   const wallet = await openWallet(parts, owner, opening);
   try {
     return await work(wallet);
@@ -118,16 +155,19 @@ export async function withWallet<Result>(
   }
 }
 
-/** Opens one device for the command, before its owner's PIN: in an economy's home, or in a home of its own. */
+/** Opens one device for the command, before its owner's PIN: of an economy's home, or of a home of its own. */
 export async function withLockedDevice<Result>(
-  options: GlobalOptions,
+  options: DeviceOptions,
   name: string,
   work: (device: Device, home: Home) => Promise<Result>,
 ): Promise<Result> {
   const parts = partsOf(options);
+  let opened: OwnersDevice | undefined;
   try {
-    return await work(await lockedDevice(parts, name), parts.home);
+    opened = await ownersDevice(parts, name, options.device);
+    return await work(opened.device, parts.home);
   } finally {
+    await opened?.close();
     await parts.home.close();
   }
 }

@@ -6,17 +6,18 @@ import type { Element } from "../element.js";
 import { type Home, isRemoteHome } from "../world/home.js";
 import { type DeviceRecord, readState, writeState } from "../world/state.js";
 import {
+  type DeviceOptions,
   DIGITS,
   digitsOfEnvironment,
-  type GlobalOptions,
   outputFor,
   pinDigits,
   typedDigits,
+  withDevice,
   withLockedDevice,
 } from "./context.js";
 import { EXIT_USAGE } from "./output.js";
 
-interface PinOptions extends GlobalOptions {
+interface PinOptions extends DeviceOptions {
   readonly old?: string;
   readonly puk?: string;
   readonly new?: string;
@@ -33,7 +34,7 @@ export class NumberNeededError extends Error {
 }
 
 export function addPin(device: Command): void {
-  device
+  const pin = device
     .command("pin")
     .description("change the owner's PIN")
     .argument("<name>", "the device")
@@ -51,7 +52,7 @@ export function addPin(device: Command): void {
       });
       outputFor(options).result({ name }, [`The chips of ${name} have a new PIN.`]);
     });
-  device
+  const unblock = device
     .command("unblock")
     .description("give a new PIN with the PUK, after too many wrong tries or where the PIN is forgotten")
     .argument("<name>", "the device")
@@ -69,6 +70,7 @@ export function addPin(device: Command): void {
       });
       outputFor(options).result({ name }, [`The chips of ${name} have a new PIN. The money in them is untouched.`]);
     });
+  for (const command of [pin, unblock]) withDevice(command);
 }
 
 /** Typed twice, because it is not shown. */

@@ -1,66 +1,96 @@
 /** `tally device`: the transaction devices of the home, and what their chips say of themselves. */
 
 import type { Command } from "commander";
-import * as apdu from "../../firmware/protocol/apdu.js";
 import * as kinds from "../../firmware/protocol/kinds.js";
 import { toHex } from "../codec/bytes.js";
 import type { Element } from "../element.js";
-import type { Site } from "../world/site.js";
-import { type GlobalOptions, outputFor, withLockedDevice, withSite } from "./context.js";
+import { isRemoteHome } from "../world/home.js";
+import { readRemoteWallet } from "../world/remote.js";
+import { Site } from "../world/site.js";
+import { partsIn } from "../world/wallet.js";
+import {
+  type DeviceOptions,
+  type GlobalOptions,
+  homeIfAny,
+  outputFor,
+  withDevice,
+  withLockedDevice,
+} from "./context.js";
+import { connectedLines, listConnected, watchConnected, withCardAt } from "./device-connected.js";
+import { lifeName, nameOfRole, roleName } from "./device-names.js";
 import { addPin } from "./device-pin.js";
 import { addProvision } from "./device-provision.js";
 
-const ROLES: ReadonlyMap<number, string> = new Map([
-  [kinds.ROLE_CUSTOMER, "customer's agent"],
-  [kinds.ROLE_MERCHANT, "merchant's agent"],
-  [kinds.ROLE_AUTHORITY, "authority's agent"],
-  [kinds.ROLE_TRANSACTION, "money module"],
-  [kinds.ROLE_TELLER, "teller's money module"],
-  [kinds.ROLE_GENERATOR, "money generator"],
-]);
-
-const LIVES: ReadonlyMap<number, string> = new Map([
-  [apdu.LIFE_BLANK, "blank"],
-  [apdu.LIFE_INITIALISED, "initialised"],
-  [apdu.LIFE_PERSONALISED, "personalised"],
-  [apdu.LIFE_OPERATIONAL, "operational"],
-  [apdu.LIFE_TERMINATED, "terminated"],
-]);
+interface ListOptions extends GlobalOptions {
+  readonly watch?: boolean;
+}
 
 export function addDevice(program: Command): void {
   const device = program.command("device").description("the transaction devices and their chips");
   device
     .command("list")
-    .description("all devices of the home")
+    .description("all devices of the home, and what is connected: readers, USB devices, cards")
+    .option("--watch", "tell what is connected, and what comes and goes, until it is stopped")
     .action(async (_options: unknown, command: Command) => {
-      const options = command.optsWithGlobals<GlobalOptions>();
-      const devices = await withSite(options, async (site) => listOf(site));
+      const options = command.optsWithGlobals<ListOptions>();
+      const output = outputFor(options);
+      if (options.watch === true) {
+        return watchConnected(output);
+      }
+      const devices = await devicesOf(options);
+      const { connected, missing } = await listConnected(options);
       const lines = devices.map(({ name, kind, roles }) => `${name.padEnd(12)} ${kind.padEnd(10)} ${roles.join(", ")}`);
-      outputFor(options).result({ devices }, lines);
+      const connectedJson = connected.map(({ isForeign, ...each }) => (isForeign ? { ...each, foreign: true } : each));
+      output.result({ devices, connected: connectedJson, unavailable: missing }, [
+        ...lines,
+        ...connectedLines(connected),
+        ...missing,
+      ]);
     });
-  device
+  const info = device
     .command("info")
     .description("what the chips of one device say of themselves")
-    .argument("<name>", "a name from `tally device list`")
+    .argument("<name>", "a name or a place from `tally device list`")
     .action(async (name: string, _options: unknown, command: Command) => {
-      const options = command.optsWithGlobals<GlobalOptions>();
-      const elements = await withLockedDevice(options, name, (opened) => Promise.all(opened.elements().map(infoOf)));
+      const options = command.optsWithGlobals<DeviceOptions>();
+      const elements = await infoOfAny(options, name);
       outputFor(options).result({ name, elements }, elements.flatMap(linesOf));
     });
+  withDevice(info);
   addProvision(device);
   addPin(device);
+}
+
+/** None where no home was named and none is there: what is connected is worth knowing all the same. */
+async function devicesOf(options: GlobalOptions): Promise<ReturnType<typeof listOf>> {
+  const home = homeIfAny(options);
+  if (home === undefined) return [];
+  try {
+    if (!isRemoteHome(home)) return listOf(Site.read(partsIn(home)));
+    const roles = [kinds.ROLE_CUSTOMER, kinds.ROLE_TRANSACTION].map(nameOfRole);
+    return [{ name: readRemoteWallet(home).name, kind: "customer", roles }];
+  } finally {
+    await home.close();
+  }
 }
 
 function listOf({ state }: Site) {
   return state.devices.map(({ name, kind, agent, module }) => ({
     name,
     kind,
-    roles: [agent, module].flatMap((record) => (record === undefined ? [] : [roleName(record.role)])),
+    roles: [agent, module].flatMap((record) => (record === undefined ? [] : [nameOfRole(record.role)])),
   }));
 }
 
-function roleName(role: number): string {
-  return ROLES.get(role) ?? `role ${role}`;
+/** Of a device of the home, or of whatever is at a place. */
+async function infoOfAny(options: DeviceOptions, name: string) {
+  const all = async (elements: readonly Element[]) => {
+    const infos: Awaited<ReturnType<typeof infoOf>>[] = [];
+    for (const element of elements) infos.push(await infoOf(element));
+    return infos;
+  };
+  if (/^[a-z]+:/.test(name)) return withCardAt(name, all);
+  return withLockedDevice(options, name, (opened) => all(opened.elements()));
 }
 
 async function infoOf(element: Element) {
@@ -68,10 +98,10 @@ async function infoOf(element: Element) {
   const store = await element.store();
   const counters = await element.counters();
   return {
-    role: roleName(information.role),
+    role: roleName(element),
     id: information.id === undefined ? null : toHex(information.id),
     partner: information.partner === undefined ? null : toHex(information.partner),
-    life: LIVES.get(information.life) ?? `state ${information.life}`,
+    life: lifeName(information.life),
     firmwareVersion: information.firmwareVersion,
     pinTries: counters.pinTries,
     badIdListVersion: counters.listVersion,

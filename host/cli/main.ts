@@ -1,11 +1,19 @@
 #!/usr/bin/env node
 /** `tally`, started. */
 
+import { isMonitorStuck } from "../cards/pcsc-monitor.js";
+import { isReaderStuck } from "../transports/pcsc.js";
 import { EXIT_FAILED, EXIT_INTERRUPTED } from "./output.js";
 import { run } from "./program.js";
 import { SIGNALS, stopGently } from "./serving.js";
 
 const WHAT_NOW = 'Run "tally audit" to see where the money is, and "tally wallet resume" if a payment is open.';
+
+/** While a thread waits for a reader that never answers no process ends in another way. */
+function endAtOnce(): void {
+  const kill = () => process.kill(process.pid, "SIGKILL");
+  process.stdout.write("", () => process.stderr.write("", kill));
+}
 
 function end(message: string, exitCode: number): never {
   process.stderr.write(`${message}\n`);
@@ -27,3 +35,5 @@ process.once("beforeExit", stuck);
 
 process.exitCode = await run(process.argv.slice(2));
 process.removeListener("beforeExit", stuck);
+if (isReaderStuck()) endAtOnce();
+else if (isMonitorStuck()) process.exit();

@@ -1,6 +1,7 @@
 /** `tally`: the command line. Nothing here but commands; what they do is in the library. */
 
 import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { addApdu } from "./apdu.js";
 import { addBank } from "./bank.js";
 import { addCard } from "./card.js";
 import { addCompletion } from "./completion.js";
@@ -41,6 +42,7 @@ export function programOf(): Command {
   addSeller(program);
   addMint(program);
   addProof(program);
+  addApdu(program);
   addCompletion(program);
   return program;
 }

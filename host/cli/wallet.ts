@@ -5,7 +5,7 @@ import { toHex } from "../codec/bytes.js";
 import { reasonSentence } from "../reasons.js";
 import { formatMoney } from "../units.js";
 import type { HistoryEntry } from "../wallet/wallet.js";
-import { type OwnerOptions, outputFor, pinDigits, withWallet } from "./context.js";
+import { type OwnerOptions, outputFor, pinDigits, withDevice, withWallet } from "./context.js";
 import { moneyJson } from "./output.js";
 import { addBankBusiness } from "./wallet-bank.js";
 import { addLimit } from "./wallet-limit.js";
@@ -19,6 +19,7 @@ export function addWallet(program: Command): void {
     .description("hold, buy, sell and pay electronic money")
     .option("--pin <digits>", "the owner's PIN (default: $TALLY_PIN, or the one that the home keeps)", pinDigits)
     .option("--directory <url>", "the merchants' directory, for a wallet in a home of its own");
+  withDevice(wallet);
   addBalance(wallet);
   addTrade(wallet, "buy", "buy electronic money with a bank card, from the cheapest merchant");
   addTrade(wallet, "sell", "sell electronic money into the account of a bank card");

@@ -3,18 +3,19 @@
  * element of a device has one of its own, whether its chip is shared or not.
  */
 
-import { CLA_ISO, SW_OK } from "../../firmware/protocol/apdu.js";
+import { CLA_ISO, INS_MANAGE_CHANNEL, SW_OK } from "../../firmware/protocol/apdu.js";
 import { decodeResponse, encodeCommand, type Response } from "../apdu.js";
 import { StatusWordError } from "../status-words.js";
 import { type Transport, TransportError } from "../transport.js";
 
-const INS_MANAGE_CHANNEL = 0x70;
 const CHANNELS_MAX = 4;
 
 export class CardChannels {
   readonly card: Transport;
   /** How often the card was restarted: a channel of before is not open any more. */
   #restarts = 0;
+  /** The last restart failed: whoever is next tries again. */
+  #isDown = false;
   #opened = 0;
 
   constructor(card: Transport) {
@@ -45,23 +46,33 @@ export class CardChannels {
   /** Restarts the card, with everything on it. */
   async restart(): Promise<void> {
     this.#restarts += 1;
+    this.#isDown = true;
     await this.card.reset();
+    this.#isDown = false;
+  }
+
+  /** Whether there is nothing to go on with, since this many restarts. */
+  needsRestart(openedAt: number): boolean {
+    return this.#isDown || openedAt === this.#restarts;
   }
 }
 
 class ChannelTransport implements Transport {
   readonly name: string;
-  readonly extendedLength: boolean;
   readonly #channels: CardChannels;
   readonly #number: number;
   #openedAt: number;
 
   constructor(channels: CardChannels, number: number) {
     this.name = channels.card.name;
-    this.extendedLength = channels.card.extendedLength;
     this.#channels = channels;
     this.#number = number;
     this.#openedAt = channels.restarts;
+  }
+
+  /** Another card may be in its place after a restart. */
+  get extendedLength(): boolean {
+    return this.#channels.card.extendedLength;
   }
 
   transmit(apdu: Uint8Array): Uint8Array | Promise<Uint8Array> {
@@ -74,7 +85,7 @@ class ChannelTransport implements Transport {
 
   /** Restarts the card, unless another channel has done so since this one was opened: then it is only opened again. */
   async reset(): Promise<void> {
-    if (this.#openedAt === this.#channels.restarts) await this.#channels.restart();
+    if (this.#channels.needsRestart(this.#openedAt)) await this.#channels.restart();
     this.#openedAt = this.#channels.restarts;
     await this.#channels.openNumber(this.#number);
   }

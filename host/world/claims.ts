@@ -40,6 +40,7 @@ export interface Announcement {
 
 /** Another process works with this part of the home. */
 export class PartInUseError extends Error {
+  readonly part: Part;
   readonly holder: Announcement | undefined;
 
   constructor(folder: string, part: Part, holder: Announcement | undefined) {
@@ -49,6 +50,7 @@ export class PartInUseError extends Error {
         "Wait until it has ended, or stop it, and run the command again.",
     );
     this.name = "PartInUseError";
+    this.part = part;
     this.holder = holder;
   }
 }

@@ -11,8 +11,9 @@ import { openAccounts } from "./bank.js";
 import { giveCard, makeDevice } from "./devices.js";
 import { type Home, isRemoteHome } from "./home.js";
 import { openNetworkBooks } from "./network.js";
+import { hasChips } from "./owners-device.js";
 import type { DeviceRecord, JoinedCustomer, UnfinishedJoin } from "./plan.js";
-import { HomeTakenError, readAnyRemoteWallet, writeRemoteWallet } from "./remote.js";
+import { HomeTakenError, type RemoteWallet, readAnyRemoteWallet, writeRemoteWallet } from "./remote.js";
 import { deviceOf, Site, type UnfinishedCustomer } from "./site.js";
 import { readState, type WorldState, writeState } from "./state.js";
 
@@ -205,12 +206,6 @@ function checkTarget(target: Home, { name, into }: JoinOrder, begun: UnfinishedC
   if (!isOurs && !isDone) throw new HomeTakenError(target.place);
 }
 
-function hasChips(home: Home, name: string): boolean {
-  if (home.databaseFile("") === undefined) return true;
-  const folders = [`chips/${name}.agent`, `chips/${name}.module`];
-  return folders.every((folder) => ["flash.bin", "keys.bin"].every((file) => home.holds(`${folder}/${file}`)));
-}
-
 function amountIn(text: string): Money {
   const money = parseMoney(text);
   if (money.amount > 0n && money.amount <= OPENING_MAX) return money;
@@ -249,7 +244,7 @@ async function finish(site: Site, order: JoinOrder, { target, deliver }: Means):
   const { name, into } = order;
   const begun = unfinishedOf(site, name);
   const isComplete = begun.complete === true;
-  if (into !== undefined && !isComplete) writeWallet(site, order, into, begun.id);
+  if (into !== undefined && !isComplete) writeWallet(site, order, into, { unfinished: begun.id });
   const [made, record] = await withChips(site, name, target);
   const joined = new Site(site.parts, joinedState(made.state, name, record));
   if (!isComplete) {
@@ -258,7 +253,7 @@ async function finish(site: Site, order: JoinOrder, { target, deliver }: Means):
   }
   await openAccounts(joined, await BankBooks.open(home.database("bank"), clock));
   await openNetworkBooks(joined);
-  if (into !== undefined) writeWallet(joined, order, into);
+  if (into !== undefined) writeWallet(joined, order, into, chipsOf(record));
   const result = { pin: record.pin, puk: record.puk, module: joined.moduleOf(name) };
   await deliver(result);
   writeState(home, joined.state);
@@ -305,7 +300,20 @@ function joinedState(state: WorldState, name: string, record: DeviceRecord): Wor
   return { ...state, devices: isElsewhere ? state.devices : [...state.devices, record], customers };
 }
 
-function writeWallet(site: Site, { name, holder, card }: JoinOrder, into: Into, unfinished?: string): void {
+/** Where they are found once they are in a reader. */
+function chipsOf({ agent, module }: DeviceRecord): Pick<RemoteWallet, "agent" | "module"> {
+  return {
+    ...(agent === undefined ? {} : { agent: agent.id }),
+    ...(module === undefined ? {} : { module: module.id }),
+  };
+}
+
+function writeWallet(
+  site: Site,
+  { name, holder, card }: JoinOrder,
+  into: Into,
+  more: Pick<RemoteWallet, "agent" | "module" | "unfinished">,
+): void {
   const { directory, home } = into;
   const [issuer] = site.plan.issuers;
   writeRemoteWallet(home, {
@@ -313,7 +321,7 @@ function writeWallet(site: Site, { name, holder, card }: JoinOrder, into: Into, 
     holder,
     ...(directory === undefined ? {} : { directory }),
     ...(card === undefined || issuer === undefined ? {} : { cardIssuer: issuer.bank }),
-    ...(unfinished === undefined ? {} : { unfinished }),
+    ...more,
   });
 }
 

@@ -9,7 +9,8 @@
 import type { Device } from "../device.js";
 import type { RemoteParts } from "../wallet/remote-counterparties.js";
 import { REMOTE_WALLET_FILE as FILE, type Home } from "./home.js";
-import { deviceOf, UnfinishedJoinError, UnknownNameError, type WorldParts } from "./site.js";
+import { type OwnersDevice, openOwnersDevice } from "./owners-device.js";
+import { UnfinishedJoinError, UnknownNameError, type WorldParts } from "./site.js";
 
 const VERSION = 1;
 
@@ -21,6 +22,9 @@ export interface RemoteWallet {
   readonly directory?: string;
   /** Issuer of the card that it has. */
   readonly cardIssuer?: string;
+  /** Subject ids of its chips, in hexadecimal: so they are found in a reader. Homes of before do not have them. */
+  readonly agent?: string;
+  readonly module?: string;
   /** While it is being made: which order of the economy's home it belongs to. */
   readonly unfinished?: string;
 }
@@ -65,20 +69,25 @@ export function readAnyRemoteWallet(home: Pick<Home, "place" | "read">): RemoteW
   }
   if (wallet?.version !== VERSION) throw new RemoteWalletError(home.place, `its version is ${String(wallet?.version)}`);
   const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
-  const { name, holder, directory, cardIssuer, unfinished } = wallet;
+  const { name, holder, directory, cardIssuer, agent, module, unfinished } = wallet;
   if (!isText(name) || !isText(holder)) throw new RemoteWalletError(home.place, "it does not say whose it is");
-  if (![directory, cardIssuer, unfinished].every((value) => value === undefined || isText(value))) {
-    throw new RemoteWalletError(home.place, "its directory, card issuer or order is no text");
+  if (![directory, cardIssuer, agent, module, unfinished].every((value) => value === undefined || isText(value))) {
+    throw new RemoteWalletError(home.place, "its directory, card issuer, chips or order is no text");
   }
   return wallet as RemoteWallet;
 }
 
-/** The wallet's device, before its owner's PIN. `name` must be the one whose wallet it is. */
-export function lockedRemoteDevice(parts: WorldParts, name: string): Promise<Device> {
-  const wallet = readRemoteWallet(parts.home);
+/** The wallet's device, wherever its chips are, before its owner's PIN. `name` must be the one whose wallet it is. */
+export async function lockedRemoteDevice(
+  parts: WorldParts,
+  name: string,
+  locators: readonly string[] = [],
+): Promise<OwnersDevice> {
+  const { agent, module, ...wallet } = readRemoteWallet(parts.home);
   if (wallet.name !== name) throw new UnknownNameError("device", name, [wallet.name]);
   parts.home.claim(`wallet-${name}`);
-  return deviceOf(parts, name, { agent: true, module: true });
+  const ids = { ...(agent === undefined ? {} : { agent }), ...(module === undefined ? {} : { module }) };
+  return openOwnersDevice(parts, { owner: name, ...ids }, locators);
 }
 
 /** The device of a home of its own, unlocked. */
@@ -86,11 +95,15 @@ export async function openRemoteDevice(
   parts: WorldParts,
   pin: string,
 ): Promise<{ readonly device: Device; readonly close: () => Promise<void> }> {
-  const close = () => parts.home.close();
+  let opened: OwnersDevice | undefined;
+  const close = async () => {
+    await opened?.close();
+    await parts.home.close();
+  };
   try {
-    const device = await lockedRemoteDevice(parts, readRemoteWallet(parts.home).name);
-    await device.unlock(pin);
-    return { device, close };
+    opened = await lockedRemoteDevice(parts, readRemoteWallet(parts.home).name);
+    await opened.device.unlock(pin);
+    return { device: opened.device, close };
   } catch (error) {
     await close();
     throw error;

@@ -15,6 +15,7 @@ import type { Clock, Timers } from "../services/clock.js";
 import { type Unit, unitOf } from "../units.js";
 import type { Part } from "./claims.js";
 import { type Home, isRemoteHome } from "./home.js";
+import { type OpenPlaces, type OwnersDevice, openOwnersDevice } from "./owners-device.js";
 import {
   type CustomerPlan,
   type JoinedCustomer,
@@ -38,6 +39,8 @@ export interface WorldParts {
   readonly random: RandomSource;
   readonly network?: NetworkMode;
   readonly onMerchantEvent?: (merchant: string, event: MerchantEvent) => void;
+  /** Where cards may be; by default everywhere that this computer has. */
+  readonly places?: () => OpenPlaces;
   /** Sees every envelope of every device. */
   readonly recorder?: (device: string, envelope: CarriedEnvelope) => void;
 }
@@ -206,6 +209,17 @@ export class Site {
     const device = await this.lockedDevice(name);
     await device.unlock(pin ?? this.record(name).pin);
     return device;
+  }
+
+  /** An owner's device wherever its chips are, before the PIN: at these places, in the home, or in any reader. */
+  ownersDevice(name: string, locators: readonly string[] = []): Promise<OwnersDevice> {
+    const { agent, module } = this.record(name);
+    this.parts.home.claim(this.partOf(name));
+    if (agent === undefined || module === undefined) {
+      // A part of the bank's or a merchant's: those are in the home.
+      return this.lockedDevice(name).then((device) => ({ device, close: async () => undefined }));
+    }
+    return openOwnersDevice(this.parts, { owner: name, agent: agent.id, module: module.id }, locators);
   }
 
   /** As `openDevice`, before its owner's PIN. */

@@ -2,15 +2,15 @@
 
 import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { Device } from "../device.js";
 import { systemRandom } from "../randomness.js";
 import { systemClock, systemTimers } from "../services/clock.js";
 import type { Unit } from "../units.js";
 import { Contacts } from "../wallet/contacts.js";
 import { RemoteCounterparties } from "../wallet/remote-counterparties.js";
-import { Wallet } from "../wallet/wallet.js";
+import { Wallet, type WalletParts } from "../wallet/wallet.js";
 import { HomeCounterparties } from "./counterparties.js";
 import { FolderHome, type Home, isRemoteHome, REMOTE_WALLET_FILE } from "./home.js";
+import type { OwnersDevice } from "./owners-device.js";
 import { depositAccount, STANDARD_PLAN } from "./plan.js";
 import { lockedRemoteDevice, readRemoteWallet, remotePartsOf } from "./remote.js";
 import { NoWorldError, Site, type WorldParts } from "./site.js";
@@ -20,6 +20,8 @@ export interface OpenWalletOptions {
   readonly pin?: string;
   /** URL of the directory, where the home has a wallet alone; by default the one that it was told when it was made. */
   readonly directory?: string;
+  /** Where the owner's chips are: a reader or USB device, two if agent and module are apart; by default the home, or any. */
+  readonly device?: string | readonly string[];
 }
 
 /** A wallet in a home of its own: nobody keeps its PIN but the owner. */
@@ -50,10 +52,10 @@ export async function openWallet(
 async function homeWallet(parts: WorldParts, name: string, options: OpenWalletOptions): Promise<Wallet> {
   const site = Site.read(parts);
   const [card] = site.customerPlan(name).cards;
+  const pin = options.pin ?? site.record(name).pin;
+  const opened = await site.ownersDevice(name, locatorsIn(options));
   const counterparties = new HomeCounterparties(site);
-  return Wallet.open({
-    device: await site.openDevice(name, options.pin),
-    pin: options.pin ?? site.record(name).pin,
+  return unlocked(opened, pin, {
     counterparties,
     nameOf: (id) => site.ownerOf(id),
     announce: (url) => parts.home.announce(`wallet-${name}`, url),
@@ -61,6 +63,7 @@ async function homeWallet(parts: WorldParts, name: string, options: OpenWalletOp
     ...(card === undefined ? {} : { cardIssuer: card.bank }),
     close: async () => {
       await counterparties.close();
+      await opened.close();
       await parts.home.close();
     },
   });
@@ -68,18 +71,41 @@ async function homeWallet(parts: WorldParts, name: string, options: OpenWalletOp
 
 async function remoteWallet(parts: WorldParts, name: string, options: OpenWalletOptions): Promise<Wallet> {
   const { cardIssuer } = readRemoteWallet(parts.home);
-  const device = await lockedRemoteDevice(parts, name);
-  if (options.pin === undefined) throw new PinNeededError(name);
-  await device.unlock(options.pin);
+  const opened = await lockedRemoteDevice(parts, name, locatorsIn(options));
+  const { pin } = options;
+  if (pin === undefined) {
+    await opened.close();
+    throw new PinNeededError(name);
+  }
   const directory = options.directory === undefined ? {} : { directory: options.directory };
-  return Wallet.open({
-    device,
-    pin: options.pin,
+  return unlocked(opened, pin, {
     counterparties: new RemoteCounterparties({ ...remotePartsOf(parts), ...directory }),
     ...commonParts(parts, name),
     ...(cardIssuer === undefined ? {} : { cardIssuer }),
-    close: () => parts.home.close(),
+    close: async () => {
+      await opened.close();
+      await parts.home.close();
+    },
   });
+}
+
+function locatorsIn({ device }: OpenWalletOptions): readonly string[] {
+  return device === undefined ? [] : [device].flat();
+}
+
+/** A wallet that does not open lets go of its card. */
+async function unlocked(
+  { device, close }: OwnersDevice,
+  pin: string,
+  parts: Omit<WalletParts, "device" | "pin">,
+): Promise<Wallet> {
+  try {
+    await device.unlock(pin);
+    return await Wallet.open({ device, pin, ...parts });
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 function commonParts({ home, random }: WorldParts, name: string) {
@@ -91,9 +117,15 @@ function commonParts({ home, random }: WorldParts, name: string) {
   };
 }
 
-/** A device of the home, before its owner's PIN. */
-export function lockedDevice(parts: WorldParts, name: string): Promise<Device> {
-  return isRemoteHome(parts.home) ? lockedRemoteDevice(parts, name) : Site.read(parts).lockedDevice(name);
+/** An owner's device, wherever its chips are, before the PIN. */
+export async function ownersDevice(
+  parts: WorldParts,
+  name: string,
+  locators: readonly string[] = [],
+): Promise<OwnersDevice> {
+  return isRemoteHome(parts.home)
+    ? lockedRemoteDevice(parts, name, locators)
+    : Site.read(parts).ownersDevice(name, locators);
 }
 
 /** A home that is there already: only `tally init` and `tally device provision` make one. */

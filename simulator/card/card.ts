@@ -6,28 +6,22 @@
  * This is the card as T=1 shows it, command APDU in, response APDU out. `t0.ts` is what T=0 makes of it.
  */
 
-import type { Element } from "../element.js";
-import { answerToReset, CARD_CHANNELS, type CardProtocol } from "./atr.js";
 import {
-  CHANNEL_BITS,
-  CLASS_INVALID,
-  channelOf,
-  HEADER_BYTES,
   INS_MANAGE_CHANNEL,
   INS_SELECT,
-  isDone,
   SW_CHANNEL_UNSUPPORTED,
-  SW_CLASS_UNSUPPORTED,
+  SW_CLA_UNSUPPORTED,
   SW_CONDITIONS,
   SW_FUNCTION_UNSUPPORTED,
   SW_NOT_FOUND,
   SW_OK,
-  SW_STOPPED,
+  SW_UNKNOWN,
   SW_WRONG_LENGTH,
   SW_WRONG_P1P2,
-  sameBytes,
-  status,
-} from "./iso7816.js";
+} from "../../firmware/protocol/apdu.js";
+import type { Element } from "../element.js";
+import { answerToReset, CARD_CHANNELS, type CardProtocol } from "./atr.js";
+import { CHANNEL_BITS, CLASS_INVALID, channelOf, HEADER_BYTES, isDone, sameBytes, status } from "./iso7816.js";
 
 export interface CardApplication {
   readonly aid: Uint8Array;
@@ -107,7 +101,7 @@ export class Card implements ReadableCard {
     if (!this.isOn) throw new CardOff();
     const [cla = 0, ins = 0, p1 = 0] = apdu;
     if (apdu.length < HEADER_BYTES) return status(SW_WRONG_LENGTH);
-    if (cla === CLASS_INVALID) return status(SW_CLASS_UNSUPPORTED);
+    if (cla === CLASS_INVALID) return status(SW_CLA_UNSUPPORTED);
     const number = channelOf(cla);
     const channel = number === undefined ? undefined : this.#channels[number];
     if (number === undefined || channel === undefined) return status(SW_CHANNEL_UNSUPPORTED);
@@ -161,12 +155,12 @@ export class Card implements ReadableCard {
 
 /** A chip that stops in mid-command, at a power cut or a trap, leaves a card that answers but cannot go on. */
 function run(element: Element, apdu: Uint8Array): Uint8Array {
-  if (!element.isOn) return status(SW_STOPPED);
+  if (!element.isOn) return status(SW_UNKNOWN);
   if (apdu.length > element.bufferBytes) return status(SW_WRONG_LENGTH);
   try {
     return element.transmit(apdu);
   } catch {
-    return status(SW_STOPPED);
+    return status(SW_UNKNOWN);
   }
 }
 

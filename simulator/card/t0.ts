@@ -12,21 +12,12 @@
  * FETCH or GET CHALLENGE would be another command. Every other command on the channel gives it up.
  */
 
+import { INS_GET_RESPONSE, SW_MORE, SW_WRONG_LE, SW_WRONG_LENGTH } from "../../firmware/protocol/apdu.js";
 import type { Card, ReadableCard } from "./card.js";
-import {
-  answerData,
-  channelOf,
-  HEADER_BYTES,
-  SW_MORE,
-  SW_WRONG_LE,
-  SW_WRONG_LENGTH,
-  sameBytes,
-  status,
-} from "./iso7816.js";
+import { answerData, channelOf, HEADER_BYTES, sameBytes, status } from "./iso7816.js";
 
 const LE_MOST = 256;
 const CLA_CHANNEL_ONLY = 0x03;
-const INS_GET_RESPONSE = 0xc0;
 
 /** What a channel has yet to give. */
 interface Waiting {

@@ -129,13 +129,13 @@ describe("tally card start", () => {
   test("puts a card for each owner into readers that follow one another, and ends in good order", async () => {
     const [first, second] = await twoReaders();
     const started = startAt(first, "alice", "bob", "alice");
-    const place = (index: number) => `127.0.0.1:${first.place.port + index}`;
+    const at = (index: number) => `127.0.0.1:${first.place.port + index}`;
     expect(await started.event("ready")).toEqual({
       event: "ready",
       protocol: "t1",
       cards: [
-        { card: 1, owner: "alice", chips: ["agent", "module"], reader: place(0) },
-        { card: 2, owner: "bob", chips: ["agent", "module"], reader: place(1) },
+        { card: 1, owner: "alice", chips: ["agent", "module"], place: at(0) },
+        { card: 2, owner: "bob", chips: ["agent", "module"], place: at(1) },
       ],
     });
     const [alice, bob] = [await first.card(), await second.card()];
@@ -186,9 +186,9 @@ describe("tally card start", () => {
     const { port } = reader.place;
     const started = new Started("card", "start", "--blank", "purse", "--host", "127.0.0.1", "--port", String(port));
     expect(await started.line(/./)).toBe(`card 1: blank purse, for the reader at 127.0.0.1:${port}`);
-    expect(await started.line(/no virtual reader/)).toMatch(/no virtual reader listens at .*tally card doctor/);
+    expect(await started.line(/there is no reader/)).toMatch(/there is no reader at .*tally card doctor/);
     await reader.open();
-    expect(await started.line(/./)).toMatch(/card 1: inserted into the reader at/);
+    expect(await started.line(/./)).toMatch(/card 1: inserted: the reader at/);
     const slot = await reader.card();
     slot.send(1);
     expect(await chosen(slot, AID_PURSE)).toBe("9000");

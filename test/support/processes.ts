@@ -5,7 +5,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-const ROOT = join(import.meta.dirname, "../..");
+/** The project's folder, in which tests and tools run. */
+const ROOT = process.cwd();
 const running = new Set<Child>();
 
 export interface Ended {

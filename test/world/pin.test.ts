@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { homeIn, lockedDevice, partsIn } from "../../host/world/wallet.js";
+import { homeIn, ownersDevice, partsIn } from "../../host/world/wallet.js";
 import { tally, unpackHome } from "../support/homes.js";
 
 let folder: string;
@@ -80,7 +80,7 @@ describe("a PIN", () => {
   test("that one chip refuses is changed in none", async () => {
     const { pin } = kept();
     const parts = partsIn(homeIn(home));
-    const device = await lockedDevice(parts, "alice");
+    const { device } = await ownersDevice(parts, "alice");
     // The module has another PIN than the agent, as after a command that was killed between the two.
     await device.module.changePin(pin, "9999");
     await parts.home.close();
@@ -88,7 +88,7 @@ describe("a PIN", () => {
     expect([code, err]).toEqual([1, expect.stringMatching(/PIN/)]);
     expect(kept().pin).toBe(pin);
     const again = partsIn(homeIn(home));
-    const after = await lockedDevice(again, "alice");
+    const { device: after } = await ownersDevice(again, "alice");
     await after.agent.verifyPin(pin);
     await after.module.verifyPin("9999");
     await again.home.close();

@@ -1,0 +1,63 @@
+/** The elements on a card: each on a logical channel of its own, the first on the basic one, which every card has. */
+
+import * as p from "../../firmware/protocol/apdu.js";
+import type { ChipSort } from "../chips.js";
+import { Element } from "../element.js";
+import { StatusWordError } from "../status-words.js";
+import type { Transport } from "../transport.js";
+import { CardChannels } from "../transports/card-channels.js";
+import { recordedByEnvironment } from "../transports/recording.js";
+import type { CardPlace } from "./place.js";
+
+const APPLETS: readonly (readonly [ChipSort, number])[] = [
+  ["agent", p.AID_TRUSTED_AGENT],
+  ["module", p.AID_MONEY_MODULE],
+  ["purse", p.AID_PURSE],
+];
+
+/** A card that this process has for itself. One of something else has no elements. */
+export interface OpenCard {
+  readonly place: CardPlace;
+  readonly agent?: Element;
+  readonly module?: Element;
+  readonly purse?: Element;
+  /** Takes its power away. */
+  close(): Promise<void>;
+}
+
+/** Takes the card at a place and selects whatever is on it. */
+export async function openCard(place: CardPlace): Promise<OpenCard> {
+  const transport = recordedByEnvironment(await place.connect(), "card");
+  try {
+    const elements = await selectAll(new CardChannels(transport));
+    return { place, ...elements, close: async () => transport.close() };
+  } catch (error) {
+    await transport.close();
+    throw error;
+  }
+}
+
+async function selectAll(channels: CardChannels): Promise<{ [sort in ChipSort]?: Element }> {
+  const elements: { [sort in ChipSort]?: Element } = {};
+  let channel: Transport | undefined;
+  for (const [sort, applet] of APPLETS) {
+    channel ??= await unlessRefused(channels.open());
+    // A card with one channel has one application, or none at a time.
+    if (channel === undefined) break;
+    const element: Element | undefined = await unlessRefused(Element.select(channel, applet));
+    if (element === undefined) continue;
+    elements[sort] = element;
+    channel = undefined;
+  }
+  return elements;
+}
+
+/** Undefined where the card refuses: it has no such application, no such channel, or knows no such command. */
+async function unlessRefused<Result>(asked: Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof StatusWordError) return undefined;
+    throw error;
+  }
+}
