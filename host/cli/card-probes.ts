@@ -3,6 +3,7 @@
  * mends it. A probe changes nothing, not even in a reader: whoever connects to a virtual reader would be a card in it.
  */
 
+import { UDEV_RULE } from "../transports/hid-errors.js";
 import type { Machine, ProgramRun } from "./card-machine.js";
 import { VPCD_PACKAGE, vpcdDriver, vpcdPorts } from "./card-vpcd.js";
 
@@ -36,7 +37,6 @@ pcsc.on("reader", (reader) => {
 });
 setTimeout(end, 1000);`;
 
-const UDEV_RULE = `KERNEL=="hidraw*", ATTRS{manufacturer}=="Tallystick", TAG+="uaccess", MODE="0660"`;
 const UDEV_FILE = "/etc/udev/rules.d/70-tallystick.rules";
 
 export const PROBES: readonly Probe[] = [
@@ -173,7 +173,9 @@ export async function hidPackage(machine: Machine): Promise<Finding> {
   if (file === undefined) return optionalMissing(name, "it is not installed", "npm ci");
   const loaded = await loads(file, machine);
   if (loaded.code === 0) return optional(name, file);
-  if (/libusb/.test(loaded.err)) return optionalMissing(name, "libusb is not there", "apt-get install libusb-1.0-0");
+  if (/lib(usb|udev)/.test(loaded.err)) {
+    return optionalMissing(name, "libusb or libudev is not there", "apt-get install libusb-1.0-0 libudev1");
+  }
   return optionalMissing(name, `it does not load (${reasonOf(loaded)})`, "npm rebuild node-hid");
 }
 

@@ -1,6 +1,5 @@
 /** `tally card start`: puts simulated cards into readers, or plugs them into USB, and serves them until told to end. */
 
-import { createInterface } from "node:readline";
 import { Argument, type Command, InvalidArgumentError, Option } from "commander";
 import type { CardProtocol } from "../../simulator/card/atr.js";
 import { Card, type CardApplication, type ReadableCard } from "../../simulator/card/card.js";
@@ -13,6 +12,7 @@ import { ChipFactory, type ChipSort } from "../chips.js";
 import { applicationOf, openOwnersChips } from "../world/card.js";
 import type { WorldParts } from "../world/site.js";
 import { homeIn, partsIn } from "../world/wallet.js";
+import { inputLines } from "./card-input.js";
 import { type GlobalOptions, homePath, outputFor } from "./context.js";
 import { UsageError } from "./failure.js";
 import type { Output } from "./output.js";
@@ -124,7 +124,7 @@ async function start(owners: readonly string[], options: CardStartOptions, stop:
       card.listen((event) => happened(output, card, event));
       await card.reader.insert();
     }
-    const unsteer = steeredByInput(output, cards);
+    const unsteer = inputLines((line) => steer(output, cards, line));
     await stop.told;
     unsteer();
   } finally {
@@ -227,16 +227,6 @@ function sayingOf(event: PlacedEvent, called: string): string {
 
 function lineOf({ number, owner, chips, called }: StartedCard): string {
   return `card ${number}: ${owner === null ? "blank" : `${owner}'s`} ${chips.join(", ")}, for ${called}`;
-}
-
-/** Lines of standard input, until told to stop. Input that ends, or never was, ends nothing. */
-function steeredByInput(output: Output, cards: readonly StartedCard[]): () => void {
-  const lines = createInterface({ input: process.stdin });
-  lines.on("line", (line) => steer(output, cards, line));
-  return () => {
-    lines.close();
-    process.stdin.destroy();
-  };
 }
 
 function steer(output: Output, cards: readonly StartedCard[], line: string): void {

@@ -10,6 +10,7 @@ import {
   ERROR_INVALID_SEQUENCE,
   ERROR_MESSAGE_TIMEOUT,
 } from "../../firmware/usb/ctaphid.js";
+import { PRODUCT_ID, VENDOR_ID } from "../../firmware/usb/descriptors.js";
 import { TransportError } from "../transport.js";
 
 /** Another program has the device for itself. */
@@ -95,12 +96,19 @@ export class UsbUnavailableError extends Error {
   }
 }
 
+/** Lets whoever sits at the computer use these devices, real or virtual: both are named after vendor and product. */
+export const UDEV_RULE = `KERNEL=="hidraw*", KERNELS=="*:${digits(VENDOR_ID)}:${digits(PRODUCT_ID)}.*", TAG+="uaccess"`;
+
+function digits(id: number): string {
+  return id.toString(16).toUpperCase().padStart(4, "0");
+}
+
 /** The device is there, and this user may not use it. */
 export class UsbForbiddenError extends Error {
   constructor(name: string, path: string, cause: unknown) {
     super(
       `${name} may not be used by this user (${path}). No money moved. Let your user have it: a udev rule ` +
-        '`KERNEL=="hidraw*", ATTRS{idVendor}=="1209", TAG+="uaccess"`, then plug the device in again.',
+        `\`${UDEV_RULE}\`, then plug the device in again.`,
       { cause },
     );
     this.name = "UsbForbiddenError";

@@ -1,8 +1,10 @@
 /** A card that speaks T=0: what its commands look like, and that the same work gives the same as over T=1. */
 
+import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { AID_MONEY_MODULE, FILE_LOG } from "../../firmware/protocol/apdu.js";
 import { ROLE_TRANSACTION } from "../../firmware/protocol/kinds.js";
+import { ApduClient, type Command } from "../../host/apdu.js";
 import { pay } from "../../host/applications/pay.js";
 import { receive } from "../../host/applications/receive.js";
 import { toHex } from "../../host/codec/bytes.js";
@@ -10,11 +12,22 @@ import { inProcessLink } from "../../host/communications/in-process.js";
 import { Device } from "../../host/device.js";
 import { Element } from "../../host/element.js";
 import { finishPersonalisation, personalise } from "../../host/provision.js";
+import type { Transport } from "../../host/transport.js";
 import { parseMoney } from "../../host/units.js";
 import type { CardProtocol } from "../../simulator/card/atr.js";
 import { Card, type CardApplication } from "../../simulator/card/card.js";
 import { T0Card } from "../../simulator/card/t0.js";
-import { AGENT, blankApplications, bytesOf, cardOf, KEY, MODULE, select, transportTo } from "../support/cards.js";
+import {
+  AGENT,
+  blankApplications,
+  bytesOf,
+  cardOf,
+  KEY,
+  MODULE,
+  PURSE,
+  select,
+  transportTo,
+} from "../support/cards.js";
 import { issue, ModuleWorld, PIN } from "../support/modules.js";
 import { START_SECONDS } from "../support/virtual-time.js";
 
@@ -144,10 +157,15 @@ describe("over T=0", () => {
     expect(answer("01 c0 00 00 02")).toMatch(/61..$/);
     expect(answer("00 c0 00 00 02")).toMatch(/61..$/);
     expect(answer("01 c0 00 00 02")).toMatch(/61..$/);
-    expect(answer("01 ca df 01 00")).toMatch(/^6c/);
-    expect(answer("00 70 80 01")).toBe("9000");
-    expect(answer("00 70 00 01")).toBe("9000");
+    const anew = () => {
+      expect(answer("00 70 80 01")).toBe("9000");
+      expect(answer("00 70 00 01")).toBe("9000");
+    };
+    anew();
     expect(answer("01 c0 00 00 02")).toBe("6985");
+    expect(toHex(card.transmit(select(AGENT, 1)))).toMatch(/^61/);
+    expect(answer("01 ca df 01 00")).toMatch(/^6c/);
+    anew();
     expect(answer("01 ca df 01 00")).toBe("6985");
   });
 });
@@ -194,3 +212,58 @@ test("a blank chip is personalised over T=0", async () => {
   await finishPersonalisation(module);
   expect(toHex(module.id)).toBe(id);
 });
+
+test("whatever is asked gets the same data and status over T=0 and over T=1, when a host asks for all of it", async () => {
+  const instruction = fc.constantFrom<readonly [number, number, number]>(
+    [0xca, 0xdf, 0x01],
+    [0xca, 0xdf, 0x03],
+    [0xca, 0xdf, 0x05],
+    [0xca, 0xdf, 0x7f],
+    [0x84, 0x00, 0x00],
+    [0xb2, 0x01, 0x0c],
+    [0x20, 0x00, 0x81],
+    [0xda, 0x01, 0x01],
+    [0x70, 0x00, 0x01],
+    [0x70, 0x80, 0x01],
+    [0x55, 0x00, 0x00],
+  );
+  const asked: fc.Arbitrary<Command> = fc
+    .record({
+      cla: fc.constantFrom(0x00, 0x00, 0x01, 0x80, 0x40),
+      instruction,
+      data: fc.oneof(fc.constant(new Uint8Array(0)), fc.uint8Array({ minLength: 1, maxLength: 300 })),
+      answerBytesMax: fc.constantFrom(0, 1, 5, 200, 256),
+    })
+    .map(({ cla, instruction: [ins, p1, p2], data, answerBytesMax }) => {
+      // A chain to MANAGE CHANNEL is no command of anybody's.
+      return { cla, ins, p1, p2, data: ins === 0x70 ? new Uint8Array(0) : data, answerBytesMax };
+    });
+  const selected: fc.Arbitrary<Command> = fc
+    .record({ cla: fc.constantFrom(0, 1), aid: fc.constantFrom(MODULE, AGENT, PURSE) })
+    .map(({ cla, aid }) => ({ cla, ins: 0xa4, p1: 4, p2: 0, data: aid, answerBytesMax: 256 }));
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.oneof(asked, asked, selected), { maxLength: 25 }), async (commands) => {
+      const clients = (["T=1", "T=0"] as const).map((protocol) => {
+        const tried = cardOf(blankApplications("the same"), protocol);
+        tried.powerOn();
+        return new ApduClient(transportTo(tried, protocol === "T=1"));
+      });
+      for (const command of commands) {
+        const [over1, over0] = await Promise.all(clients.map((client) => exchange(client, command)));
+        expect(over0, JSON.stringify(command)).toEqual(over1);
+      }
+    }),
+    { numRuns: 150 },
+  );
+});
+
+/** On a channel other than the basic one GET RESPONSE is that channel's, which a client of one channel does not know. */
+async function exchange(client: ApduClient, command: Command) {
+  const channel = command.cla === 0x01 ? 1 : 0;
+  const onChannel: Transport = {
+    ...client.transport,
+    transmit: (apdu) => client.transport.transmit(Uint8Array.of((apdu[0] ?? 0) | channel, ...apdu.subarray(1))),
+  };
+  const { data, status } = await new ApduClient(onChannel).exchange({ ...command, cla: command.cla & ~channel });
+  return { data: toHex(data), status: status.toString(16) };
+}

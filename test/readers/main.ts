@@ -15,10 +15,17 @@ import { checks as serviceChecks } from "./host-service.js";
 import { checks as walletChecks } from "./host-wallet.js";
 import { Bench, enterLab, isInLab, type ReaderCheck, runTool, within } from "./lab.js";
 import { LAB_CHECKS } from "./labs.js";
+import { TERMINAL_CHECKS } from "./terminal.js";
 import { TOOL_CHECKS } from "./tools.js";
 
 /** In the order in which they are run. */
-const CHECKS: readonly ReaderCheck[] = [...TOOL_CHECKS, ...LAB_CHECKS, ...walletChecks, ...serviceChecks];
+const CHECKS: readonly ReaderCheck[] = [
+  ...TOOL_CHECKS,
+  ...LAB_CHECKS,
+  ...TERMINAL_CHECKS,
+  ...walletChecks,
+  ...serviceChecks,
+];
 
 const CHECK_MS_MAX = 90_000;
 
