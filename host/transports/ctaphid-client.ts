@@ -10,6 +10,8 @@ import {
   COMMAND_INIT,
   channelAt,
   ERROR_CHANNEL_BUSY,
+  ERROR_INVALID_SEQUENCE,
+  ERROR_MESSAGE_TIMEOUT,
   NONCE_BYTES,
   PROTOCOL_VERSION,
   REPORT_BYTES,
@@ -45,6 +47,8 @@ export const BUSY_MS_MAX = 6000;
 export const WRITE_WAIT_MS = 3000;
 /** An INIT that is not answered is said again. */
 const INIT_TRIES = 3;
+/** A message of which the device has missed a part, so that the card has not seen it, is sent so often. */
+const MESSAGE_TRIES = 4;
 /** Place of the protocol version in INIT's answer: behind nonce and channel id. */
 const VERSION_AT = NONCE_BYTES + 4;
 
@@ -83,7 +87,7 @@ export class CtapHidClient {
   /** Sends a message and waits for its answer, likewise. */
   async exchange(command: number, data: Uint8Array, busy_ms = BUSY_MS_MAX): Promise<Answer> {
     const giveUpAt_ms = this.#time.now_ms() + busy_ms;
-    for (;;) {
+    for (let tries = 1; ; ) {
       if (this.#isOutOfStep) await this.#init(this.#channel, busy_ms);
       this.#isOutOfStep = true;
       try {
@@ -93,7 +97,8 @@ export class CtapHidClient {
       } catch (error) {
         // The device's word on this message was its last one about it.
         if (error instanceof UsbRefusedError || error instanceof CommandCancelledError) this.#isOutOfStep = false;
-        await this.#waitIfBusy(error, giveUpAt_ms);
+        if (isPartLost(error) && tries < MESSAGE_TRIES) tries += 1;
+        else await this.#waitIfBusy(error, giveUpAt_ms);
       }
     }
   }
@@ -184,6 +189,11 @@ export class CtapHidClient {
       stop();
     }
   }
+}
+
+function isPartLost(error: unknown): boolean {
+  const code = error instanceof UsbRefusedError ? error.code : undefined;
+  return code === ERROR_INVALID_SEQUENCE || code === ERROR_MESSAGE_TIMEOUT;
 }
 
 /** The report that carries a message from this byte on, and where the next one begins. */

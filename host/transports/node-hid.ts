@@ -3,6 +3,7 @@
  * everything else works.
  */
 
+import { setTimeout } from "node:timers/promises";
 import { PRODUCT_ID, USAGE, USAGE_PAGE, VENDOR_ID } from "../../firmware/usb/descriptors.js";
 import { asError } from "../as-error.js";
 import type { ReportLine } from "./ctaphid-client.js";
@@ -44,6 +45,12 @@ interface OpenDevice {
 }
 
 const MODULE: string = "node-hid";
+/**
+ * So many reports go out in a row, and then there is a pause. A real device takes one a millisecond and holds the writer back;
+ * for a virtual one the kernel keeps 32 and drops what is beyond.
+ */
+const BURST_REPORTS = 16;
+const PAUSE_MS = 2;
 /** Devices without report numbers are written to with this one. */
 const NO_REPORT_NUMBER = 0;
 
@@ -63,6 +70,7 @@ class NodeHidLine implements ReportLine {
   onReport: ((report: Uint8Array) => void) | undefined;
   onFailure: ((error: Error) => void) | undefined;
   readonly #device: OpenDevice;
+  #written = 0;
 
   constructor(device: OpenDevice, name: string) {
     this.name = name;
@@ -73,6 +81,8 @@ class NodeHidLine implements ReportLine {
 
   async write(report: Uint8Array): Promise<void> {
     await this.#device.write(Buffer.of(NO_REPORT_NUMBER, ...report));
+    this.#written += 1;
+    if (this.#written % BURST_REPORTS === 0) await setTimeout(PAUSE_MS);
   }
 
   async close(): Promise<void> {

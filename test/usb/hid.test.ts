@@ -42,6 +42,25 @@ describe("commands", () => {
     expect(card.asked).toEqual([APDU, OTHER, APDU]);
   });
 
+  test.each([1, 2])(
+    "part %s of a message is lost on the way: it is sent again, and the card sees it once",
+    async (lost) => {
+      const card = new EchoCard();
+      const port = new Port(card);
+      const line = port.line();
+      const transport = await port.open(line);
+      const first = line.written;
+      const write = line.write.bind(line);
+      line.write = (report) => {
+        if (line.written === first + lost) line.written += 1;
+        else write(report);
+      };
+      const long = new Uint8Array(150);
+      expect(await port.time.run(transport.transmit(long))).toEqual(long);
+      expect(card.asked).toEqual([long]);
+    },
+  );
+
   test("reset restarts the card, and so do opening and closing", async () => {
     const card = new EchoCard();
     const port = new Port(card);
