@@ -19,7 +19,7 @@ import {
 } from "../../firmware/usb/ctaphid.js";
 import { asError } from "../as-error.js";
 import { type RandomSource, randomBytes } from "../randomness.js";
-import { type Answer, Exchange, type LineTime, type Request } from "./ctaphid-exchange.js";
+import { Exchange, type LineTime, type Request } from "./ctaphid-exchange.js";
 import {
   CommandCancelledError,
   UsbGoneError,
@@ -59,6 +59,7 @@ export class CtapHidClient {
   readonly #random: RandomSource;
   #channel = CHANNEL_NONE;
   #exchange: Exchange | undefined;
+  #worked_ms = 0;
   #failure: Error | undefined;
   /** An exchange ended early: what the device still says about it is not the answer to the next one. */
   #isOutOfStep = false;
@@ -77,6 +78,11 @@ export class CtapHidClient {
     return this.#failure;
   }
 
+  /** So long, at least, the card has been at work with messages of this host, also with those that failed. */
+  get worked_ms(): number {
+    return this.#worked_ms;
+  }
+
   /** Asks for a channel; a device that is busy with another program is asked again for so long. */
   async initialize(busy_ms = BUSY_MS_MAX): Promise<void> {
     this.#channel = CHANNEL_NONE;
@@ -85,7 +91,7 @@ export class CtapHidClient {
   }
 
   /** Sends a message and waits for its answer, likewise. */
-  async exchange(command: number, data: Uint8Array, busy_ms = BUSY_MS_MAX): Promise<Answer> {
+  async exchange(command: number, data: Uint8Array, busy_ms = BUSY_MS_MAX): Promise<Uint8Array> {
     const giveUpAt_ms = this.#time.now_ms() + busy_ms;
     for (let tries = 1; ; ) {
       if (this.#isOutOfStep) await this.#init(this.#channel, busy_ms);
@@ -134,8 +140,8 @@ export class CtapHidClient {
     for (let tries = 1; ; ) {
       try {
         const nonce = randomBytes(this.#random, NONCE_BYTES);
-        const { data } = await this.#once({ channel, command: COMMAND_INIT, nonce }, nonce);
-        return this.#checkedChannel(data, channel);
+        const answer = await this.#once({ channel, command: COMMAND_INIT, nonce }, nonce);
+        return this.#checkedChannel(answer, channel);
       } catch (error) {
         if (error instanceof UsbMuteError && tries < INIT_TRIES) tries += 1;
         else await this.#waitIfBusy(error, giveUpAt_ms);
@@ -154,7 +160,7 @@ export class CtapHidClient {
     return given;
   }
 
-  async #once(request: Request, data: Uint8Array): Promise<Answer> {
+  async #once(request: Request, data: Uint8Array): Promise<Uint8Array> {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#exchange !== undefined) throw new Error("one message at a time");
     const exchange = new Exchange(this.name, this.#time, request);
@@ -169,6 +175,7 @@ export class CtapHidClient {
       exchange.written();
       return await exchange.done;
     } finally {
+      this.#worked_ms += exchange.worked_ms;
       this.#exchange = undefined;
     }
   }

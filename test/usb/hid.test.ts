@@ -88,6 +88,18 @@ describe("commands", () => {
   });
 });
 
+test("a late answer to a command that was given up is not the next one's, and the session goes on", async () => {
+  const options = { work_ms: 0 };
+  const port = new Port(new EchoCard(), options);
+  const transport = await port.open();
+  options.work_ms = EXCHANGE_MS_MAX + 1000;
+  await expect(port.time.run(transport.transmit(APDU))).rejects.toThrow(UsbMuteError);
+  options.work_ms = 0;
+  const other = expect(port.open()).rejects.toThrow(UsbInUseError);
+  expect(await port.time.run(transport.transmit(OTHER))).toEqual(OTHER);
+  await port.time.run(other);
+});
+
 describe("cancelling", () => {
   test("before the card begins: it has not seen the command, and the next one works", async () => {
     const card = new EchoCard();
