@@ -3,11 +3,12 @@
  * everything else works.
  */
 
+import { access, constants } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
 import { PRODUCT_ID, USAGE, USAGE_PAGE, VENDOR_ID } from "../../firmware/usb/descriptors.js";
 import { asError } from "../as-error.js";
 import type { ReportLine } from "./ctaphid-client.js";
-import { UsbForbiddenError, UsbUnavailableError } from "./hid-errors.js";
+import { UsbForbiddenError, UsbGoneError, UsbUnavailableError } from "./hid-errors.js";
 
 /** A device of ours that is plugged in. */
 export interface HidDevice {
@@ -94,6 +95,16 @@ class NodeHidLine implements ReportLine {
   }
 }
 
+/** node-hid does not say why it cannot open a device. */
+async function isForbidden(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.R_OK | constants.W_OK);
+    return false;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EACCES";
+  }
+}
+
 /** This computer's USB devices. A UsbUnavailableError says what is not installed. */
 export const systemHidDevices: HidDevices = {
   async list() {
@@ -115,7 +126,9 @@ export const systemHidDevices: HidDevices = {
     try {
       return new NodeHidLine(await HIDAsync.open(device.path), name);
     } catch (error) {
-      throw new UsbForbiddenError(name, device.path, error);
+      throw (await isForbidden(device.path))
+        ? new UsbForbiddenError(name, device.path, error)
+        : new UsbGoneError(name, error);
     }
   },
 };
