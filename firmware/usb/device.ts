@@ -117,7 +117,7 @@ export class Device extends Assembly {
   /** Lets time pass: ends what has come to a standstill, and says that the card still works. */
   tick(now_ms: i32): void {
     this.expire(now_ms);
-    if (this.phase !== PHASE_READY && this.phase !== PHASE_WORKING) return;
+    if (!this.isWithCard()) return;
     if (((now_ms - this.since_ms) | 0) < KEEPALIVE_INTERVAL_MS || this.frameCount === FRAMES_MAX) return;
     this.since_ms = now_ms;
     this.say(this.channel, COMMAND_KEEPALIVE, STATUS_PROCESSING);
@@ -159,8 +159,7 @@ export class Device extends Assembly {
     } else if (this.phase === PHASE_SENDING && isStill) {
       this.phase = PHASE_IDLE;
     }
-    const isWithCard: boolean = this.phase === PHASE_READY || this.phase === PHASE_WORKING;
-    if (!isWithCard && ((now_ms - this.lockedUntil_ms) | 0) >= 0) this.lockChannel = CHANNEL_NONE;
+    if (!this.isWithCard() && ((now_ms - this.lockedUntil_ms) | 0) >= 0) this.lockChannel = CHANNEL_NONE;
   }
 
   private initialization(report: Uint8Array, now_ms: i32): void {
@@ -169,7 +168,7 @@ export class Device extends Assembly {
     if (!this.isValid(channel) && !(channel === CHANNEL_BROADCAST && command === COMMAND_INIT)) {
       this.fail(channel, ERROR_INVALID_CHANNEL);
     } else if (command === COMMAND_CANCEL) {
-      this.cancel(channel);
+      this.cancel(channel, now_ms);
     } else if (this.isTakenFrom(channel)) {
       this.fail(channel, ERROR_CHANNEL_BUSY);
     } else if (this.phase !== PHASE_IDLE && command !== COMMAND_INIT) {
@@ -205,7 +204,7 @@ export class Device extends Assembly {
     if (refused !== 0) {
       this.fail(channel, refused);
     } else if (command === COMMAND_INIT) {
-      this.initialize(report, channel);
+      this.initialize(report, channel, now_ms);
     } else if (command === COMMAND_LOCK) {
       this.lock(channel, at(report, INITIALIZATION_HEADER_BYTES), now_ms);
     } else {
@@ -240,17 +239,26 @@ export class Device extends Assembly {
   }
 
   private send(length: i32, now_ms: i32): void {
-    // While the card worked the lock's time stood still: a slow card is not lost to another in the midst of its work.
-    this.lockedUntil_ms = (this.lockedUntil_ms + now_ms - this.readyAt_ms) | 0;
+    this.leaveCard(now_ms);
     this.phase = PHASE_SENDING;
     this.since_ms = now_ms;
     this.length = length;
     this.sent = 0;
   }
 
+  /** While the card had a message the lock's time stood still: a slow card is not lost to another in the midst of its work. */
+  private leaveCard(now_ms: i32): void {
+    if (this.isWithCard()) this.lockedUntil_ms = (this.lockedUntil_ms + now_ms - this.readyAt_ms) | 0;
+  }
+
+  private isWithCard(): boolean {
+    return this.phase === PHASE_READY || this.phase === PHASE_WORKING;
+  }
+
   /** A new channel, or the channel's own once more, whatever was on it forgotten (11.2.5.3). */
-  private initialize(report: Uint8Array, channel: i32): void {
+  private initialize(report: Uint8Array, channel: i32, now_ms: i32): void {
     let given: i32 = channel;
+    this.leaveCard(now_ms);
     if (channel === CHANNEL_BROADCAST) {
       this.lastChannel = this.lastChannel === CHANNEL_LAST ? 1 : this.lastChannel + 1;
       given = this.lastChannel;
@@ -281,8 +289,9 @@ export class Device extends Assembly {
   }
 
   /** CANCEL itself has no answer (11.2.9.1.5). A message that the card has begun with ends as if nothing had been said. */
-  private cancel(channel: i32): void {
+  private cancel(channel: i32, now_ms: i32): void {
     if (channel !== this.channel || (this.phase !== PHASE_ASSEMBLING && this.phase !== PHASE_READY)) return;
+    this.leaveCard(now_ms);
     this.phase = PHASE_IDLE;
     this.fail(channel, ERROR_CANCELLED);
   }

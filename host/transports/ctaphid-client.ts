@@ -10,6 +10,8 @@ import {
   COMMAND_INIT,
   channelAt,
   ERROR_CHANNEL_BUSY,
+  ERROR_INVALID_SEQUENCE,
+  ERROR_MESSAGE_TIMEOUT,
   NONCE_BYTES,
   PROTOCOL_VERSION,
   REPORT_BYTES,
@@ -17,7 +19,7 @@ import {
 } from "../../firmware/usb/ctaphid.js";
 import { asError } from "../as-error.js";
 import { type RandomSource, randomBytes } from "../randomness.js";
-import { type Answer, Exchange, type LineTime, type Request } from "./ctaphid-exchange.js";
+import { Exchange, type LineTime, type Request } from "./ctaphid-exchange.js";
 import {
   CommandCancelledError,
   UsbGoneError,
@@ -45,6 +47,8 @@ export const BUSY_MS_MAX = 6000;
 export const WRITE_WAIT_MS = 3000;
 /** An INIT that is not answered is said again. */
 const INIT_TRIES = 3;
+/** A message of which the device has missed a part, so that the card has not seen it, is sent so often. */
+const MESSAGE_TRIES = 4;
 /** Place of the protocol version in INIT's answer: behind nonce and channel id. */
 const VERSION_AT = NONCE_BYTES + 4;
 
@@ -55,6 +59,7 @@ export class CtapHidClient {
   readonly #random: RandomSource;
   #channel = CHANNEL_NONE;
   #exchange: Exchange | undefined;
+  #worked_ms = 0;
   #failure: Error | undefined;
   /** An exchange ended early: what the device still says about it is not the answer to the next one. */
   #isOutOfStep = false;
@@ -73,6 +78,11 @@ export class CtapHidClient {
     return this.#failure;
   }
 
+  /** So long, at least, the card has been at work with messages of this host, also with those that failed. */
+  get worked_ms(): number {
+    return this.#worked_ms;
+  }
+
   /** Asks for a channel; a device that is busy with another program is asked again for so long. */
   async initialize(busy_ms = BUSY_MS_MAX): Promise<void> {
     this.#channel = CHANNEL_NONE;
@@ -81,9 +91,9 @@ export class CtapHidClient {
   }
 
   /** Sends a message and waits for its answer, likewise. */
-  async exchange(command: number, data: Uint8Array, busy_ms = BUSY_MS_MAX): Promise<Answer> {
+  async exchange(command: number, data: Uint8Array, busy_ms = BUSY_MS_MAX): Promise<Uint8Array> {
     const giveUpAt_ms = this.#time.now_ms() + busy_ms;
-    for (;;) {
+    for (let tries = 1; ; ) {
       if (this.#isOutOfStep) await this.#init(this.#channel, busy_ms);
       this.#isOutOfStep = true;
       try {
@@ -93,7 +103,8 @@ export class CtapHidClient {
       } catch (error) {
         // The device's word on this message was its last one about it.
         if (error instanceof UsbRefusedError || error instanceof CommandCancelledError) this.#isOutOfStep = false;
-        await this.#waitIfBusy(error, giveUpAt_ms);
+        if (isPartLost(error) && tries < MESSAGE_TRIES) tries += 1;
+        else await this.#waitIfBusy(error, giveUpAt_ms);
       }
     }
   }
@@ -129,8 +140,8 @@ export class CtapHidClient {
     for (let tries = 1; ; ) {
       try {
         const nonce = randomBytes(this.#random, NONCE_BYTES);
-        const { data } = await this.#once({ channel, command: COMMAND_INIT, nonce }, nonce);
-        return this.#checkedChannel(data, channel);
+        const answer = await this.#once({ channel, command: COMMAND_INIT, nonce }, nonce);
+        return this.#checkedChannel(answer, channel);
       } catch (error) {
         if (error instanceof UsbMuteError && tries < INIT_TRIES) tries += 1;
         else await this.#waitIfBusy(error, giveUpAt_ms);
@@ -149,7 +160,7 @@ export class CtapHidClient {
     return given;
   }
 
-  async #once(request: Request, data: Uint8Array): Promise<Answer> {
+  async #once(request: Request, data: Uint8Array): Promise<Uint8Array> {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#exchange !== undefined) throw new Error("one message at a time");
     const exchange = new Exchange(this.name, this.#time, request);
@@ -164,6 +175,7 @@ export class CtapHidClient {
       exchange.written();
       return await exchange.done;
     } finally {
+      this.#worked_ms += exchange.worked_ms;
       this.#exchange = undefined;
     }
   }
@@ -184,6 +196,11 @@ export class CtapHidClient {
       stop();
     }
   }
+}
+
+function isPartLost(error: unknown): boolean {
+  const code = error instanceof UsbRefusedError ? error.code : undefined;
+  return code === ERROR_INVALID_SEQUENCE || code === ERROR_MESSAGE_TIMEOUT;
 }
 
 /** The report that carries a message from this byte on, and where the next one begins. */

@@ -42,15 +42,9 @@ export interface Request {
   readonly nonce?: Uint8Array;
 }
 
-export interface Answer {
-  readonly data: Uint8Array;
-  /** So long, at least, the card was at work: from the first keepalive to the last. */
-  readonly worked_ms: number;
-}
-
 export class Exchange {
   /** Settles within EXCHANGE_MS_MAX, whatever the device does. */
-  readonly done: Promise<Answer>;
+  readonly done: Promise<Uint8Array>;
   readonly #name: string;
   readonly #time: LineTime;
   readonly #request: Request;
@@ -58,7 +52,7 @@ export class Exchange {
   readonly #message = new Uint8Array(MESSAGE_BYTES_MAX);
   readonly #stopLast: () => void;
   #stopWaiting: () => void = () => undefined;
-  #succeed: (answer: Answer) => void = () => undefined;
+  #succeed: (answer: Uint8Array) => void = () => undefined;
   #fail: (error: Error) => void = () => undefined;
   #isOver = false;
   #isAnswering = false;
@@ -85,6 +79,11 @@ export class Exchange {
 
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /** So long, at least, the card was at work: from the first keepalive to the last. */
+  get worked_ms(): number {
+    return this.#lastKeepalive_ms - (this.#firstKeepalive_ms ?? this.#lastKeepalive_ms);
   }
 
   /** Whether it is a message that the card may not have begun with. */
@@ -119,9 +118,8 @@ export class Exchange {
   }
 
   #answered(data: Uint8Array): void {
-    const worked_ms = this.#lastKeepalive_ms - (this.#firstKeepalive_ms ?? this.#lastKeepalive_ms);
     this.#end();
-    this.#succeed({ data, worked_ms });
+    this.#succeed(data);
   }
 
   #wait(wait_ms: number): void {

@@ -16,7 +16,7 @@ import { type RandomSource, systemRandom } from "../randomness.js";
 import { systemTimers } from "../services/clock.js";
 import type { Transport } from "../transport.js";
 import { CtapHidClient, type ReportLine } from "./ctaphid-client.js";
-import type { Answer, LineTime } from "./ctaphid-exchange.js";
+import type { LineTime } from "./ctaphid-exchange.js";
 import { UsbGoneError, UsbInUseError, UsbRefusedError, UsbSessionLostError } from "./hid-errors.js";
 
 /** A program that dies leaves the device locked for as long at most. */
@@ -77,7 +77,7 @@ export class HidTransport implements Transport {
       throw new RangeError(`apdu: ${apdu.length} bytes, at most ${MESSAGE_BYTES_MAX}`);
     }
     const command = apdu.slice();
-    return this.#inTurn(async () => (await this.#exchange(COMMAND_MSG, command)).data);
+    return this.#inTurn(() => this.#exchange(COMMAND_MSG, command));
   }
 
   /** A session that was lost begins anew: a restarted card is nobody's. */
@@ -129,15 +129,16 @@ export class HidTransport implements Transport {
   }
 
   /** A message under the lock. */
-  async #exchange(command: number, data: Uint8Array): Promise<Answer> {
+  async #exchange(command: number, data: Uint8Array): Promise<Uint8Array> {
     this.#checkSession();
+    const worked_ms = this.#client.worked_ms;
     try {
-      const answer = await this.#client.exchange(command, data);
-      // The lock's time stands still while the card works.
-      this.#lockedUntil_ms += answer.worked_ms;
-      return answer;
+      return await this.#client.exchange(command, data);
     } catch (error) {
       throw this.#sessionErrorOf(error);
+    } finally {
+      // The lock's time stands still while the card works.
+      this.#lockedUntil_ms += this.#client.worked_ms - worked_ms;
     }
   }
 

@@ -3,10 +3,12 @@
  * everything else works.
  */
 
+import { access, constants } from "node:fs/promises";
+import { setTimeout } from "node:timers/promises";
 import { PRODUCT_ID, USAGE, USAGE_PAGE, VENDOR_ID } from "../../firmware/usb/descriptors.js";
 import { asError } from "../as-error.js";
 import type { ReportLine } from "./ctaphid-client.js";
-import { UsbForbiddenError, UsbUnavailableError } from "./hid-errors.js";
+import { UsbForbiddenError, UsbGoneError, UsbUnavailableError } from "./hid-errors.js";
 
 /** A device of ours that is plugged in. */
 export interface HidDevice {
@@ -44,6 +46,12 @@ interface OpenDevice {
 }
 
 const MODULE: string = "node-hid";
+/**
+ * So many reports go out in a row, and then there is a pause. A real device takes one a millisecond and holds the writer back;
+ * for a virtual one the kernel keeps 32 and drops what is beyond.
+ */
+const BURST_REPORTS = 16;
+const PAUSE_MS = 2;
 /** Devices without report numbers are written to with this one. */
 const NO_REPORT_NUMBER = 0;
 
@@ -63,6 +71,7 @@ class NodeHidLine implements ReportLine {
   onReport: ((report: Uint8Array) => void) | undefined;
   onFailure: ((error: Error) => void) | undefined;
   readonly #device: OpenDevice;
+  #written = 0;
 
   constructor(device: OpenDevice, name: string) {
     this.name = name;
@@ -73,6 +82,8 @@ class NodeHidLine implements ReportLine {
 
   async write(report: Uint8Array): Promise<void> {
     await this.#device.write(Buffer.of(NO_REPORT_NUMBER, ...report));
+    this.#written += 1;
+    if (this.#written % BURST_REPORTS === 0) await setTimeout(PAUSE_MS);
   }
 
   async close(): Promise<void> {
@@ -81,6 +92,16 @@ class NodeHidLine implements ReportLine {
     } catch {
       // A device that is gone is closed.
     }
+  }
+}
+
+/** node-hid does not say why it cannot open a device. */
+async function isForbidden(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.R_OK | constants.W_OK);
+    return false;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EACCES";
   }
 }
 
@@ -105,7 +126,9 @@ export const systemHidDevices: HidDevices = {
     try {
       return new NodeHidLine(await HIDAsync.open(device.path), name);
     } catch (error) {
-      throw new UsbForbiddenError(name, device.path, error);
+      throw (await isForbidden(device.path))
+        ? new UsbForbiddenError(name, device.path, error)
+        : new UsbGoneError(name, error);
     }
   },
 };

@@ -7,16 +7,18 @@ export class Checks {
   failed = 0;
   passed = 0;
 
-  async run(name: string, work: () => Promise<void>): Promise<void> {
+  /** A text that `work` returns is a remark. */
+  async run(name: string, work: () => Promise<unknown>): Promise<void> {
     const began_ms = performance.now();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new Error(`not done within ${CHECK_MS_MAX} ms`)), CHECK_MS_MAX);
     });
     try {
-      await Promise.race([work(), late]);
+      const remark = await Promise.race([work(), late]);
       this.passed += 1;
-      console.log(`ok ${name} (${Math.round(performance.now() - began_ms)} ms)`);
+      const took = `${Math.round(performance.now() - began_ms)} ms`;
+      console.log(`ok ${name} (${typeof remark === "string" ? `${remark}; ${took}` : took})`);
     } catch (error) {
       this.failed += 1;
       console.log(`FAILED ${name}`);

@@ -82,8 +82,14 @@ export class DeviceModel {
   }
 
   #end(open: Transaction, data: readonly number[], now_ms: number): void {
-    if (this.#lock !== undefined) this.#lock.until_ms += now_ms - open.complete_ms;
+    this.#extendLock(open, now_ms);
     this.#say(open.channel, open.command, data);
+  }
+
+  /** The lock does not run while the card has a message. */
+  #extendLock(open: Transaction | undefined, now_ms: number): void {
+    const wasWithCard = open?.state === "ready" || open?.state === "with-card";
+    if (wasWithCard && this.#lock !== undefined) this.#lock.until_ms += now_ms - open.complete_ms;
   }
 
   #pass(now_ms: number): void {
@@ -104,12 +110,13 @@ export class DeviceModel {
     if (!this.#channels.includes(channel) && !mayAskForChannel) return 0x0b;
     if (command === 0x11) {
       if (open?.channel !== channel || (open.state !== "coming" && open.state !== "ready")) return undefined;
+      this.#extendLock(open, now_ms);
       this.#transaction = undefined;
       return 0x2d;
     }
     if (open !== undefined && open.channel !== channel) return 6;
     if (this.#lock !== undefined && this.#lock.channel !== channel) return 6;
-    if (command === 6) return this.#initialize(channel, length, data);
+    if (command === 6) return this.#initialize(channel, length, data, now_ms);
     if (open?.state === "coming") {
       this.#transaction = undefined;
       return 4;
@@ -118,7 +125,7 @@ export class DeviceModel {
     return this.#command(channel, command, length, data, now_ms);
   }
 
-  #initialize(channel: number, length: number, data: Uint8Array): number | undefined {
+  #initialize(channel: number, length: number, data: Uint8Array, now_ms: number): number | undefined {
     if (length !== 8) return 3;
     let given = channel;
     if (channel === BROADCAST) {
@@ -126,6 +133,7 @@ export class DeviceModel {
       this.#channels = [...this.#channels, given].slice(-CHANNELS);
     }
     const open = this.#transaction;
+    this.#extendLock(open, now_ms);
     if (open?.state === "with-card") open.state = "unwanted";
     if (open?.state !== "unwanted") this.#transaction = undefined;
     const id = [given >>> 24, given >>> 16, given >>> 8, given].map((byte) => byte & 0xff);

@@ -42,6 +42,25 @@ describe("commands", () => {
     expect(card.asked).toEqual([APDU, OTHER, APDU]);
   });
 
+  test.each([1, 2])(
+    "part %s of a message is lost on the way: it is sent again, and the card sees it once",
+    async (lost) => {
+      const card = new EchoCard();
+      const port = new Port(card);
+      const line = port.line();
+      const transport = await port.open(line);
+      const first = line.written;
+      const write = line.write.bind(line);
+      line.write = (report) => {
+        if (line.written === first + lost) line.written += 1;
+        else write(report);
+      };
+      const long = new Uint8Array(150);
+      expect(await port.time.run(transport.transmit(long))).toEqual(long);
+      expect(card.asked).toEqual([long]);
+    },
+  );
+
   test("reset restarts the card, and so do opening and closing", async () => {
     const card = new EchoCard();
     const port = new Port(card);
@@ -69,6 +88,18 @@ describe("commands", () => {
   });
 });
 
+test("a late answer to a command that was given up is not the next one's, and the session goes on", async () => {
+  const options = { work_ms: 0 };
+  const port = new Port(new EchoCard(), options);
+  const transport = await port.open();
+  options.work_ms = EXCHANGE_MS_MAX + 1000;
+  await expect(port.time.run(transport.transmit(APDU))).rejects.toThrow(UsbMuteError);
+  options.work_ms = 0;
+  const other = expect(port.open()).rejects.toThrow(UsbInUseError);
+  expect(await port.time.run(transport.transmit(OTHER))).toEqual(OTHER);
+  await port.time.run(other);
+});
+
 describe("cancelling", () => {
   test("before the card begins: it has not seen the command, and the next one works", async () => {
     const card = new EchoCard();
@@ -78,6 +109,8 @@ describe("cancelling", () => {
     port.time.after(500, () => void transport.cancel());
     await expect(port.time.run(cancelled)).rejects.toThrow(CommandCancelledError);
     await expect(cancelled).rejects.not.toBeInstanceOf(TransportError);
+    await port.time.run(new Promise<void>((resolve) => void port.time.after(2000, resolve)));
+    expect(card.asked).toEqual([]);
     expect(await port.time.run(transport.transmit(OTHER))).toEqual(OTHER);
     expect(card.asked).toEqual([OTHER]);
   });
@@ -95,6 +128,27 @@ describe("cancelling", () => {
     const transport = await port.open();
     await transport.cancel();
     expect(await transport.transmit(APDU)).toEqual(APDU);
+  });
+});
+
+describe("a device that sends at USB's pace", () => {
+  test("long answers come in their time, and whatever comes meanwhile is answered", async () => {
+    const port = new Port(new EchoCard(), { burst: 8 });
+    const transport = await port.open();
+    const stranger = port.line();
+    const refusals: number[] = [];
+    stranger.onReport = (report) => {
+      if (report[0] === 0xff) refusals.push(report[7] as number);
+    };
+    const began_ms = port.time.clock.nowMs();
+    const longest = new Uint8Array(MESSAGE_BYTES_MAX).fill(7);
+    const answer = transport.transmit(longest);
+    port.time.after(20, () => {
+      for (let i = 0; i < 50; i += 1) stranger.write(initialization(-1, 6, [1, 2, 3, 4, 5, 6, 7, 8]));
+    });
+    expect(await port.time.run(answer)).toEqual(longest);
+    expect(port.time.clock.nowMs() - began_ms).toBe(129 + 50 - 8);
+    expect(refusals).toEqual(Array(50).fill(6));
   });
 });
 

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { TransportError } from "../../host/transport.js";
-import { BUSY_MS_MAX } from "../../host/transports/ctaphid-client.js";
+import { BUSY_MS_MAX, WRITE_WAIT_MS } from "../../host/transports/ctaphid-client.js";
 import { EXCHANGE_MS_MAX } from "../../host/transports/ctaphid-exchange.js";
 import { HidTransport } from "../../host/transports/hid.js";
 import {
@@ -78,6 +78,17 @@ describe("a device that does not let one begin", () => {
     expect(hostile.line.isClosed).toBe(true);
   });
 
+  test("answers to others' INITs are not ours", async () => {
+    const wrong = initialization(-1, INIT, [1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 9, 2, 0, 0, 0, 0]);
+    const behaviour = proper((report, say) => say(report));
+    const hostile = new Hostile((report, say, time) => {
+      if (report[0] === 0xff) say(wrong);
+      else if (report[3] !== CHANNEL) return;
+      behaviour(report, say, time);
+    });
+    expect(await hostile.transmit()).toEqual(APDU);
+  });
+
   test("it answers others' INITs, again and again", async () => {
     const wrong = initialization(-1, INIT, [1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 9, 2, 0, 0, 0, 0]);
     const hostile = new Hostile((_report, say, time) => {
@@ -113,7 +124,9 @@ describe("a device that does not let one begin", () => {
   test("it takes no reports", async () => {
     const hostile = new Hostile(() => undefined);
     hostile.line.write = () => new Promise<void>(() => undefined) as unknown as undefined;
+    const began_ms = hostile.time.clock.nowMs();
     await expect(hostile.open()).rejects.toThrow(UsbGoneError);
+    expect(hostile.time.clock.nowMs() - began_ms).toBe(WRITE_WAIT_MS);
   });
 });
 
@@ -192,20 +205,21 @@ describe("a device that does not answer as it should", () => {
     await expect(hostile.transmit(LONG)).rejects.toThrow(type);
   });
 
-  test("an answer that comes too late is not taken for that of the next command", async () => {
+  test("the host says that it has given up a command, so that its answer is not taken for that of the next", async () => {
     let messages = 0;
-    const hostile = new Hostile(
-      proper((_report, say, time) => {
-        messages += 1;
-        const answer = initialization(CHANNEL, MSG, [messages]);
-        if (messages === 1) time.after(3500, () => say(answer));
-        else time.after(1000, () => say(answer));
-      }),
-    );
+    let forget: () => void = () => undefined;
+    const behaviour = proper((_report, say, time) => {
+      messages += 1;
+      const answer = initialization(CHANNEL, MSG, [messages]);
+      forget = time.after(messages === 1 ? 3500 : 1000, () => say(answer));
+    });
+    const hostile = new Hostile((report, say, time) => {
+      if (report[4] === (INIT | 0x80)) forget();
+      behaviour(report, say, time);
+    });
     const transport = await hostile.open();
     await expect(hostile.time.run(transport.transmit(APDU))).rejects.toThrow(UsbMuteError);
-    // A real device has forgotten the first command at the INIT in between; this one has not, and the host cannot tell.
-    await hostile.time.run(new Promise<void>((resolve) => void hostile.time.after(1000, resolve)));
+    await hostile.time.run(transport.reset());
     expect(await hostile.time.run(transport.transmit(APDU))).toEqual(Uint8Array.of(2));
   });
 });
