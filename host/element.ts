@@ -40,6 +40,11 @@ const REPEATS_MAX = 3;
 /** More envelopes than this in answer to one is no answer of ours. */
 const ENVELOPES_MAX = 64;
 
+/** The name by which an application is selected. */
+export function aidOf(applet: number): Uint8Array {
+  return Uint8Array.of(...AID_PREFIX, applet);
+}
+
 export class Element {
   readonly client: ApduClient;
   readonly applet: number;
@@ -59,8 +64,8 @@ export class Element {
 
   /** Selects again, as after power-up. */
   async select(): Promise<Information> {
-    const aid = Uint8Array.of(...AID_PREFIX, this.applet);
-    const fci = await this.#ask({ cla: p.CLA_ISO, ins: p.INS_SELECT, p1: 4, p2: 0, data: aid }, SHORT_ANSWER_BYTES_MAX);
+    const name = { cla: p.CLA_ISO, ins: p.INS_SELECT, p1: 4, p2: 0, data: aidOf(this.applet) };
+    const fci = await this.#ask(name, SHORT_ANSWER_BYTES_MAX);
     const proprietary = new TlvReader(new TlvReader(fci).bytes(FCI_TEMPLATE)).bytes(FCI_PROPRIETARY);
     this.#information = readInformation(new TlvReader(proprietary).bytes(p.TAG_INFORMATION));
     return this.#information;

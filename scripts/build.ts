@@ -4,15 +4,15 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { APPLETS, appletRequest, TARGETS } from "./firmware/applets.js";
+import { appletRequest, FIRMWARE, TARGETS } from "./firmware/applets.js";
 import { compileIfStale, FirmwareCompileError } from "./firmware/compile.js";
 
 const root = process.cwd();
 
 async function buildFirmware(): Promise<void> {
-  for (const applet of APPLETS) {
+  for (const name of FIRMWARE) {
     for (const target of TARGETS) {
-      const request = appletRequest(root, applet, target);
+      const request = appletRequest(root, name, target);
       if (await compileIfStale(request)) console.error(`built ${request.outputPath}`);
     }
   }

@@ -1,6 +1,6 @@
 /**
- * Writes the generated files. With `--check` it writes nothing and fails when one of them is not what
- * firmware/platform/interface.ts says.
+ * Writes the generated files. With `--check` it writes nothing and fails when one of them is not what its source in
+ * firmware/ says.
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";

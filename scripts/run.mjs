@@ -18,6 +18,8 @@ function sources() {
   return [
     ...scripts,
     "firmware/platform/interface.ts",
+    "firmware/usb/ctaphid.ts",
+    "firmware/usb/descriptors.ts",
     "simulator/wasm-reader.ts",
     "tsconfig.base.json",
     "tsconfig.scripts.json",

@@ -51,16 +51,12 @@ function jsonValue(_key: string, value: unknown): unknown {
   return value instanceof Uint8Array ? Buffer.from(value).toString("hex") : value;
 }
 
-/** A stranger's words on this terminal: what would move the cursor, or cannot be seen, is shown as a mark. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, "\ufffd");
-}
-
 /** Money in JSON: the currency and a decimal number as text. */
 export function moneyJson(money: Money): { currency: string; amount: string } {
   return { currency: currencyCode(money.unit), amount: formatDecimal(money.amount, money.unit.exponent) };
 }
 
+export { printable } from "../printable.js";
 export { formatMoney };
 
 /** The audit as a table. */

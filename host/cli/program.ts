@@ -1,7 +1,9 @@
 /** `tally`: the command line. Nothing here but commands; what they do is in the library. */
 
 import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { addApdu } from "./apdu.js";
 import { addBank } from "./bank.js";
+import { addCard } from "./card.js";
 import { addCompletion } from "./completion.js";
 import { addDemo } from "./demo.js";
 import { addDevice } from "./device.js";
@@ -31,6 +33,7 @@ export function programOf(): Command {
   addInit(program);
   addDemo(program);
   addDevice(program);
+  addCard(program);
   addWallet(program);
   addMerchant(program);
   addBank(program);
@@ -39,6 +42,7 @@ export function programOf(): Command {
   addSeller(program);
   addMint(program);
   addProof(program);
+  addApdu(program);
   addCompletion(program);
   return program;
 }

@@ -3,12 +3,11 @@
  * element of a device has one of its own, whether its chip is shared or not.
  */
 
-import { CLA_ISO, SW_OK } from "../../firmware/protocol/apdu.js";
+import { CLA_ISO, INS_MANAGE_CHANNEL, SW_OK } from "../../firmware/protocol/apdu.js";
 import { decodeResponse, encodeCommand, type Response } from "../apdu.js";
 import { StatusWordError } from "../status-words.js";
 import { type Transport, TransportError } from "../transport.js";
 
-const INS_MANAGE_CHANNEL = 0x70;
 const CHANNELS_MAX = 4;
 
 export class CardChannels {

@@ -20,6 +20,7 @@ import { type OpenBank, openBank } from "./bank.js";
 import type { Part } from "./claims.js";
 import { PartInUseError } from "./claims.js";
 import { type OpenNetwork, openNetwork } from "./network.js";
+import type { OwnersDevice } from "./owners-device.js";
 import type { MerchantPlan } from "./plan.js";
 import { type Site, UnknownNameError } from "./site.js";
 import { openTrader, type Trader } from "./trader.js";
@@ -39,7 +40,7 @@ export class HomeCounterparties implements Counterparties {
   readonly #site: Site;
   readonly #opened: { bank?: OpenBank; network?: OpenNetwork; directory?: Directory } = {};
   readonly #traders = new Map<string, Trader>();
-  readonly #devices = new Map<string, Device>();
+  readonly #devices = new Map<string, OwnersDevice>();
   /** Lines that are not over. Each says whether it ended in good order. */
   readonly #lines = new Set<Promise<boolean>>();
 
@@ -146,10 +147,18 @@ export class HomeCounterparties implements Counterparties {
 
   async #device(name: string): Promise<Device> {
     const known = this.#devices.get(name);
-    if (known !== undefined) return known;
-    const device = await this.#site.openDevice(name);
-    this.#devices.set(name, device);
-    if (device.parts.agent !== undefined) await settleAgent(device);
+    if (known !== undefined) return known.device;
+    // Its chips may be on a card in a reader of this computer.
+    const opened = await this.#site.ownersDevice(name);
+    const { device } = opened;
+    try {
+      await device.unlock(this.#site.record(name).pin);
+      if (device.parts.agent !== undefined) await settleAgent(device);
+    } catch (error) {
+      await opened.close();
+      throw error;
+    }
+    this.#devices.set(name, opened);
     return device;
   }
 
@@ -222,6 +231,8 @@ export class HomeCounterparties implements Counterparties {
     await this.#opened.bank?.teller.idle();
     for (const { outbox } of this.#traders.values()) await outbox.close();
     await this.#opened.network?.close();
+    for (const { close } of this.#devices.values()) await close();
+    this.#devices.clear();
   }
 }
 

@@ -6,6 +6,7 @@
 
 import { type Agencies, Agency } from "../agencies.js";
 import type { MerchantEvent } from "../applications/merchant.js";
+import type { ChipSort, SimulatedChip } from "../chips.js";
 import { Device } from "../device.js";
 import type { Element } from "../element.js";
 import type { CarriedEnvelope, ElementSort } from "../message-manager.js";
@@ -251,8 +252,13 @@ function nameOf({ name }: { readonly name: string }): string {
 }
 
 async function chipOf(home: Home, name: string, sort: ElementSort): Promise<Element> {
+  return (await simulatedChip(home, name, sort)).element;
+}
+
+/** A chip that the home has under this name, with the machinery that it is made of. */
+export async function simulatedChip(home: Home, name: string, sort: ChipSort): Promise<SimulatedChip> {
   try {
-    return (await home.chips.chip(name, sort)).element;
+    return await home.chips.chip(name, sort);
   } catch (error) {
     // The system's own refusals (permissions, space) are not the chip's.
     throw error instanceof Error && "syscall" in error ? error : new DamagedChipError(name, error);

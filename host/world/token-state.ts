@@ -32,11 +32,16 @@ export interface SellerRecord extends KeySeeds {
 }
 
 export interface PurseOwnerRecord {
-  /** The owner's name; the chip is NAME.purse. */
+  /** The owner's. */
   readonly name: string;
   readonly pin: string;
   readonly puk: string;
   readonly purse: PersonalisationRecord;
+}
+
+/** Name of an owner's purse among the home's chips. */
+export function purseChipName(owner: string): string {
+  return `${owner}.purse`;
 }
 
 export interface TokenState {

@@ -27,12 +27,13 @@ import { openAccounts } from "./bank.js";
 import type { Part } from "./claims.js";
 import { OVER_21 } from "./newspaper.js";
 import { depositAccount } from "./plan.js";
-import { DamagedChipError, type Site, UnknownNameError } from "./site.js";
+import { type Site, simulatedChip, UnknownNameError } from "./site.js";
 import { IncompleteHomeError } from "./state.js";
 import {
   type IssuerRecord,
   type PurseOwnerRecord,
   publicKeys,
+  purseChipName,
   type SellerRecord,
   type TokenState,
   tokenState,
@@ -288,12 +289,7 @@ export class HomeTokens {
   async #chip(owner: string): Promise<PurseCard> {
     const { home } = this.site.parts;
     home.claim(`purse-${owner}`);
-    try {
-      return new PurseCard((await home.chips.chip(chipName(owner), "purse")).element);
-    } catch (error) {
-      // The system's own refusals (permissions, space) are not the chip's.
-      throw error instanceof Error && "syscall" in error ? error : new DamagedChipError(chipName(owner), error);
-    }
+    return new PurseCard((await simulatedChip(home, purseChipName(owner), "purse")).element);
   }
 
   async #purseRecord(owner: string): Promise<PurseOwnerRecord> {
@@ -301,7 +297,7 @@ export class HomeTokens {
     const device = this.site.record(this.site.customerPlan(owner).name);
     const known = this.#state.purses.find(({ name }) => name === owner);
     if (known === undefined) return this.#makePurse(owner, device);
-    const files = ["flash.bin", "keys.bin"].map((file) => `chips/${chipName(owner)}/${file}`);
+    const files = ["flash.bin", "keys.bin"].map((file) => `chips/${purseChipName(owner)}/${file}`);
     const missing = home.databaseFile("") === undefined ? undefined : files.find((file) => !home.holds(file));
     if (missing !== undefined) throw new IncompleteHomeError(home.place, missing);
     return known;
@@ -319,7 +315,7 @@ export class HomeTokens {
       if (meanwhile !== undefined) return meanwhile;
       home.claim(`purse-${owner}`);
       // One that was broken off before it was written down was never anybody's.
-      home.chips.discard(chipName(owner));
+      home.chips.discard(purseChipName(owner));
       const { element } = await this.#chip(owner);
       const order = { role: ROLE_PURSE, pin, puk };
       const purse = await personalise(element, this.site.agencies, order, random, clock.now_seconds());
@@ -371,10 +367,6 @@ function idOf(seller: SellerRecord): Uint8Array {
 
 function partOf({ name }: SellerRecord): Part {
   return `seller-${name}`;
-}
-
-function chipName(owner: string): string {
-  return `${owner}.purse`;
 }
 
 export function sellerAccount(name: string): string {

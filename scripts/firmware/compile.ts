@@ -211,7 +211,8 @@ async function compile(request: CompileRequest): Promise<void> {
     stdout: sink,
     stderr: sink,
     readFile: (name: string, base: string) => {
-      const path = resolve(base, name);
+      // Sources that TypeScript reads as well name each other as its modules are named.
+      const path = resolve(base, name.replace(/\.js\.ts$/, ".ts"));
       const text = readIfThere(path);
       const source = relative(request.root, path);
       files.set(source, text === null ? null : hash(text));

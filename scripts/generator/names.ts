@@ -32,4 +32,8 @@ function fold(paragraph: string, width: number): string[] {
   return lines;
 }
 
-export const NOTICE = "Generated from firmware/platform/interface.ts by `npm run generate`: do not edit.";
+export function noticeOf(sources: string): string {
+  return `Generated from ${sources} by \`npm run generate\`: do not edit.`;
+}
+
+export const NOTICE = noticeOf("firmware/platform/interface.ts");

@@ -1,0 +1,158 @@
+/** USB devices as places of cards, each by its serial number: `usb:0123456789AB`. */
+
+import { asError } from "../as-error.js";
+import { systemRandom } from "../randomness.js";
+import type { Transport } from "../transport.js";
+import { CtapHidClient } from "../transports/ctaphid-client.js";
+import { HidTransport, type HidTransportParts, systemLineTime } from "../transports/hid.js";
+import { UsbInUseError } from "../transports/hid-errors.js";
+import { type HidDevice, type HidDevices, systemHidDevices } from "../transports/node-hid.js";
+import type { CardPlace, CardPlaces, PlaceEvent, PlaceState } from "./place.js";
+
+export const USB_PREFIX = "usb:";
+/** USB devices come and go without telling anybody who has not asked: they are looked at this often. */
+export const LOOK_EVERY_MS = 1000;
+
+export interface UsbPlacesParts extends HidTransportParts {
+  readonly devices?: HidDevices;
+}
+
+export class UsbPlaces implements CardPlaces {
+  readonly #parts: UsbPlacesParts;
+  readonly #devices: HidDevices;
+  /** What is open here, by locator: such devices are not asked who has them. */
+  readonly #ours = new Map<string, { readonly isOver: boolean }>();
+  readonly #watches = new Set<{ readonly stop: () => Promise<void> }>();
+
+  constructor(parts: UsbPlacesParts = {}) {
+    this.#parts = parts;
+    this.#devices = parts.devices ?? systemHidDevices;
+  }
+
+  async list(): Promise<CardPlace[]> {
+    const places: CardPlace[] = [];
+    for (const device of await this.#devices.list()) places.push(await this.#place(device));
+    return places;
+  }
+
+  watch(changed: (event: PlaceEvent) => void, failed: (error: Error) => void): { readonly stop: () => Promise<void> } {
+    const watch = new Watch(() => this.list(), changed, failed, this.#parts.time ?? systemLineTime);
+    this.#watches.add(watch);
+    return {
+      stop: async () => {
+        this.#watches.delete(watch);
+        await watch.stop();
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const watch of this.#watches) await watch.stop();
+    this.#watches.clear();
+  }
+
+  async #place(device: HidDevice): Promise<CardPlace> {
+    const locator = `${USB_PREFIX}${device.serial}`;
+    const state = this.#isOurs(locator) ? "card" : await this.#stateOf(device);
+    const title = `${device.product} (${device.serial})`;
+    return { locator, title, state, connect: () => this.#connect(device, locator) };
+  }
+
+  /** Asks for a channel, once: a device that another program has for itself gives none. */
+  async #stateOf(device: HidDevice): Promise<PlaceState> {
+    try {
+      const line = await this.#devices.open(device);
+      const client = new CtapHidClient(line, this.#parts.time ?? systemLineTime, this.#parts.random ?? systemRandom);
+      try {
+        await client.initialize(0);
+        return "card";
+      } finally {
+        await client.close();
+      }
+    } catch (error) {
+      return error instanceof UsbInUseError ? "busy" : "mute";
+    }
+  }
+
+  #isOurs(locator: string): boolean {
+    return this.#ours.get(locator)?.isOver === false;
+  }
+
+  async #connect(device: HidDevice, locator: string): Promise<Transport> {
+    // A second session of this process is another program to the first.
+    if (this.#isOurs(locator)) throw new UsbInUseError(`${device.product} (${device.serial})`);
+    this.#ours.set(locator, { isOver: false });
+    try {
+      const transport = await HidTransport.open(await this.#devices.open(device), this.#parts);
+      this.#ours.set(locator, transport);
+      return transport;
+    } catch (error) {
+      this.#ours.delete(locator);
+      throw error;
+    }
+  }
+}
+
+/** Looks again and again, and tells the difference. */
+class Watch {
+  readonly #list: () => Promise<CardPlace[]>;
+  readonly #changed: (event: PlaceEvent) => void;
+  readonly #failed: (error: Error) => void;
+  readonly #timers: Pick<typeof systemLineTime, "after">;
+  #known = new Map<string, CardPlace>();
+  #failure: string | undefined;
+  #isStopped = false;
+  #stopWaiting: () => void = () => undefined;
+  #looking: Promise<void>;
+
+  constructor(
+    list: () => Promise<CardPlace[]>,
+    changed: (event: PlaceEvent) => void,
+    failed: (error: Error) => void,
+    timers: Pick<typeof systemLineTime, "after">,
+  ) {
+    this.#list = list;
+    this.#changed = changed;
+    this.#failed = failed;
+    this.#timers = timers;
+    this.#looking = this.#look();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#stopWaiting();
+    await this.#looking;
+  }
+
+  async #look(): Promise<void> {
+    try {
+      const places = await this.#list();
+      this.#failure = undefined;
+      if (!this.#isStopped) this.#tell(new Map(places.map((place) => [place.locator, place])));
+    } catch (error) {
+      this.#fail(asError(error));
+    }
+    if (this.#isStopped) return;
+    this.#stopWaiting = this.#timers.after(LOOK_EVERY_MS, () => {
+      this.#looking = this.#look();
+    });
+  }
+
+  /** The same trouble is told once, not each second. */
+  #fail(error: Error): void {
+    if (this.#isStopped || this.#failure === error.message) return;
+    this.#failure = error.message;
+    this.#failed(error);
+  }
+
+  #tell(now: Map<string, CardPlace>): void {
+    const before = this.#known;
+    this.#known = now;
+    for (const [locator, place] of before) if (!now.has(locator)) this.#changed({ kind: "removed", place });
+    for (const [locator, place] of now) {
+      const state = before.get(locator)?.state;
+      if (state === undefined) this.#changed({ kind: "added", place });
+      else if (state !== place.state) this.#changed({ kind: "changed", place });
+    }
+  }
+}

@@ -1,0 +1,34 @@
+/** Runs named checks one after another and says how each went. */
+
+/** A check that takes longer hangs. */
+const CHECK_MS_MAX = 60_000;
+
+export class Checks {
+  failed = 0;
+  passed = 0;
+
+  async run(name: string, work: () => Promise<void>): Promise<void> {
+    const began_ms = performance.now();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error(`not done within ${CHECK_MS_MAX} ms`)), CHECK_MS_MAX);
+    });
+    try {
+      await Promise.race([work(), late]);
+      this.passed += 1;
+      console.log(`ok ${name} (${Math.round(performance.now() - began_ms)} ms)`);
+    } catch (error) {
+      this.failed += 1;
+      console.log(`FAILED ${name}`);
+      console.log(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Exit status. */
+  end(): number {
+    console.log(`checks ${this.passed} passed, ${this.failed} failed`);
+    return this.failed === 0 && this.passed > 0 ? 0 : 1;
+  }
+}
