@@ -3,6 +3,7 @@
 import { asError } from "../as-error.js";
 import { PcscPlaces } from "./pcsc-places.js";
 import type { CardPlace, CardPlaces, PlaceEvent } from "./place.js";
+import { UsbPlaces } from "./usb-places.js";
 
 export class AllPlaces implements CardPlaces {
   readonly #sources: readonly CardPlaces[];
@@ -39,5 +40,5 @@ export class AllPlaces implements CardPlaces {
 
 /** All that this computer may have. Close them. */
 export function allPlaces(): AllPlaces {
-  return new AllPlaces([new PcscPlaces()]);
+  return new AllPlaces([new PcscPlaces(), new UsbPlaces()]);
 }

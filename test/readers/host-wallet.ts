@@ -1,10 +1,9 @@
 /** Wallets whose chips are cards in readers: what is bought and paid, and what is torn out in the middle of it. */
 
 import { ChipFactory } from "../../host/chips.js";
+import { aidOf } from "../../host/element.js";
 import type { Ended } from "../support/processes.js";
 import {
-  aidOf,
-  type Check,
   type Economy,
   expectThat,
   locatorOf,
@@ -14,6 +13,7 @@ import {
   receiving,
   withEconomy,
 } from "./host-support.js";
+import type { ReaderCheck } from "./lab.js";
 
 /** The cards of a home, in readers of these numbers. */
 const ALICE = 0;
@@ -182,4 +182,11 @@ const foreignCard = withEconomy("a card of something else, and a blank one, are 
   chips.close();
 });
 
-export const checks: readonly Check[] = [wholePurchase, agentApart, ownPin, tornPayment, tornPurchase, foreignCard];
+export const WALLET_CHECKS: readonly ReaderCheck[] = [
+  wholePurchase,
+  agentApart,
+  ownPin,
+  tornPayment,
+  tornPurchase,
+  foreignCard,
+];

@@ -11,12 +11,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { SERVICE_CHECKS } from "./host-service.js";
+import { WALLET_CHECKS } from "./host-wallet.js";
 import { Bench, enterLab, isInLab, type ReaderCheck, runTool, within } from "./lab.js";
 import { LAB_CHECKS } from "./labs.js";
 import { TOOL_CHECKS } from "./tools.js";
 
 /** In the order in which they are run. */
-const CHECKS: readonly ReaderCheck[] = [...TOOL_CHECKS, ...LAB_CHECKS];
+const CHECKS: readonly ReaderCheck[] = [...TOOL_CHECKS, ...LAB_CHECKS, ...WALLET_CHECKS, ...SERVICE_CHECKS];
 
 const CHECK_MS_MAX = 90_000;
 
