@@ -28,6 +28,11 @@ export interface FoundChips {
   close(): Promise<void>;
 }
 
+export interface FoundPurse {
+  readonly purse: Element;
+  close(): Promise<void>;
+}
+
 /** No place is called like that. */
 export class UnknownPlaceError extends Error {
   constructor(locator: string, places: readonly CardPlace[], missing: readonly Error[]) {
@@ -79,6 +84,16 @@ export class ChipMissingError extends Error {
         "money moved. If it is in another reader, name that with a second --device.",
     );
     this.name = "ChipMissingError";
+  }
+}
+
+/** The card has no purse of token halves. */
+export class PurseMissingError extends Error {
+  constructor(place: string) {
+    super(
+      `There is no purse on the card in ${place}. Nothing was done and no money moved. Name the place where the purse is.`,
+    );
+    this.name = "PurseMissingError";
   }
 }
 
@@ -166,6 +181,32 @@ export async function chipsAnywhere(lookout: Lookout, wanted: WantedChips, cause
     throw error;
   }
   await closeAll(ours);
+  throw new ChipsNotFoundError(wanted.owner, [...looked, ...lookout.missing.map(messageOf)], { cause });
+}
+
+/**
+ * The purse on the card at a place. A purse says whose it is only to who has its PIN: agent and module beside it must be the
+ * owner's, and a card that has none is taken for what it was said to be.
+ */
+export async function purseAt(lookout: Lookout, wanted: WantedChips, locator: string): Promise<FoundPurse> {
+  const card = await openOurs(await findPlace(lookout, locator));
+  const { purse, agent, module } = card;
+  const close = () => card.close();
+  const isAlone = agent === undefined && module === undefined;
+  if (purse !== undefined && (isAlone || isOf(card, wanted))) return { purse, close };
+  await close();
+  throw purse === undefined ? new PurseMissingError(titleOf(card)) : new OtherChipsError(titleOf(card), wanted.owner);
+}
+
+/** The purse on the owner's card, wherever that is. */
+export async function purseAnywhere(lookout: Lookout, wanted: WantedChips, cause?: Error): Promise<FoundPurse> {
+  const looked: string[] = [];
+  for (const place of await lookout.list()) {
+    const { card, what } = await lookAt(place, wanted);
+    if (card?.purse !== undefined) return { purse: card.purse, close: () => card.close() };
+    await card?.close();
+    looked.push(`${place.locator} (${card === undefined ? what : "no purse"})`);
+  }
   throw new ChipsNotFoundError(wanted.owner, [...looked, ...lookout.missing.map(messageOf)], { cause });
 }
 

@@ -2,10 +2,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { AID_MONEY_MODULE, AID_TRUSTED_AGENT } from "../../firmware/protocol/apdu.js";
+import { AID_MONEY_MODULE, AID_PURSE, AID_TRUSTED_AGENT } from "../../firmware/protocol/apdu.js";
 import { PartInUseError } from "../../host/world/claims.js";
 import { FolderHome } from "../../host/world/home.js";
+import { openPurse } from "../../host/world/shop.js";
 import { homeIn, openWallet, partsIn } from "../../host/world/wallet.js";
+import type { CardApplication } from "../../simulator/card/card.js";
 import { tally, unpackHome } from "../support/homes.js";
 import { application, TablePlaces } from "./places.js";
 
@@ -84,5 +86,45 @@ describe("--device", () => {
     const command = (...words: string[]) => tally("--home", folder, "wallet", "balance", "alice", ...words);
     expect((await command("--device", "")).code).toBe(2);
     expect((await command("--device", "a", "--device", "b", "--device", "c")).code).toBe(2);
+  });
+});
+
+describe("a purse on its owner's card", () => {
+  async function pursesOf(owner: string, device?: string) {
+    const purse = await openPurse({ ...partsIn(homeIn(folder)), places: () => places }, owner, undefined, device);
+    const purses = await purse.card.purses();
+    await purse.close();
+    return purses;
+  }
+
+  async function withPurse(title: string): Promise<CardApplication> {
+    card.claim("chips-alice");
+    card.claim("purse-alice");
+    const agent = await card.chips.chip("alice.agent", "agent");
+    const purse = await card.chips.chip("alice.purse", "purse");
+    const onCard = application(AID_PURSE, purse.simulated);
+    places.put(title, application(AID_TRUSTED_AGENT, agent.simulated), onCard);
+    return onCard;
+  }
+
+  test("is found where it was said to be, and wherever the card is", async () => {
+    await expect(pursesOf("alice", "A")).rejects.toThrow(/has no purse yet/);
+    expect(await pursesOf("alice")).toEqual([]);
+    await withPurse("A");
+    await putIn("bob", "B");
+    expect(await pursesOf("alice", "A")).toEqual([]);
+    expect(await pursesOf("alice")).toEqual([]);
+    await expect(pursesOf("alice", "B")).rejects.toThrow(/no purse on the card in B/);
+    expect(places.cards.some(({ isOn }) => isOn)).toBe(false);
+  });
+
+  test("that is another's is refused before its PIN is tried where its agent says so, and afterwards else", async () => {
+    await pursesOf("alice");
+    await pursesOf("bob");
+    const alices = await withPurse("A");
+    await expect(pursesOf("bob", "A")).rejects.toThrow(/another one's/);
+    places.put("Alone", alices);
+    await expect(pursesOf("bob", "Alone")).rejects.toThrow(/PIN is wrong|another one's/);
+    expect(places.cards.some(({ isOn }) => isOn)).toBe(false);
   });
 });
