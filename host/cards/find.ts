@@ -4,8 +4,9 @@ import { asError } from "../as-error.js";
 import { toHex } from "../codec/bytes.js";
 import type { Element } from "../element.js";
 import type { ElementSort } from "../message-manager.js";
+import { UsbInUseError, UsbMuteError } from "../transports/hid-errors.js";
 import { type OpenCard, openCard } from "./card-elements.js";
-import { CardAbsentError, ForeignCardError } from "./errors.js";
+import { CardAbsentError, CardInUseError, CardMuteError, ForeignCardError } from "./errors.js";
 import type { CardPlace } from "./place.js";
 
 /** Where is looked, and why there may be more. */
@@ -228,9 +229,10 @@ async function lookAt(
 }
 
 function whyNot(error: Error): string {
-  if (error.name === "CardInUseError") return "another program is using its card";
+  if (error instanceof CardInUseError || error instanceof UsbInUseError) return "another program is using its card";
   if (error instanceof ForeignCardError) return "a card of something else";
-  return error.name === "CardMuteError" ? "a card that does not answer" : error.message.replace(/\.$/, "");
+  const isMute = error instanceof CardMuteError || error instanceof UsbMuteError;
+  return isMute ? "a card that does not answer" : error.message.replace(/\.$/, "");
 }
 
 /** Every chip of a device that is on the card is the owner's, and there is one. */
