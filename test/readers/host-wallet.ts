@@ -84,6 +84,22 @@ const ownPin = withEconomy("a PIN is changed on the card, and its state is shown
   expectThat(place?.applications.map(({ owner }) => owner).join() === "alice,alice", "the list knows whose they are");
 });
 
+const purseOnCard = withEconomy("token halves of a purse that is on the card", async (economy) => {
+  await economy.value("tokens", "request", "alice", "gazette", "USD 1.00");
+  await economy.insert("alice", ALICE);
+  const left = async (...words: string[]) => {
+    const { purses } = await economy.value<{ purses: { left: string }[] }>("tokens", "balance", "alice", ...words);
+    return purses.map((purse) => purse.left).join();
+  };
+  expectThat((await left(...deviceAt(ALICE))) === "1.0000", "the tokens are on the card");
+  expectThat((await left()) === "1.0000", "and are found there");
+  const { amount } = await economy.value<{ amount: string }>(
+    ...["tokens", "refund", "alice", "gazette", ...deviceAt(ALICE)],
+  );
+  expectThat(amount === "1.0000", "what was not spent comes back");
+  await economy.audit();
+});
+
 /** Settles whatever alice has open, with whoever it is; bob waits at an address. */
 async function resumed(economy: Economy, address?: string): Promise<void> {
   const words = address === undefined ? [] : [address];
@@ -186,6 +202,7 @@ export const WALLET_CHECKS: readonly ReaderCheck[] = [
   wholePurchase,
   agentApart,
   ownPin,
+  purseOnCard,
   tornPayment,
   tornPurchase,
   foreignCard,
