@@ -195,6 +195,10 @@ const foreignCard = withEconomy("a card of something else, and a blank one, are 
   expectThat(connected[0]?.foreign === true, `it is shown as such: ${JSON.stringify(connected[0])}`);
   const purse = JSON.stringify(connected[1]?.applications);
   expectThat(purse === '[{"role":"purse","id":null,"life":"blank"}]', `the blank one is shown: ${purse}`);
+  const { elements } = await economy.value<{ elements: { role: string; pinTries: number | null }[] }>(
+    ...["device", "info", locatorOf(1)],
+  );
+  expectThat(elements[0]?.role === "purse" && elements[0].pinTries === null, "and says what it may of itself");
   chips.close();
 });
 
