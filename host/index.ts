@@ -3,6 +3,7 @@
  *
  * - a wallet, from its home: `openWallet`, `Wallet`, `Reception`; a merchant, a bank, a card network to serve: `serveMerchant`,
  *   `serveBank`, `serveNetwork`. They tell what happens by typed events (`WalletEvents`, `ReceptionEvents`, ...);
+ * - where cards are, readers and USB devices: `allPlaces`, `findPlace`, `openCard`; "device" of `openWallet`'s options names one;
  * - what is under them: chips and devices (`Element`, `Device`, `ChipFactory`, `personalise`, `pair`), and what is done with
  *   them (`pay`, `receive`, `buy`, `sell`, `Merchant`, `TellerService`, ...), over a link of one's own;
  * - token halves (docs/TOKENS.md): to sell, `openSeller`, `serveSeller`, or `paywall` before a server of one's own; to buy, `payingFetch`
@@ -38,6 +39,21 @@ export { sell } from "./applications/sell.js";
 export { NoMerchantError, shop } from "./applications/shop.js";
 export { type Decision, type Prompt, type Transfer, TransferInDoubtError } from "./applications/transfer.js";
 export { type BankConnection, REFRESH_MEMO, withdraw } from "./applications/withdraw.js";
+export { type AllPlaces, allPlaces } from "./cards/all-places.js";
+export { type OpenCard, openCard } from "./cards/card-elements.js";
+export {
+  CardAbsentError,
+  CardInUseError,
+  CardLibraryMissingError,
+  CardMuteError,
+  CardServiceMissingError,
+  CardsUnavailableError,
+  ForeignCardError,
+  ReaderMissingError,
+} from "./cards/errors.js";
+export { ChipsNotFoundError, findPlace, OtherChipsError } from "./cards/find.js";
+export { PcscPlaces, type PcscPlacesParts } from "./cards/pcsc-places.js";
+export type { CardPlace, CardPlaces, PlaceEvent, PlaceState } from "./cards/place.js";
 export { ChipFactory, type ChipParts, type SimulatedChip } from "./chips.js";
 export { fromHex, toHex } from "./codec/bytes.js";
 export { type LineOptions, openLine } from "./communications/client.js";

@@ -4,8 +4,9 @@ import { asError } from "../as-error.js";
 import { toHex } from "../codec/bytes.js";
 import type { Element } from "../element.js";
 import type { ElementSort } from "../message-manager.js";
+import { UsbInUseError, UsbMuteError } from "../transports/hid-errors.js";
 import { type OpenCard, openCard } from "./card-elements.js";
-import { CardAbsentError, ForeignCardError } from "./errors.js";
+import { CardAbsentError, CardInUseError, CardMuteError, ForeignCardError } from "./errors.js";
 import type { CardPlace } from "./place.js";
 
 /** Where is looked, and why there may be more. */
@@ -25,6 +26,11 @@ export interface WantedChips {
 export interface FoundChips {
   readonly agent: Element;
   readonly module: Element;
+  close(): Promise<void>;
+}
+
+export interface FoundPurse {
+  readonly purse: Element;
   close(): Promise<void>;
 }
 
@@ -79,6 +85,16 @@ export class ChipMissingError extends Error {
         "money moved. If it is in another reader, name that with a second --device.",
     );
     this.name = "ChipMissingError";
+  }
+}
+
+/** The card has no purse of token halves. */
+export class PurseMissingError extends Error {
+  constructor(place: string) {
+    super(
+      `There is no purse on the card in ${place}. Nothing was done and no money moved. Name the place where the purse is.`,
+    );
+    this.name = "PurseMissingError";
   }
 }
 
@@ -169,6 +185,32 @@ export async function chipsAnywhere(lookout: Lookout, wanted: WantedChips, cause
   throw new ChipsNotFoundError(wanted.owner, [...looked, ...lookout.missing.map(messageOf)], { cause });
 }
 
+/**
+ * The purse on the card at a place. A purse says whose it is only to who has its PIN: agent and module beside it must be the
+ * owner's, and a card that has none is taken for what it was said to be.
+ */
+export async function purseAt(lookout: Lookout, wanted: WantedChips, locator: string): Promise<FoundPurse> {
+  const card = await openOurs(await findPlace(lookout, locator));
+  const { purse, agent, module } = card;
+  const close = () => card.close();
+  const isAlone = agent === undefined && module === undefined;
+  if (purse !== undefined && (isAlone || isOf(card, wanted))) return { purse, close };
+  await close();
+  throw purse === undefined ? new PurseMissingError(titleOf(card)) : new OtherChipsError(titleOf(card), wanted.owner);
+}
+
+/** The purse on the owner's card, wherever that is. */
+export async function purseAnywhere(lookout: Lookout, wanted: WantedChips, cause?: Error): Promise<FoundPurse> {
+  const looked: string[] = [];
+  for (const place of await lookout.list()) {
+    const { card, what } = await lookAt(place, wanted);
+    if (card?.purse !== undefined) return { purse: card.purse, close: () => card.close() };
+    await card?.close();
+    looked.push(`${place.locator} (${card === undefined ? what : "no purse"})`);
+  }
+  throw new ChipsNotFoundError(wanted.owner, [...looked, ...lookout.missing.map(messageOf)], { cause });
+}
+
 /** The card, if it is the owner's, and what to say of it otherwise. */
 async function lookAt(
   place: CardPlace,
@@ -187,9 +229,10 @@ async function lookAt(
 }
 
 function whyNot(error: Error): string {
-  if (error.name === "CardInUseError") return "another program is using its card";
+  if (error instanceof CardInUseError || error instanceof UsbInUseError) return "another program is using its card";
   if (error instanceof ForeignCardError) return "a card of something else";
-  return error.name === "CardMuteError" ? "a card that does not answer" : error.message.replace(/\.$/, "");
+  const isMute = error instanceof CardMuteError || error instanceof UsbMuteError;
+  return isMute ? "a card that does not answer" : error.message.replace(/\.$/, "");
 }
 
 /** Every chip of a device that is on the card is the owner's, and there is one. */

@@ -1,9 +1,11 @@
 /** `tally device`: the transaction devices of the home, and what their chips say of themselves. */
 
 import type { Command } from "commander";
+import { SW_SECURITY_STATUS } from "../../firmware/protocol/apdu.js";
 import * as kinds from "../../firmware/protocol/kinds.js";
 import { toHex } from "../codec/bytes.js";
 import type { Element } from "../element.js";
+import { StatusWordError } from "../status-words.js";
 import { isRemoteHome } from "../world/home.js";
 import { readRemoteWallet } from "../world/remote.js";
 import { Site } from "../world/site.js";
@@ -95,28 +97,39 @@ async function infoOfAny(options: DeviceOptions, name: string) {
 
 async function infoOf(element: Element) {
   const information = await element.information();
-  const store = await element.store();
-  const counters = await element.counters();
+  const store = await unlessSecret(element.store());
+  const counters = await unlessSecret(element.counters());
   return {
     role: roleName(element),
     id: information.id === undefined ? null : toHex(information.id),
     partner: information.partner === undefined ? null : toHex(information.partner),
     life: lifeName(information.life),
     firmwareVersion: information.firmwareVersion,
-    pinTries: counters.pinTries,
-    badIdListVersion: counters.listVersion,
-    freeBytes: store.freeBytes,
-    freeRecords: store.freeRecords,
+    pinTries: counters?.pinTries ?? null,
+    badIdListVersion: counters?.listVersion ?? null,
+    freeBytes: store?.freeBytes ?? null,
+    freeRecords: store?.freeRecords ?? null,
   };
 }
 
+/** A purse says little to who has not its PIN. */
+async function unlessSecret<Value>(asked: Promise<Value>): Promise<Value | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof StatusWordError && error.status === SW_SECURITY_STATUS) return undefined;
+    throw error;
+  }
+}
+
 function linesOf(info: Awaited<ReturnType<typeof infoOf>>): string[] {
+  const { pinTries, badIdListVersion, freeBytes, freeRecords } = info;
   return [
     `${info.role}, ${info.life}, firmware ${info.firmwareVersion}`,
     `  id           ${info.id ?? "none"}`,
     `  partner      ${info.partner ?? "none"}`,
-    `  PIN tries    ${info.pinTries}`,
-    `  bad-id list  version ${info.badIdListVersion}`,
-    `  free         ${info.freeBytes} bytes, ${info.freeRecords} records`,
+    ...(pinTries === null ? [] : [`  PIN tries    ${pinTries}`]),
+    ...(badIdListVersion === null ? [] : [`  bad-id list  version ${badIdListVersion}`]),
+    ...(freeBytes === null ? [] : [`  free         ${freeBytes} bytes, ${freeRecords} records`]),
   ];
 }

@@ -15,11 +15,13 @@ import { formatMoney, type Money, parseDecimal } from "../units.js";
 import { purseOf } from "../world/shop.js";
 import { HomeTokens, parseTokenMoney, TOKEN_UNIT } from "../world/tokens.js";
 import {
+  type DeviceOptions,
   digitsOfEnvironment,
   type GlobalOptions,
   type OwnerOptions,
   outputFor,
   pinDigits,
+  withDevice,
   withSite,
 } from "./context.js";
 import { UsageError } from "./failure.js";
@@ -49,7 +51,16 @@ async function withPurse<Result>(
   owner: string,
   work: (card: PurseCard, tokens: HomeTokens) => Promise<Result>,
 ): Promise<Result> {
-  return withTokens(options, async (tokens) => work(await tokens.purse(owner, pinOf(options)), tokens));
+  return withTokens(options, async (tokens) =>
+    work(await tokens.purse(owner, pinOf(options), placeOf(options)), tokens),
+  );
+}
+
+/** A purse is one chip. */
+function placeOf({ device = [] }: DeviceOptions): string | undefined {
+  const [place, another] = device;
+  if (another !== undefined) throw new UsageError("A purse is in one place. Nothing was done and no money moved.");
+  return place;
 }
 
 function pinOf({ pin }: OwnerOptions): string | undefined {
@@ -79,8 +90,7 @@ interface RequestOptions extends OwnerOptions {
 }
 
 function addRequest(tokens: Command): void {
-  tokens
-    .command("request")
+  withDevice(tokens.command("request"))
     .description("buy tokens for one seller, from the account at the bank")
     .argument("<owner>", "for example alice")
     .argument("<seller>", "a name from `tally seller list`")
@@ -206,8 +216,7 @@ function assertionWord(text: string): string {
 }
 
 function addBalance(tokens: Command): void {
-  tokens
-    .command("balance")
+  withDevice(tokens.command("balance"))
     .description("what an owner's purses hold, for which seller")
     .argument("<owner>", "for example alice")
     .option("--pin <digits>", PIN_HELP, pinDigits)
@@ -246,8 +255,7 @@ function summary(
 }
 
 function addSpend(tokens: Command): void {
-  tokens
-    .command("spend")
+  withDevice(tokens.command("spend"))
     .description("fetch what costs token halves, and pay for it")
     .argument("<owner>", "for example alice")
     .argument("<url>", "what to fetch")
@@ -259,7 +267,7 @@ function addSpend(tokens: Command): void {
       const maxPrice = parseTokenMoney(options.max ?? MAX_PRICE);
       let paid: Money | undefined;
       const { status, body } = await withTokens(options, async (tokens) => {
-        const purse = await purseOf(tokens, owner, pinOf(options));
+        const purse = await purseOf(tokens, owner, pinOf(options), placeOf(options));
         const onPay = ({ price }: { readonly price: Money }) => {
           paid = price;
         };
@@ -284,8 +292,7 @@ function printableText(body: string): string {
 }
 
 function addAllow(tokens: Command): void {
-  tokens
-    .command("allow")
+  withDevice(tokens.command("allow"))
     .description("let a seller's terminal take so much from the card without the PIN")
     .argument("<owner>", "for example alice")
     .argument("<seller>", "a name from `tally seller list`")
@@ -320,8 +327,7 @@ async function purseFor(card: PurseCard, home: HomeTokens, { owner, seller, asse
 }
 
 function addRefund(tokens: Command): void {
-  tokens
-    .command("refund")
+  withDevice(tokens.command("refund"))
     .description("have back what was not spent: no half of these tokens is good any more")
     .argument("<owner>", "for example alice")
     .argument("<seller>", "a name from `tally seller list`")

@@ -4,7 +4,16 @@
  */
 
 import { allPlaces } from "../cards/all-places.js";
-import { chipsAnywhere, chipsAt, type FoundChips, type Lookout, type WantedChips } from "../cards/find.js";
+import {
+  chipsAnywhere,
+  chipsAt,
+  type FoundChips,
+  type FoundPurse,
+  type Lookout,
+  purseAnywhere,
+  purseAt,
+  type WantedChips,
+} from "../cards/find.js";
 import { Device } from "../device.js";
 import { PartInUseError } from "./claims.js";
 import type { Home } from "./home.js";
@@ -52,6 +61,31 @@ export function hasChips(home: Home, name: string): boolean {
   if (home.databaseFile("") === undefined) return true;
   const folders = [`chips/${name}.agent`, `chips/${name}.module`];
   return folders.every((folder) => ["flash.bin", "keys.bin"].every((file) => home.holds(`${folder}/${file}`)));
+}
+
+/** The owner's purse on the card at a place, or on the owner's card wherever that is. Close it. */
+export async function openOwnersPurse(
+  { places: open = allPlaces }: WorldParts,
+  wanted: WantedChips,
+  locator: string | undefined,
+  cause?: Error,
+): Promise<FoundPurse> {
+  const places = open();
+  try {
+    const found = await (locator === undefined
+      ? purseAnywhere(places, wanted, cause)
+      : purseAt(places, wanted, locator));
+    return {
+      purse: found.purse,
+      close: async () => {
+        await found.close();
+        await places.close();
+      },
+    };
+  } catch (error) {
+    await places.close();
+    throw error;
+  }
 }
 
 async function onCards(

@@ -72,18 +72,23 @@ export class OpenPurse implements TokenPurse {
 }
 
 /** Of what a home has. */
-export async function purseOf(tokens: HomeTokens, owner: string, pin?: string): Promise<OpenPurse> {
+export async function purseOf(tokens: HomeTokens, owner: string, pin?: string, device?: string): Promise<OpenPurse> {
   const { home } = tokens.site.parts;
   const file = `orders-${owner}.json`;
   const keeper: OrderKeeper = { read: () => home.read(file), write: (text) => home.write(file, text) };
-  return new OpenPurse(await tokens.purse(owner, pin), keeper, () => tokens.close());
+  return new OpenPurse(await tokens.purse(owner, pin, device), keeper, () => tokens.close());
 }
 
-/** Opens a purse by its owner's name, in a home or a folder that holds one. */
-export async function openPurse(home: string | WorldParts, owner: string, pin?: string): Promise<OpenPurse> {
+/** Opens a purse by its owner's name, in a home or a folder that holds one. `device`: the place of the card that it is on. */
+export async function openPurse(
+  home: string | WorldParts,
+  owner: string,
+  pin?: string,
+  device?: string,
+): Promise<OpenPurse> {
   const parts = partsOf(home);
   return orClose(parts, async () => {
-    const { card, keeper, close } = await purseOf(await HomeTokens.open(Site.read(parts)), owner, pin);
+    const { card, keeper, close } = await purseOf(await HomeTokens.open(Site.read(parts)), owner, pin, device);
     return new OpenPurse(card, keeper, () => close().finally(() => parts.home.close()));
   });
 }

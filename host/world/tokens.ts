@@ -4,12 +4,14 @@
  */
 
 import { ROLE_PURSE } from "../../firmware/protocol/kinds.js";
+import { OtherChipsError } from "../cards/find.js";
 import { equalBytes, fromHex, toHex } from "../codec/bytes.js";
 import { tellTime } from "../device.js";
 import { finishPersonalisation, personalise } from "../provision.js";
 import { BankBooks } from "../services/bank-books.js";
 import { PurseCard } from "../tokens/buyer/card.js";
 import { sellerIdOf } from "../tokens/derive.js";
+import { TokenError } from "../tokens/errors.js";
 import { REQUEST_PATH } from "../tokens/http/challenge.js";
 import { MintClient } from "../tokens/http/mint-client.js";
 import { post } from "../tokens/http/post.js";
@@ -24,8 +26,9 @@ import type { BuyerPurse, Issuer, SellerLine } from "../tokens/parties.js";
 import { Seller } from "../tokens/seller/seller.js";
 import { AmountError, type Money, parseMoney, sameUnit, type Unit, unitOf } from "../units.js";
 import { openAccounts } from "./bank.js";
-import type { Part } from "./claims.js";
+import { type Part, PartInUseError } from "./claims.js";
 import { OVER_21 } from "./newspaper.js";
+import { openOwnersPurse } from "./owners-device.js";
 import { depositAccount } from "./plan.js";
 import { type Site, simulatedChip, UnknownNameError } from "./site.js";
 import { IncompleteHomeError } from "./state.js";
@@ -71,6 +74,8 @@ export class HomeTokens {
   #state: TokenState;
   readonly #issuers = new Map<IssuerName, Promise<Mint>>();
   readonly #sellers = new Map<string, Promise<Seller>>();
+  /** Lets go of each card that was taken. */
+  readonly #cards: (() => Promise<void>)[] = [];
   /** When the last work with a part that is nobody's is over. */
   readonly #borrowing = new Map<Part, Promise<void>>();
 
@@ -277,13 +282,49 @@ export class HomeTokens {
 
   // Purses.
 
-  /** A customer's purse, powered on and unlocked. One who has none gets one. */
-  async purse(owner: string, pin?: string): Promise<PurseCard> {
+  /**
+   * A customer's purse, powered on and unlocked: on the card at a place, in the home, or on the owner's card in any reader. One
+   * who has none gets one in the home.
+   */
+  async purse(owner: string, pin?: string, locator?: string): Promise<PurseCard> {
+    const known = this.#state.purses.find(({ name }) => name === owner);
+    if (locator !== undefined && known === undefined) {
+      this.site.customerPlan(owner);
+      throw new TokenError("no-purse", `${owner} has no purse yet. Nothing was done and no money moved.`);
+    }
     const record = await this.#purseRecord(owner);
-    const card = await this.#chip(owner);
-    await card.element.verifyPin(pin ?? record.pin);
-    await tellTime(card.element, this.site.parts.clock, `${owner}'s purse`);
-    return card;
+    const card = locator === undefined ? await this.#purseHere(owner) : await this.#purseOnCard(owner, locator);
+    try {
+      await card.element.verifyPin(pin ?? record.pin);
+      if (card.element.idHex !== record.purse.id) throw new OtherChipsError(card.element.client.transport.name, owner);
+      await tellTime(card.element, this.site.parts.clock, `${owner}'s purse`);
+      return card;
+    } catch (error) {
+      await this.#letGo();
+      throw error;
+    }
+  }
+
+  async #purseHere(owner: string): Promise<PurseCard> {
+    try {
+      return await this.#chip(owner);
+    } catch (error) {
+      // Another process has it: it may be the card in a reader.
+      const isCard = error instanceof PartInUseError && error.part === `purse-${owner}`;
+      if (!isCard) throw error;
+      return this.#purseOnCard(owner, undefined, error);
+    }
+  }
+
+  async #purseOnCard(owner: string, locator: string | undefined, cause?: Error): Promise<PurseCard> {
+    const { agent, module } = this.site.record(owner);
+    const ids = {
+      ...(agent === undefined ? {} : { agent: agent.id }),
+      ...(module === undefined ? {} : { module: module.id }),
+    };
+    const { purse, close } = await openOwnersPurse(this.site.parts, { owner, ...ids }, locator, cause);
+    this.#cards.push(close);
+    return new PurseCard(purse);
   }
 
   async #chip(owner: string): Promise<PurseCard> {
@@ -331,6 +372,11 @@ export class HomeTokens {
   /** Before the home is closed. */
   async close(): Promise<void> {
     for (const mint of this.#issuers.values()) await (await mint).close();
+    await this.#letGo();
+  }
+
+  async #letGo(): Promise<void> {
+    for (const close of this.#cards.splice(0)) await close();
   }
 }
 

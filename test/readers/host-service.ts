@@ -7,12 +7,10 @@ import { AID_MONEY_MODULE } from "../../firmware/protocol/apdu.js";
 import { CardServiceMissingError } from "../../host/cards/errors.js";
 import { PcscPlaces } from "../../host/cards/pcsc-places.js";
 import { ChipFactory } from "../../host/chips.js";
-import { Element } from "../../host/element.js";
+import { aidOf, Element } from "../../host/element.js";
 import { answerToReset } from "../../simulator/card/atr.js";
 import { childModule, tallyProcess } from "../support/processes.js";
 import {
-  aidOf,
-  type Check,
   configurationFolder,
   type Economy,
   endService,
@@ -26,6 +24,7 @@ import {
   Watched,
   withEconomy,
 } from "./host-support.js";
+import type { ReaderCheck } from "./lab.js";
 
 /** The service is killed while a card works on a payment, and started again. */
 async function killedInPayment(economy: Economy, signal: NodeJS.Signals): Promise<void> {
@@ -64,7 +63,7 @@ const killed = (["SIGKILL", "SIGTERM"] as const).map((signal) =>
   ),
 );
 
-const noService: Check = {
+const noService: ReaderCheck = {
   name: "without the service everything says so, and nothing waits",
   run: async () => {
     const watched = new Watched();
@@ -97,7 +96,7 @@ Module._resolveFilename = (name, ...rest) => {
   throw Object.assign(new Error("Cannot find module"), { code: "MODULE_NOT_FOUND" });
 };`)}`;
 
-const noLibrary: Check = {
+const noLibrary: ReaderCheck = {
   name: "without the library everything says so",
   run: async () => {
     const environment = { NODE_OPTIONS: `--import ${WITHOUT_LIBRARY}`, HOME: "/nowhere" };
@@ -109,7 +108,7 @@ const noLibrary: Check = {
 };
 
 /** vpcd's readers come and go with the service alone: it looks at its configuration when it begins. */
-const otherReaders: Check = {
+const otherReaders: ReaderCheck = {
   name: "readers that come and go with the service are told to whoever watches",
   run: async () => {
     const folder = configurationFolder();
@@ -219,7 +218,7 @@ await places.close();
 process.kill(process.pid, "SIGKILL");
 `;
 
-const mute: Check = {
+const mute: ReaderCheck = {
   name: "a card that never answers is waited for no longer than it may take",
   run: async () => {
     const watched = new Watched();
@@ -242,7 +241,7 @@ const COMMANDS_A_SECOND_MIN = 1_000;
 const MEDIAN_MS_MAX = 1;
 const MEASURED_MS = 2_000;
 
-const speed: Check = {
+const speed: ReaderCheck = {
   name: "the way to the card is quick",
   run: async () => {
     const watched = new Watched();
@@ -275,4 +274,12 @@ const speed: Check = {
   },
 };
 
-export const checks: readonly Check[] = [...killed, noService, noLibrary, otherReaders, held, mute, speed];
+export const SERVICE_CHECKS: readonly ReaderCheck[] = [
+  ...killed,
+  noService,
+  noLibrary,
+  otherReaders,
+  held,
+  mute,
+  speed,
+];

@@ -9,21 +9,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PcscPlaces } from "../../host/cards/pcsc-places.js";
 import type { CardPlace, PlaceEvent, PlaceState } from "../../host/cards/place.js";
+import { LAB_VARIABLE, READERS_AN_ENTRY } from "../../host/cli/card-vpcd.js";
+import { openOwnersChips } from "../../host/world/card.js";
 import { FolderHome } from "../../host/world/home.js";
 import { createWorld } from "../../host/world/init.js";
 import { partsIn } from "../../host/world/wallet.js";
 import { Card, type CardApplication } from "../../simulator/card/card.js";
-import { CardInVirtualReader } from "../../simulator/card/vpcd.js";
+import { CardInVirtualReader, VPCD_PORT } from "../../simulator/card/vpcd.js";
 import { type Child, type Ended, tallyProcess } from "../support/processes.js";
-
-export interface Check {
-  readonly name: string;
-  run(): Promise<void>;
-}
+import type { ReaderCheck } from "./lab.js";
 
 /** The lab's readers, as its pcscd names them, with their ports: two for each entry of its configuration. */
-export const FIRST_PORT = 35_963;
-const READERS_AN_ENTRY = 2;
+export const FIRST_PORT = VPCD_PORT;
 
 export function readerName(index: number): string {
   return `Lab ${Math.floor(index / READERS_AN_ENTRY)} 00 0${index % READERS_AN_ENTRY}`;
@@ -31,12 +28,6 @@ export function readerName(index: number): string {
 
 export function locatorOf(index: number): string {
   return `pcsc:${readerName(index)}`;
-}
-
-const AIDS = { agent: 2, module: 1 } as const;
-
-export function aidOf(applet: number): Uint8Array {
-  return Uint8Array.of(0xf0, 0x54, 0x41, 0x4c, 0x4c, 0x59, applet);
 }
 
 export function expectThat(isSo: boolean, what: string): asserts isSo {
@@ -176,12 +167,8 @@ export class Economy {
   async insert(owner: string, index: number, isSplit = false): Promise<ReaderCard[]> {
     const home = new FolderHome(this.path);
     this.#homes.push(home);
-    home.claim(`chips-${owner}`);
-    const applications: CardApplication[] = [];
-    for (const sort of ["agent", "module"] as const) {
-      const { simulated } = await home.chips.chip(`${owner}.${sort}`, sort);
-      applications.push({ aid: aidOf(AIDS[sort]), element: simulated });
-    }
+    const chips = await openOwnersChips(partsIn(home), owner);
+    const applications = chips.map(({ application }) => application);
     const cards = isSplit
       ? applications.map((each, i) => new ReaderCard([each], index + i))
       : [new ReaderCard(applications, index)];
@@ -258,7 +245,7 @@ export class Economy {
 }
 
 /** A check with an economy of its own. */
-export function withEconomy(name: string, work: (economy: Economy) => Promise<void>): Check {
+export function withEconomy(name: string, work: (economy: Economy) => Promise<void>): ReaderCheck {
   return {
     name,
     run: async () => {
@@ -283,7 +270,7 @@ export async function receiving(economy: Economy, owner: string, ...words: strin
 
 /** Folder of its configuration. */
 export function configurationFolder(): string {
-  const folder = process.env["TALLY_LAB"];
+  const folder = process.env[LAB_VARIABLE];
   expectThat(folder !== undefined && folder !== "", "this runs in a lab (tally card lab)");
   return folder;
 }

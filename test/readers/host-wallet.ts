@@ -1,10 +1,9 @@
 /** Wallets whose chips are cards in readers: what is bought and paid, and what is torn out in the middle of it. */
 
 import { ChipFactory } from "../../host/chips.js";
+import { aidOf } from "../../host/element.js";
 import type { Ended } from "../support/processes.js";
 import {
-  aidOf,
-  type Check,
   type Economy,
   expectThat,
   locatorOf,
@@ -14,6 +13,7 @@ import {
   receiving,
   withEconomy,
 } from "./host-support.js";
+import type { ReaderCheck } from "./lab.js";
 
 /** The cards of a home, in readers of these numbers. */
 const ALICE = 0;
@@ -82,6 +82,22 @@ const ownPin = withEconomy("a PIN is changed on the card, and its state is shown
   );
   const place = connected.find((each) => each.place === locatorOf(ALICE));
   expectThat(place?.applications.map(({ owner }) => owner).join() === "alice,alice", "the list knows whose they are");
+});
+
+const purseOnCard = withEconomy("token halves of a purse that is on the card", async (economy) => {
+  await economy.value("tokens", "request", "alice", "gazette", "USD 1.00");
+  await economy.insert("alice", ALICE);
+  const left = async (...words: string[]) => {
+    const { purses } = await economy.value<{ purses: { left: string }[] }>("tokens", "balance", "alice", ...words);
+    return purses.map((purse) => purse.left).join();
+  };
+  expectThat((await left(...deviceAt(ALICE))) === "1.0000", "the tokens are on the card");
+  expectThat((await left()) === "1.0000", "and are found there");
+  const { amount } = await economy.value<{ amount: string }>(
+    ...["tokens", "refund", "alice", "gazette", ...deviceAt(ALICE)],
+  );
+  expectThat(amount === "1.0000", "what was not spent comes back");
+  await economy.audit();
 });
 
 /** Settles whatever alice has open, with whoever it is; bob waits at an address. */
@@ -179,7 +195,19 @@ const foreignCard = withEconomy("a card of something else, and a blank one, are 
   expectThat(connected[0]?.foreign === true, `it is shown as such: ${JSON.stringify(connected[0])}`);
   const purse = JSON.stringify(connected[1]?.applications);
   expectThat(purse === '[{"role":"purse","id":null,"life":"blank"}]', `the blank one is shown: ${purse}`);
+  const { elements } = await economy.value<{ elements: { role: string; pinTries: number | null }[] }>(
+    ...["device", "info", locatorOf(1)],
+  );
+  expectThat(elements[0]?.role === "purse" && elements[0].pinTries === null, "and says what it may of itself");
   chips.close();
 });
 
-export const checks: readonly Check[] = [wholePurchase, agentApart, ownPin, tornPayment, tornPurchase, foreignCard];
+export const WALLET_CHECKS: readonly ReaderCheck[] = [
+  wholePurchase,
+  agentApart,
+  ownPin,
+  purseOnCard,
+  tornPayment,
+  tornPurchase,
+  foreignCard,
+];

@@ -11,8 +11,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { checks as serviceChecks } from "./host-service.js";
-import { checks as walletChecks } from "./host-wallet.js";
+import { SERVICE_CHECKS } from "./host-service.js";
+import { WALLET_CHECKS } from "./host-wallet.js";
 import { Bench, enterLab, isInLab, type ReaderCheck, runTool, within } from "./lab.js";
 import { LAB_CHECKS } from "./labs.js";
 import { TERMINAL_CHECKS } from "./terminal.js";
@@ -23,8 +23,8 @@ const CHECKS: readonly ReaderCheck[] = [
   ...TOOL_CHECKS,
   ...LAB_CHECKS,
   ...TERMINAL_CHECKS,
-  ...walletChecks,
-  ...serviceChecks,
+  ...WALLET_CHECKS,
+  ...SERVICE_CHECKS,
 ];
 
 const CHECK_MS_MAX = 90_000;
