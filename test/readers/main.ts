@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { DOCUMENT_CHECKS } from "./document.js";
 import { SERVICE_CHECKS } from "./host-service.js";
 import { WALLET_CHECKS } from "./host-wallet.js";
 import { Bench, enterLab, isInLab, type ReaderCheck, runTool, within } from "./lab.js";
@@ -20,6 +21,7 @@ import { TOOL_CHECKS } from "./tools.js";
 
 /** In the order in which they are run. */
 const CHECKS: readonly ReaderCheck[] = [
+  ...DOCUMENT_CHECKS,
   ...TOOL_CHECKS,
   ...LAB_CHECKS,
   ...TERMINAL_CHECKS,
