@@ -169,14 +169,17 @@ export async function openOurs(place: CardPlace): Promise<OpenCard> {
 export async function chipsAnywhere(lookout: Lookout, wanted: WantedChips, cause?: Error): Promise<FoundChips> {
   const looked: string[] = [];
   const ours: OpenCard[] = [];
+  const hasBoth = () => (["agent", "module"] as const).every((sort) => ours.some((card) => card[sort] !== undefined));
   try {
-    for (const place of await lookout.list()) {
+    // One that is in use, by this process perhaps, is waited for; and no card is disturbed once both chips are found.
+    const places = await lookout.list();
+    const isBusy = ({ state }: CardPlace) => state === "busy";
+    for (const place of [...places.filter((each) => !isBusy(each)), ...places.filter(isBusy)]) {
       const { card, what } = await lookAt(place, wanted);
       if (card !== undefined) ours.push(card);
       looked.push(`${place.locator} (${what})`);
+      if (hasBoth()) return wholeOf(ours, wanted);
     }
-    const hasBoth = (["agent", "module"] as const).every((sort) => ours.some((card) => card[sort] !== undefined));
-    if (hasBoth) return wholeOf(ours, wanted);
   } catch (error) {
     await closeAll(ours);
     throw error;

@@ -147,10 +147,13 @@ describe("an owner's chips", () => {
     places.missing = [new CardServiceMissingError()];
     const error = await chipsAnywhere(places, wantedOf("alice")).catch((reason: Error) => reason);
     expect(String(error)).toMatch(
-      /chips of alice were not found.*Empty \(no card\).*Busy \(another program.*Bob \(another one's card\).*Half \(a part.*Foreign \(a card of something else\).*pcscd/,
+      /chips of alice were not found.*Empty \(no card\).*Bob \(another one's card\).*Half \(a part.*Foreign \(a card of something else\).*Busy \(another program.*pcscd/,
     );
     places.put("Agent", await chip("alice", "agent"));
+    places.asked.splice(0);
     const found = await chipsAnywhere(places, wantedOf("alice"));
+    // One that is in use would be waited for, and is not once the chips are found.
+    expect(places.asked).toEqual(["Bob", "Half", "Foreign", "Agent"]);
     expect(found.module.idHex).toBe(wantedOf("alice").module);
     expect(places.cards.map(({ isOn }) => isOn)).toEqual([false, true, false, true]);
     await found.close();

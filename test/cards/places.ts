@@ -38,6 +38,8 @@ export class TablePlaces implements OpenPlaces {
   missing: Error[] = [];
   readonly #places: CardPlace[] = [];
   readonly cards: Card[] = [];
+  /** Titles of places whose card somebody wanted, in order. */
+  readonly asked: string[] = [];
   isClosed = false;
 
   /** A card with these, in a reader of this name. */
@@ -56,7 +58,14 @@ export class TablePlaces implements OpenPlaces {
   }
 
   #add(title: string, state: PlaceState, connect: () => Promise<Transport>): void {
-    this.#places.push({ locator: `pcsc:${title}`, title, state, connect });
+    const place = { locator: `pcsc:${title}`, title, state };
+    this.#places.push({
+      ...place,
+      connect: () => {
+        this.asked.push(title);
+        return connect();
+      },
+    });
   }
 
   async list(): Promise<CardPlace[]> {
