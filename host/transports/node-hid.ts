@@ -18,6 +18,11 @@ export interface HidDevice {
   readonly product: string;
 }
 
+/** A device's name for people. */
+export function titleOf({ product, serial }: HidDevice): string {
+  return `${product} (${serial})`;
+}
+
 /** The devices of this computer, and lines to them. */
 export interface HidDevices {
   list(): Promise<HidDevice[]>;
@@ -128,7 +133,7 @@ export const systemHidDevices: HidDevices = {
 
   async open(device) {
     const { HIDAsync } = await load();
-    const name = `${device.product} (${device.serial})`;
+    const name = titleOf(device);
     try {
       return new NodeHidLine(await HIDAsync.open(device.path), name);
     } catch (error) {
