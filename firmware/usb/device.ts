@@ -62,15 +62,15 @@ const CHANNEL_LAST: i32 = 0x7fffffff;
 // What a device does at a time.
 export const PHASE_IDLE: i32 = 0;
 /** Reports of a message have come, and not the last one. */
-export const PHASE_ASSEMBLING: i32 = 1;
+const PHASE_ASSEMBLING: i32 = 1;
 /** A message for the card, which has not begun with it. */
 export const PHASE_READY: i32 = 2;
 /** The card works. */
-export const PHASE_WORKING: i32 = 3;
+const PHASE_WORKING: i32 = 3;
 /** The card works for a host that does not want the answer any more. */
-export const PHASE_ABANDONED: i32 = 4;
+const PHASE_ABANDONED: i32 = 4;
 /** Reports of an answer wait to be fetched. */
-export const PHASE_SENDING: i32 = 5;
+const PHASE_SENDING: i32 = 5;
 
 /**
  * A device: one transaction at a time (11.2.5.1). Whoever drives it gives it each report that arrives, fetches the reports

@@ -6,7 +6,7 @@ import type { Transport } from "../transport.js";
 import { CtapHidClient } from "../transports/ctaphid-client.js";
 import { HidTransport, type HidTransportParts, systemLineTime } from "../transports/hid.js";
 import { UsbInUseError } from "../transports/hid-errors.js";
-import { type HidDevice, type HidDevices, systemHidDevices } from "../transports/node-hid.js";
+import { type HidDevice, type HidDevices, systemHidDevices, titleOf } from "../transports/node-hid.js";
 import type { CardPlace, CardPlaces, PlaceEvent, PlaceState } from "./place.js";
 
 export const USB_PREFIX = "usb:";
@@ -54,8 +54,7 @@ export class UsbPlaces implements CardPlaces {
   async #place(device: HidDevice): Promise<CardPlace> {
     const locator = `${USB_PREFIX}${device.serial}`;
     const state = this.#isOurs(locator) ? "card" : await this.#stateOf(device);
-    const title = `${device.product} (${device.serial})`;
-    return { locator, title, state, connect: () => this.#connect(device, locator) };
+    return { locator, title: titleOf(device), state, connect: () => this.#connect(device, locator) };
   }
 
   /** Asks for a channel, once: a device that another program has for itself gives none. */
@@ -80,7 +79,7 @@ export class UsbPlaces implements CardPlaces {
 
   async #connect(device: HidDevice, locator: string): Promise<Transport> {
     // A second session of this process is another program to the first.
-    if (this.#isOurs(locator)) throw new UsbInUseError(`${device.product} (${device.serial})`);
+    if (this.#isOurs(locator)) throw new UsbInUseError(titleOf(device));
     this.#ours.set(locator, { isOver: false });
     try {
       const transport = await HidTransport.open(await this.#devices.open(device), this.#parts);

@@ -18,6 +18,11 @@ export interface HidDevice {
   readonly product: string;
 }
 
+/** A device's name for people. */
+export function titleOf({ product, serial }: HidDevice): string {
+  return `${product} (${serial})`;
+}
+
 /** The devices of this computer, and lines to them. */
 export interface HidDevices {
   list(): Promise<HidDevice[]>;
@@ -47,11 +52,11 @@ interface OpenDevice {
 
 const MODULE: string = "node-hid";
 /**
- * So many reports go out in a row, and then there is a pause. A real device takes one a millisecond and holds the writer back;
- * for a virtual one the kernel keeps 32 and drops what is beyond.
+ * Reports go out no faster than a real device takes them, one a millisecond, looked at after so many: for a virtual device the
+ * kernel keeps 32 reports, holds nobody back and drops what is beyond.
  */
 const BURST_REPORTS = 16;
-const PAUSE_MS = 2;
+const REPORT_MS = 1;
 /** Devices without report numbers are written to with this one. */
 const NO_REPORT_NUMBER = 0;
 
@@ -71,7 +76,9 @@ class NodeHidLine implements ReportLine {
   onReport: ((report: Uint8Array) => void) | undefined;
   onFailure: ((error: Error) => void) | undefined;
   readonly #device: OpenDevice;
+  /** Reports of this burst, and when it began. */
   #written = 0;
+  #began_ms = 0;
 
   constructor(device: OpenDevice, name: string) {
     this.name = name;
@@ -81,9 +88,13 @@ class NodeHidLine implements ReportLine {
   }
 
   async write(report: Uint8Array): Promise<void> {
+    if (this.#written === 0) this.#began_ms = performance.now();
     await this.#device.write(Buffer.of(NO_REPORT_NUMBER, ...report));
     this.#written += 1;
-    if (this.#written % BURST_REPORTS === 0) await setTimeout(PAUSE_MS);
+    if (this.#written < BURST_REPORTS) return;
+    this.#written = 0;
+    const early_ms = this.#began_ms + BURST_REPORTS * REPORT_MS - performance.now();
+    if (early_ms > 0) await setTimeout(early_ms);
   }
 
   async close(): Promise<void> {
@@ -122,7 +133,7 @@ export const systemHidDevices: HidDevices = {
 
   async open(device) {
     const { HIDAsync } = await load();
-    const name = `${device.product} (${device.serial})`;
+    const name = titleOf(device);
     try {
       return new NodeHidLine(await HIDAsync.open(device.path), name);
     } catch (error) {

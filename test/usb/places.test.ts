@@ -6,7 +6,7 @@ import { LOOK_EVERY_MS, UsbPlaces } from "../../host/cards/usb-places.js";
 import { UsbInUseError, UsbUnavailableError } from "../../host/transports/hid-errors.js";
 import type { HidDevice, HidDevices } from "../../host/transports/node-hid.js";
 import { VirtualTime } from "../support/virtual-time.js";
-import { EchoCard, Line, Port } from "./port.js";
+import { EchoCard, Line, lineTime, Port } from "./port.js";
 
 /** A computer's USB ports. */
 class Computer implements HidDevices {
@@ -31,8 +31,7 @@ class Computer implements HidDevices {
   }
 
   places(): UsbPlaces {
-    const time = { now_ms: () => this.time.clock.nowMs(), after: this.time.after.bind(this.time) };
-    return new UsbPlaces({ devices: this, time });
+    return new UsbPlaces({ devices: this, time: lineTime(this.time) });
   }
 
   pass(duration_ms: number): Promise<void> {
