@@ -3,6 +3,7 @@
 import { equal } from "node:assert/strict";
 import { systemHidDevices } from "../../host/transports/node-hid.js";
 import { Checks } from "./checks.js";
+import { checkCommands } from "./command-checks.js";
 import { checkDisorder, checkSlow, checkTransport, SLOW, WORKING } from "./framing-checks.js";
 import { DeviceProcess } from "./parent.js";
 import { checkPurchases } from "./purchase-checks.js";
@@ -21,4 +22,5 @@ await checks.run("a process that is told to end takes its devices with it", asyn
   equal(await owner.end(), "SIGTERM");
   equal((await systemHidDevices.list()).length, 0);
 });
+await checkCommands(checks);
 process.exit(checks.end());

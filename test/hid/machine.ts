@@ -8,6 +8,8 @@ import { type Entry, initialFileSystem } from "./initrd.js";
 export const QEMU = "qemu-system-x86_64";
 export const FOLDER = "build/hid";
 const PARTS = join(FOLDER, "parts");
+/** An economy that is made here, because it takes the guest a minute. */
+export const HOME = join(FOLDER, "world");
 const MEMORY_MIB = 1024;
 /** Depends on the newest kernel; its own postinst is never run. */
 const KERNEL_PACKAGE = "linux-image-amd64";
@@ -97,8 +99,10 @@ mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=loose,msize=512000 host /h
 mount -t proc proc /host/proc
 mount -t sysfs sys /host/sys
 mount -t devtmpfs dev /host/dev
-mount -t tmpfs tmp /host/tmp
-chroot /host /bin/sh -c "cd '${resolve(".")}' && exec ${guest}"
+mkdir -p /host/dev/shm
+mount -t tmpfs tmp /host/dev/shm
+ifconfig lo up
+TMPDIR=/dev/shm chroot /host /bin/sh -c "cd '${resolve(".")}' && exec ${guest}"
 echo "GUEST-STATUS $?"
 poweroff -f
 `;
@@ -111,6 +115,8 @@ function program(path: string, content: Uint8Array | string): Entry {
 /** Everything that the guest needs; the parameters that QEMU starts it with. */
 export async function prepare(): Promise<string[]> {
   fetchParts();
+  rmSync(HOME, { recursive: true, force: true });
+  output(process.execPath, ["dist/host/cli/main.js", "--home", HOME, "init"]);
   const kernel = readdirSync(join(PARTS, "boot")).find((name) => name.startsWith("vmlinuz-"));
   if (kernel === undefined) throw new MissingError(`a kernel in ${PARTS}: remove that folder and try again`, []);
   const modules = moduleFiles();
@@ -124,7 +130,21 @@ export async function prepare(): Promise<string[]> {
   const initrd = join(FOLDER, "initrd.img");
   writeFileSync(initrd, image);
   return [
-    ...["-accel", "tcg", "-smp", "2", "-m", String(MEMORY_MIB), "-display", "none", "-nodefaults", "-no-reboot"],
+    // All that can be emulated: SQLite's binding wants more than QEMU's plain processor has.
+    ...[
+      "-accel",
+      "tcg",
+      "-cpu",
+      "max",
+      "-smp",
+      "2",
+      "-m",
+      String(MEMORY_MIB),
+      "-display",
+      "none",
+      "-nodefaults",
+      "-no-reboot",
+    ],
     ...["-serial", "stdio", "-kernel", join(PARTS, "boot", kernel), "-initrd", initrd],
     ...["-append", "console=ttyS0 quiet panic=-1"],
     ...["-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"],

@@ -81,7 +81,7 @@ class Terminal {
 
   /** The next lines, as many as are expected, or as many as there are when the command ends or time is up. */
   async next(count: number): Promise<string[]> {
-    const until = performance.now() + ANSWER_MS_MAX;
+    const until = performance.now() + this.#desk.answer_ms;
     while (this.lines.length < this.#taken + count && performance.now() < until) {
       if (this.child?.exitCode !== null && this.child?.stdout?.readableEnded === true) break;
       await new Promise<void>((woken) => {
@@ -107,15 +107,23 @@ class Terminal {
 /** A folder in which `tally` is a command, and all that its terminals have printed. */
 export class Desk {
   readonly folder: string;
+  /** Longest that the lines of one command are waited for. */
+  readonly answer_ms: number;
   readonly printed: string[] = [];
   readonly #running: ChildProcess[] = [];
 
-  constructor() {
+  constructor(answer_ms = ANSWER_MS_MAX) {
+    this.answer_ms = answer_ms;
     this.folder = mkdtempSync(join(tmpdir(), "tallystick-typed-"));
     const bin = join(this.folder, "bin");
     mkdirSync(bin);
     // What the alias of the README is to a person.
     writeFileSync(join(bin, "tally"), `#!/bin/sh\nexec "${process.execPath}" "${MAIN}" "$@"\n`, { mode: 0o755 });
+  }
+
+  /** Of every command that is typed here. */
+  get home(): string {
+    return join(this.folder, "world");
   }
 
   start(command: string): ChildProcess {
@@ -124,7 +132,7 @@ export class Desk {
       env: {
         ...process.env,
         PATH: `${join(this.folder, "bin")}:${process.env["PATH"]}`,
-        TALLY_HOME: join(this.folder, "world"),
+        TALLY_HOME: this.home,
       },
       stdio: ["ignore", "pipe", "pipe"],
     });
