@@ -321,12 +321,19 @@ export class MessageManager {
 
   /**
    * A peer's message that was refused is the peer's fault. What an element said to its partner and was refused gets no
-   * reply: the element is told so, as when a peer is silent. A card that is gone is the application's concern.
+   * reply: the element is told so, as when a peer is silent. A card that is gone is the application's concern, and nobody
+   * waits for what its peer may say to it.
    */
   #failed(job: Job, error: Error): void {
-    if (!(error instanceof StatusWordError)) this.onEvent?.({ kind: "fault", source: job.to, error });
+    if (!(error instanceof StatusWordError)) this.#gone(job.to, error);
     else if (job.from === "agent" || job.from === "module") this.#refusedByPartner(job.from, error);
     else this.dropped += 1;
+  }
+
+  #gone(sort: ElementSort, error: Error): void {
+    const station = this.#stations.get(sort);
+    if (station !== undefined) this.#answered(station);
+    this.onEvent?.({ kind: "fault", source: sort, error });
   }
 
   #refusedByPartner(sender: ElementSort, error: Error): void {

@@ -106,6 +106,23 @@ describe("message manager", () => {
     await expect(failed).rejects.toThrow(TransportError);
   });
 
+  test("a card that is gone is not waited for: nobody has anything to say to it or of it", async () => {
+    const time = new VirtualTime();
+    const card = new PingPongCard();
+    const device = await pingPongDevice(time, card);
+    const [near, far] = inProcessLink();
+    const began_ms = time.clock.nowMs();
+    const waited = device.converse(near, "module", async (conversation) => {
+      await conversation.command(START);
+      card.loseAnswers = () => true;
+      far.send(Uint8Array.of(m.ADDRESS_MODULE, m.KIND_SEALED, 2));
+      await conversation.quiet();
+      return conversation.next();
+    });
+    await expect(time.run(waited)).rejects.toThrow(TransportError);
+    expect(time.clock.nowMs()).toBe(began_ms);
+  });
+
   test("a peer cannot speak as host, agent or module, nor flood", async () => {
     const time = new VirtualTime();
     const card = new PingPongCard();
