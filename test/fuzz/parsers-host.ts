@@ -46,6 +46,7 @@ import { Contacts } from "../../host/wallet/contacts.js";
 import { IncompleteHomeError, readState, WorldStateError } from "../../host/world/state.js";
 import { idOf, NOW } from "../support/agencies.js";
 import { ParserTarget, same, sameText } from "./parsers.js";
+import { cardParsers } from "./parsers-cards.js";
 import { tokenParsers } from "./parsers-tokens.js";
 import { CBOR_SAMPLES, makeSamples, proofsOf } from "./samples.js";
 import { Finding, type Target } from "./target.js";
@@ -277,6 +278,6 @@ function contactsAgain(bytes: Uint8Array): void {
 }
 
 export function hostParsers(): Target[] {
-  const all = [...signedParsers(), ...chipParsers(), ...otherParsers(), ...tokenParsers()];
+  const all = [...signedParsers(), ...chipParsers(), ...otherParsers(), ...cardParsers(), ...tokenParsers()];
   return all.map(([name, good, work, ...errors]) => new HostParser(name, good, work, errors));
 }
