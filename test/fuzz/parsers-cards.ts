@@ -2,6 +2,12 @@
 
 import {
   announcedLength,
+  COMMAND_CANCEL,
+  COMMAND_INIT,
+  COMMAND_LOCK,
+  COMMAND_MSG,
+  COMMAND_PING,
+  commandOf,
   FRAMES_BYTES,
   isInitialization,
   MESSAGE_BYTES_MAX,
@@ -62,22 +68,33 @@ function reports(bytes: Uint8Array): void {
   device.tick(now_ms + 60_000);
   fetchAll();
   device.take(initReport(), now_ms + 60_000);
-  if (!device.next(report, now_ms + 60_000) || report[4] !== 0x86) throw new Finding("hang", "INIT is not answered");
+  if (!device.next(report, now_ms + 60_000) || commandOf(report) !== COMMAND_INIT)
+    throw new Finding("hang", "INIT is not answered");
 }
 
 function initReport(): Uint8Array {
   const report = new Uint8Array(REPORT_BYTES);
-  report.set([0xff, 0xff, 0xff, 0xff, 0x86, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]);
+  report.set([0xff, 0xff, 0xff, 0xff, 0x80 | COMMAND_INIT, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]);
   return report;
 }
 
-/** INIT on the broadcast channel, then a PING on channel 1 of which the rest comes and does not come. */
+/** INIT on the broadcast channel, then on channel 1: PING, whose rest comes and does not come, a lock, an APDU that is cancelled. */
 function reportSamples(): Uint8Array[] {
-  const ping = new Uint8Array(REPORT_BYTES);
-  ping.set([0, 0, 0, 1, 0x81, 0, 100]);
-  const rest = new Uint8Array(REPORT_BYTES);
-  rest.set([0, 0, 0, 1, 0]);
-  return [Buffer.concat([initReport(), ping, rest]), Buffer.concat([initReport(), ping, initReport(), rest])];
+  const onChannel = (...bytes: number[]) => {
+    const report = new Uint8Array(REPORT_BYTES);
+    report.set([0, 0, 0, 1, ...bytes]);
+    return report;
+  };
+  const ping = onChannel(0x80 | COMMAND_PING, 0, 100);
+  const rest = onChannel(0);
+  const lock = onChannel(0x80 | COMMAND_LOCK, 0, 1, 10);
+  const message = onChannel(0x80 | COMMAND_MSG, 0, 4, 0, 0x84, 0, 0);
+  const cancel = onChannel(0x80 | COMMAND_CANCEL, 0, 0);
+  return [
+    [ping, rest],
+    [ping, initReport(), rest],
+    [lock, message, cancel],
+  ].map((sent) => Buffer.concat([initReport(), ...sent]));
 }
 
 export function cardParsers(): ParserParts[] {
