@@ -203,6 +203,23 @@ const tornPurchase = withEconomy("a card torn out in the middle of a purchase, a
   await economy.audit();
 });
 
+const payeeWithoutCard = withEconomy(
+  "a payee whose card is gone does not wait as if it were there",
+  async (economy) => {
+    const [card] = await economy.insert("bob", BOB);
+    expectThat(card !== undefined, "bob has a card");
+    await buy(economy, "alice", "USD 5.00");
+    const { child, address } = await receiving(economy, "bob");
+    card.remove();
+    const { code } = await economy.run("wallet", "pay", "alice", address, "USD 1.00");
+    expectThat(code === 1, "nobody is paid");
+    const ended = await child.ended;
+    expectThat(ended.code === 1 && /Connect the card again/.test(ended.err), `the payee is told: ${ended.err}`);
+    expectThat((await economy.dollars("alice")) === "5.00", "alice has her money");
+    await economy.audit();
+  },
+);
+
 const foreignCard = withEconomy("a card of something else, and a blank one, are told apart", async (economy) => {
   const chips = new ChipFactory();
   const { simulated } = await chips.chip("other", "module");
@@ -232,5 +249,6 @@ export const WALLET_CHECKS: readonly ReaderCheck[] = [
   purseOnCard,
   tornPayment,
   tornPurchase,
+  payeeWithoutCard,
   foreignCard,
 ];
