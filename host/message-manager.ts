@@ -324,9 +324,16 @@ export class MessageManager {
    * reply: the element is told so, as when a peer is silent. A card that is gone is the application's concern.
    */
   #failed(job: Job, error: Error): void {
-    if (!(error instanceof StatusWordError)) this.onEvent?.({ kind: "fault", source: job.to, error });
+    if (!(error instanceof StatusWordError)) this.#lost(job.to, error);
     else if (job.from === "agent" || job.from === "module") this.#refusedByPartner(job.from, error);
     else this.dropped += 1;
+  }
+
+  /** Nothing is waited for that could not be given to the element. */
+  #lost(sort: ElementSort, error: Error): void {
+    const station = this.#stations.get(sort);
+    if (station !== undefined) this.#answered(station);
+    this.onEvent?.({ kind: "fault", source: sort, error });
   }
 
   #refusedByPartner(sender: ElementSort, error: Error): void {

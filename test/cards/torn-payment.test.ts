@@ -88,9 +88,9 @@ async function pay(tornAt: number, isDone: boolean) {
   }
 }
 
-test("whoever has paid, or may have, is not told to do it again", { timeout: 120_000 }, async () => {
+test("whoever has paid, or may have, is not told to do it again", { timeout: 30_000 }, async () => {
   const { commands } = await pay(Number.POSITIVE_INFINITY, false);
-  const moments = [commands - 4, commands - 1, commands].flatMap((at) =>
+  const moments = [commands - 4, commands - 3, commands - 1, commands].flatMap((at) =>
     [false, true].map((isDone) => ({ at, isDone })),
   );
   let paid = 0;
