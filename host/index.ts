@@ -146,6 +146,7 @@ export {
   type HistoryEntry,
   isAsQuoted,
   type OpenTransaction,
+  OutcomeUnknownError,
   RequestMismatchError,
   type ResumeResult,
   type Trade,

@@ -325,12 +325,13 @@ export class MessageManager {
    * waits for what its peer may say to it.
    */
   #failed(job: Job, error: Error): void {
-    if (!(error instanceof StatusWordError)) this.#gone(job.to, error);
+    if (!(error instanceof StatusWordError)) this.#lost(job.to, error);
     else if (job.from === "agent" || job.from === "module") this.#refusedByPartner(job.from, error);
     else this.dropped += 1;
   }
 
-  #gone(sort: ElementSort, error: Error): void {
+  /** Nothing is waited for that could not be given to the element. */
+  #lost(sort: ElementSort, error: Error): void {
     const station = this.#stations.get(sort);
     if (station !== undefined) this.#answered(station);
     this.onEvent?.({ kind: "fault", source: sort, error });

@@ -17,12 +17,16 @@ export interface Transport {
 
 /** The card could not be reached, or its answer was lost: nobody knows whether the command was carried out. */
 export class TransportError extends Error {
+  /** What happened, in a sentence. */
+  readonly what: string;
+
   constructor(what: string, options?: ErrorOptions) {
     super(
-      `${what} The money is where it was, or in an open transaction that can be resumed; ` +
-        "connect the card again and run the command once more.",
+      `${what} The money is where it was, where it was to go, or in an open transaction. Connect the card again, settle what ` +
+        'is open with "tally wallet resume", and look at the log before anything is done once more.',
       options,
     );
     this.name = "TransportError";
+    this.what = what;
   }
 }

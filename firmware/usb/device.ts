@@ -92,6 +92,8 @@ export class Device extends Assembly {
   lastChannel: i32 = 0;
   lockChannel: i32 = 0;
   lockedUntil_ms: i32 = 0;
+  /** Whose session is in the card: the channel of its last message, until that one's lock ends. */
+  cardChannel: i32 = 0;
   firstFrame: i32 = 0;
   frameCount: i32 = 0;
 
@@ -123,9 +125,19 @@ export class Device extends Assembly {
     this.say(this.channel, COMMAND_KEEPALIVE, STATUS_PROCESSING);
   }
 
+  /**
+   * Whether the card must lose its power before it begins with the message: what is in it, a verified PIN above all, is
+   * another's. A program that was killed has not taken it away.
+   */
+  isAnothers(): boolean {
+    return this.phase === PHASE_READY && this.channel !== this.cardChannel;
+  }
+
   /** The card begins with the message; from here on nobody can take it back. */
   begin(): void {
-    if (this.phase === PHASE_READY) this.phase = PHASE_WORKING;
+    if (this.phase !== PHASE_READY) return;
+    this.phase = PHASE_WORKING;
+    this.cardChannel = this.channel;
   }
 
   /** The card's answer of so many bytes is in `message`. */
@@ -159,7 +171,13 @@ export class Device extends Assembly {
     } else if (this.phase === PHASE_SENDING && isStill) {
       this.phase = PHASE_IDLE;
     }
-    if (!this.isWithCard() && ((now_ms - this.lockedUntil_ms) | 0) >= 0) this.lockChannel = CHANNEL_NONE;
+    if (!this.isWithCard() && ((now_ms - this.lockedUntil_ms) | 0) >= 0) this.unlock();
+  }
+
+  /** The session of who had the lock ends with it. */
+  private unlock(): void {
+    if (this.lockChannel !== CHANNEL_NONE) this.cardChannel = CHANNEL_NONE;
+    this.lockChannel = CHANNEL_NONE;
   }
 
   private initialization(report: Uint8Array, now_ms: i32): void {
@@ -283,8 +301,9 @@ export class Device extends Assembly {
       this.fail(channel, ERROR_INVALID_PARAMETER);
       return;
     }
-    this.lockChannel = seconds === 0 ? CHANNEL_NONE : channel;
     this.lockedUntil_ms = (now_ms + seconds * 1000) | 0;
+    if (seconds === 0) this.unlock();
+    else this.lockChannel = channel;
     this.frame(channel, COMMAND_LOCK, 0);
   }
 

@@ -78,6 +78,11 @@ export function readyCommand(): i32 {
   return device().phase == PHASE_READY ? device().command : -1;
 }
 
+/** Whether the card has to lose its power first, and be given it again: ask before `begin`. */
+export function isAnothers(): bool {
+  return device().isAnothers();
+}
+
 /** The card begins with it: bytes of the message, at `message`. */
 export function begin(): i32 {
   device().begin();

@@ -7,6 +7,7 @@ import { StatusWordError } from "../status-words.js";
 import type { Transport } from "../transport.js";
 import { CardChannels } from "../transports/card-channels.js";
 import { recordedByEnvironment } from "../transports/recording.js";
+import { CardInUseError } from "./errors.js";
 import type { CardPlace } from "./place.js";
 
 const APPLETS: readonly (readonly [ChipSort, number])[] = [
@@ -25,14 +26,26 @@ export interface OpenCard {
   close(): Promise<void>;
 }
 
+/** Places whose cards this process has: who pays from one card to another looks for the payee's, and must not wait for itself. */
+const ours = new Set<string>();
+
 /** Takes the card at a place and selects whatever is on it. */
 export async function openCard(place: CardPlace): Promise<OpenCard> {
-  const transport = recordedByEnvironment(await place.connect(), "card");
+  if (ours.has(place.locator)) throw new CardInUseError(place.title);
+  ours.add(place.locator);
+  let transport: Transport | undefined;
+  const close = async () => {
+    try {
+      await transport?.close();
+    } finally {
+      ours.delete(place.locator);
+    }
+  };
   try {
-    const elements = await selectAll(new CardChannels(transport));
-    return { place, ...elements, close: async () => transport.close() };
+    transport = recordedByEnvironment(await place.connect(), "card");
+    return { place, ...(await selectAll(new CardChannels(transport))), close };
   } catch (error) {
-    await transport.close();
+    await close();
     throw error;
   }
 }

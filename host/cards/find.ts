@@ -102,9 +102,11 @@ export class PurseMissingError extends Error {
 export class ChipsNotFoundError extends Error {
   constructor(owner: string, looked: readonly string[], options?: ErrorOptions) {
     const places = looked.length === 0 ? "No reader or device is connected" : `Looked at ${looked.join("; ")}`;
+    // Why they are not to be had in the home, where that is so.
+    const home = options?.cause instanceof Error ? ` If they are on no card: ${options.cause.message}` : "";
     super(
       `The chips of ${owner} were not found. ${places.replace(/\.$/, "")}. No money moved. ` +
-        "Put the card into a reader, or connect the device, and run the command again.",
+        `Put the card into a reader, or connect the device, and run the command again.${home}`,
       options,
     );
     this.name = "ChipsNotFoundError";

@@ -3,6 +3,7 @@
 import type { Command } from "commander";
 import type { Device } from "../device.js";
 import type { Element } from "../element.js";
+import { TransportError } from "../transport.js";
 import { type Home, isRemoteHome } from "../world/home.js";
 import { type DeviceRecord, readState, writeState } from "../world/state.js";
 import {
@@ -33,6 +34,18 @@ export class NumberNeededError extends Error {
   }
 }
 
+/** The card was lost while its chips were given a new PIN. The old one, tried again, would use up tries of those that have the new. */
+export class PinUnknownError extends Error {
+  constructor(name: string, cause: TransportError) {
+    super(
+      `${cause.what} Some chips of ${name} may have the new PIN, and the others the old one. No money moved. Connect the card ` +
+        `again and give all of them one PIN: tally device unblock ${name}, with the PUK.`,
+      { cause },
+    );
+    this.name = "PinUnknownError";
+  }
+}
+
 export function addPin(device: Command): void {
   const pin = device
     .command("pin")
@@ -47,7 +60,7 @@ export function addPin(device: Command): void {
         const old = known ?? (await typedDigits(`PIN of ${name}:`));
         if (old === undefined) throw new NumberNeededError("PIN", "--old");
         const next = await newPin(options, name);
-        await changePin(opened, old, next);
+        await knownPin(name, changePin(opened, old, next));
         keep(home, name, next);
       });
       outputFor(options).result({ name }, [`The chips of ${name} have a new PIN.`]);
@@ -65,7 +78,7 @@ export function addPin(device: Command): void {
         const puk = known ?? (await typedDigits(`PUK of ${name}:`));
         if (puk === undefined) throw new NumberNeededError("PUK", "--puk");
         const next = await newPin(options, name);
-        for (const element of opened.elements()) await element.unblockPin(puk, next);
+        await knownPin(name, unblockPin(opened, puk, next));
         keep(home, name, next);
       });
       outputFor(options).result({ name }, [`The chips of ${name} have a new PIN. The money in them is untouched.`]);
@@ -94,6 +107,19 @@ async function changePin(device: Device, old: string, next: string): Promise<voi
   } catch (error) {
     for (const element of changed) await element.changePin(next, old);
     throw error;
+  }
+}
+
+async function unblockPin(device: Device, puk: string, next: string): Promise<void> {
+  for (const element of device.elements()) await element.unblockPin(puk, next);
+}
+
+/** The work, and what is said if its end is not known. */
+async function knownPin(name: string, work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    throw error instanceof TransportError ? new PinUnknownError(name, error) : error;
   }
 }
 

@@ -5,6 +5,7 @@ import { PaymentRequestError } from "../payment-request.js";
 import { ReasonError } from "../reasons.js";
 import { StatusWordError } from "../status-words.js";
 import { AmountError } from "../units.js";
+import { OutcomeUnknownError } from "../wallet/wallet.js";
 import { EXIT_FAILED, EXIT_OPEN, EXIT_USAGE } from "./output.js";
 
 /** The command was understood as words, and what they say makes no sense. (What commander throws it has already printed.) */
@@ -34,7 +35,7 @@ function fault(what: string): string {
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof AmountError || error instanceof PaymentRequestError) return EXIT_USAGE;
-  if (error instanceof TransferInDoubtError) return EXIT_OPEN;
+  if (error instanceof TransferInDoubtError || error instanceof OutcomeUnknownError) return EXIT_OPEN;
   const has = error instanceof Error && "exitCode" in error && typeof error.exitCode === "number";
   return has ? (error.exitCode as number) : EXIT_FAILED;
 }

@@ -15,9 +15,10 @@ function endAtOnce(): void {
   process.stdout.write("", () => process.stderr.write("", kill));
 }
 
-function end(message: string, exitCode: number): never {
+function end(message: string, exitCode: number): void {
   process.stderr.write(`${message}\n`);
-  process.exit(exitCode);
+  if (isReaderStuck()) endAtOnce();
+  else process.exit(exitCode);
 }
 
 // Books, chips and keys are for their owner alone, wherever they are copied to.

@@ -5,11 +5,13 @@ import { MEMO_BYTES_MAX } from "../../firmware/protocol/limits.js";
 import { memoText, type Transfer } from "../applications/transfer.js";
 import { toHex } from "../codec/bytes.js";
 import { parsePaymentRequest, qrText } from "../payment-request.js";
+import { TransportError } from "../transport.js";
 import { formatMoney, type Money, parseMoney } from "../units.js";
 import type { Reception, ReceptionOptions } from "../wallet/reception.js";
 import type { Wallet } from "../wallet/wallet.js";
 import { confirmed } from "./confirm.js";
 import { type OwnerOptions, outputFor, withWallet } from "./context.js";
+import { explain } from "./failure.js";
 import { EXIT_INTERRUPTED, moneyJson, type Output, printable } from "./output.js";
 import { listening, type PlaceOptions, placeOf, type Stop, tell, untilTold } from "./serving.js";
 
@@ -135,7 +137,7 @@ async function waitForRequest(wallet: Wallet, money: Money, stop: Stop, options:
       `Waiting to be paid ${formatMoney(money)}. Ctrl-C ends it.`,
     ]);
     watch(reception, output);
-    const paid = await Promise.race([reception.paid, stop.told]);
+    const paid = await Promise.race([reception.paid, stop.told, faultOf(reception, output)]);
     if (paid === undefined) {
       output.say("Nobody has paid.");
       process.exitCode = EXIT_INTERRUPTED;
@@ -158,11 +160,21 @@ async function waitForPayers(wallet: Wallet, stop: Stop, options: ReceiveOptions
       reception.once("paid", () => resolve());
       reception.once("settled", () => resolve());
     });
-    await Promise.race([first, stop.told]);
+    await Promise.race([first, stop.told, faultOf(reception, output)]);
   } finally {
     await reception.close();
     stop.over();
   }
+}
+
+/** A wallet whose card is gone takes no payment any more, and must not look as if it did. Any other fault is only said. */
+function faultOf(reception: Reception, output: Output): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    reception.on("fault", (error) => {
+      if (error instanceof TransportError) reject(error);
+      else tell(output, { event: "fault", message: error.message }, explain(error));
+    });
+  });
 }
 
 function watch(reception: Reception, output: Output): void {

@@ -52,11 +52,11 @@ const STATUS_WORD = 2;
 /** Header, Lc; what is longer than both and the data has an Le. */
 const CASE_4_HEAD = 5;
 
-let stuck = 0;
+let underWay = 0;
 
-/** Whether a reader never came back from a command: then the process does not end by itself. */
+/** Whether a reader has not come back from a command: the process does not end by itself until it does, not even by process.exit. */
 export function isReaderStuck(): boolean {
-  return stuck > 0;
+  return underWay > 0;
 }
 
 export class PcscTransport implements Transport {
@@ -193,16 +193,12 @@ export class PcscTransport implements Transport {
   /** The work, or an error when it has taken too long; it may still be going on then. */
   #bounded<Result>(work: Promise<Result>): Promise<Result> {
     const { answer_ms } = this.#limits;
+    underWay += 1;
     return new Promise((resolve, reject) => {
-      let isLate = false;
-      const cancel = this.#timers.after(answer_ms, () => {
-        isLate = true;
-        stuck += 1;
-        reject(new CardTimeoutError(this.name, answer_ms));
-      });
+      const cancel = this.#timers.after(answer_ms, () => reject(new CardTimeoutError(this.name, answer_ms)));
       const ended = () => {
         cancel();
-        if (isLate) stuck -= 1;
+        underWay -= 1;
       };
       work.finally(ended).then(resolve, reject);
     });

@@ -30,6 +30,7 @@ import { mismatchOf, type PaymentRequest, parsePaymentRequest } from "../payment
 import type { RandomSource } from "../randomness.js";
 import { ReasonError } from "../reasons.js";
 import type { Quote } from "../services/directory.js";
+import { TransportError } from "../transport.js";
 import { type Money, sameUnit, type Unit } from "../units.js";
 import type { Contacts } from "./contacts.js";
 import { type Contact, type Counterparties, type Meeting, UnknownMerchantError } from "./counterparties.js";
@@ -141,6 +142,18 @@ export class LimitError extends Error {
       "The two limits are of two currencies. Nothing was changed and no money moved. Set them one after the other.",
     );
     this.name = "LimitError";
+  }
+}
+
+/** The card was lost in the midst of business. Whoever did the same again without looking might pay twice. */
+export class OutcomeUnknownError extends Error {
+  constructor(cause: TransportError) {
+    super(
+      `It is not known yet whether this was done: ${cause.what} It may be, so do not do it again before you have looked: ` +
+        'connect the card again, run "tally wallet resume", and see the log. The money is safe meanwhile.',
+      { cause },
+    );
+    this.name = "OutcomeUnknownError";
   }
 }
 
@@ -441,10 +454,12 @@ export class Wallet extends EventEmitter<WalletEvents> {
       const since = await device.module.nextLogSequence();
       const business = contacts.begin(contact, await device.module.pending(), since);
       try {
-        return await work();
-      } finally {
-        contacts.settle(await device.module.pending());
-        if ((await counterparties.farewell?.()) !== false) contacts.end(business);
+        return await work().finally(async () => {
+          contacts.settle(await device.module.pending());
+          if ((await counterparties.farewell?.()) !== false) contacts.end(business);
+        });
+      } catch (error) {
+        throw error instanceof TransportError ? new OutcomeUnknownError(error) : error;
       }
     });
   }

@@ -160,8 +160,9 @@ export class UsbCard {
   #begin(device: Device): void {
     // It was cancelled meanwhile.
     if (device.phase !== PHASE_READY || device.messages !== this.#taken) return;
+    const isAnothers = device.isAnothers();
     device.begin();
-    const answer = this.#execute(device);
+    const answer = this.#execute(device, isAnothers);
     this.#after(this.#options.work_ms, () => {
       device.message.set(answer);
       device.answer(answer.length, this.#now());
@@ -169,10 +170,12 @@ export class UsbCard {
     });
   }
 
-  #execute(device: Device): Uint8Array {
-    if (device.command !== COMMAND_RESTART) return this.#card.transmit(device.message.slice(0, device.length));
-    this.#powerOn();
-    this.onRestart?.();
-    return new Uint8Array(0);
+  #execute(device: Device, isAnothers: boolean): Uint8Array {
+    const isRestart = device.command === COMMAND_RESTART;
+    if (isRestart || isAnothers) {
+      this.#powerOn();
+      this.onRestart?.();
+    }
+    return isRestart ? new Uint8Array(0) : this.#card.transmit(device.message.slice(0, device.length));
   }
 }

@@ -45,6 +45,18 @@ async function unpersonalisedPurse() {
 }
 
 describe("the elements of a card", () => {
+  test("are not waited for where this process has them already", async () => {
+    const places = new TablePlaces();
+    await alicesCard(places, "A");
+    const [place] = await places.list();
+    const again = () => openCard(place as NonNullable<typeof place>);
+    const card = await again();
+    await expect(again()).rejects.toThrow(CardInUseError);
+    expect(places.cards[0]?.isOn).toBe(true);
+    await card.close();
+    await (await again()).close();
+  });
+
   test("have a channel each, and all that is there is found", async () => {
     const places = new TablePlaces();
     places.put("A", await unpersonalisedPurse(), await chip("alice", "agent"), await chip("alice", "module"));

@@ -185,8 +185,8 @@ const held = withEconomy(
   },
 );
 
-/** A card that is there, and answers nothing but that. */
-function muteCard(index: number): () => void {
+/** A card that is there, and answers nothing but that; `asked`: a command has come to it. */
+function muteCard(index: number, asked: () => void = () => undefined): () => void {
   const socket = connect({ host: "127.0.0.1", port: FIRST_PORT + index });
   const atr = answerToReset("T=1");
   let received = Buffer.alloc(0);
@@ -197,6 +197,7 @@ function muteCard(index: number): () => void {
       const message = received.subarray(2, 2 + received.readUInt16BE(0));
       received = received.subarray(2 + message.length);
       if (message.length === 1 && message[0] === 4) socket.write(Uint8Array.of(0, atr.length, ...atr));
+      if (message.length > 1) asked();
     }
   });
   socket.on("error", () => undefined);
@@ -230,6 +231,39 @@ const mute: ReaderCheck = {
       expectThat(/^CardTimeoutError true true .*money/.test(line), `it is told: ${line}`);
       await child.ended;
     } finally {
+      remove();
+      await watched.has(locatorOf(1), "empty");
+      await watched.close();
+    }
+  },
+};
+
+const ENDED_MS_MAX = 5_000;
+
+const interrupted: ReaderCheck = {
+  name: "Ctrl-C ends a command whose card does not answer",
+  run: async () => {
+    const watched = new Watched();
+    let wasAsked: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => {
+      wasAsked = resolve;
+    });
+    const remove = muteCard(1, () => wasAsked());
+    await watched.has(locatorOf(1), "card");
+    const command = tallyProcess(["apdu", "send", "--device", locatorOf(1), "00A40400"]);
+    try {
+      await asked;
+      command.kill("SIGINT");
+      let isLate = false;
+      const patience = setTimeout(() => {
+        isLate = true;
+        command.kill("SIGKILL");
+      }, ENDED_MS_MAX);
+      const { err } = await command.ended;
+      clearTimeout(patience);
+      expectThat(!isLate && /Interrupted/.test(err), `it ends, and says so: ${err}`);
+    } finally {
+      command.kill("SIGKILL");
       remove();
       await watched.has(locatorOf(1), "empty");
       await watched.close();
@@ -281,5 +315,6 @@ export const SERVICE_CHECKS: readonly ReaderCheck[] = [
   otherReaders,
   held,
   mute,
+  interrupted,
   speed,
 ];

@@ -84,6 +84,28 @@ const ownPin = withEconomy("a PIN is changed on the card, and its state is shown
   expectThat(place?.applications.map(({ owner }) => owner).join() === "alice,alice", "the list knows whose they are");
 });
 
+const tornPinChange = withEconomy("a card torn out while its PIN is changed", async (economy) => {
+  const [card] = await economy.insert("alice", ALICE);
+  expectThat(card !== undefined, "alice has a card");
+  const change = (pin: string) => economy.run("device", "pin", "alice", "--new", pin, ...deviceAt(ALICE));
+  const commands = await commandsOf(card, () => change("4711"));
+  // The last two commands give agent and module the new PIN.
+  for (const moment of [
+    { command: commands - 1, isDone: true },
+    { command: commands, isDone: false },
+    { command: commands, isDone: true },
+  ]) {
+    card.card.onMoment = () => card.remove();
+    card.card.moment = { ...moment, command: card.card.commands + moment.command };
+    const { code, err } = await change("0815");
+    card.card.moment = undefined;
+    expectThat(code === 1 && /device unblock/.test(err), `it says how all chips get one PIN again: ${err}`);
+    await economy.putBack(card);
+    await economy.value("device", "unblock", "alice", "--new", "4711", ...deviceAt(ALICE));
+    expectThat((await economy.dollars("alice")) === "0.00", "and so they do");
+  }
+});
+
 const purseOnCard = withEconomy("token halves of a purse that is on the card", async (economy) => {
   await economy.value("tokens", "request", "alice", "gazette", "USD 1.00");
   await economy.insert("alice", ALICE);
@@ -181,6 +203,23 @@ const tornPurchase = withEconomy("a card torn out in the middle of a purchase, a
   await economy.audit();
 });
 
+const payeeWithoutCard = withEconomy(
+  "a payee whose card is gone does not wait as if it were there",
+  async (economy) => {
+    const [card] = await economy.insert("bob", BOB);
+    expectThat(card !== undefined, "bob has a card");
+    await buy(economy, "alice", "USD 5.00");
+    const { child, address } = await receiving(economy, "bob");
+    card.remove();
+    const { code } = await economy.run("wallet", "pay", "alice", address, "USD 1.00");
+    expectThat(code === 1, "nobody is paid");
+    const ended = await child.ended;
+    expectThat(ended.code === 1 && /Connect the card again/.test(ended.err), `the payee is told: ${ended.err}`);
+    expectThat((await economy.dollars("alice")) === "5.00", "alice has her money");
+    await economy.audit();
+  },
+);
+
 const foreignCard = withEconomy("a card of something else, and a blank one, are told apart", async (economy) => {
   const chips = new ChipFactory();
   const { simulated } = await chips.chip("other", "module");
@@ -206,8 +245,10 @@ export const WALLET_CHECKS: readonly ReaderCheck[] = [
   wholePurchase,
   agentApart,
   ownPin,
+  tornPinChange,
   purseOnCard,
   tornPayment,
   tornPurchase,
+  payeeWithoutCard,
   foreignCard,
 ];

@@ -23,6 +23,7 @@ interface Exports {
   next(now_ms: number): number;
   tick(now_ms: number): void;
   readyCommand(): number;
+  isAnothers(): number;
   begin(): number;
   answer(length: number, now_ms: number): void;
 }
@@ -70,8 +71,13 @@ class Compiled implements Seen {
   }
 
   state(): readonly unknown[] {
-    const { memory, message, canTake, readyCommand } = this.#exports;
-    return [canTake() !== 0, readyCommand(), new Uint8Array(memory.buffer, message(), MESSAGE_BYTES_MAX).slice()];
+    const { memory, message, canTake, readyCommand, isAnothers } = this.#exports;
+    return [
+      canTake() !== 0,
+      readyCommand(),
+      isAnothers() !== 0,
+      new Uint8Array(memory.buffer, message(), MESSAGE_BYTES_MAX).slice(),
+    ];
   }
 }
 
@@ -100,14 +106,15 @@ class Interpreted implements Seen {
   state(): readonly unknown[] {
     const { phase, command, message, frameCount } = this.#device;
     expect(frameCount).toBeLessThanOrEqual(FRAMES_MAX);
-    return [this.#device.canTake(), phase === PHASE_READY ? command : -1, message.slice()];
+    const ready = phase === PHASE_READY ? command : -1;
+    return [this.#device.canTake(), ready, this.#device.isAnothers(), message.slice()];
   }
 }
 
 function same(a: Seen, b: Seen): void {
   const [one, other] = [a.state(), b.state()];
-  expect(one.slice(0, 2)).toEqual(other.slice(0, 2));
-  expect(Buffer.compare(one[2] as Uint8Array, other[2] as Uint8Array)).toBe(0);
+  expect(one.slice(0, 3)).toEqual(other.slice(0, 3));
+  expect(Buffer.compare(one[3] as Uint8Array, other[3] as Uint8Array)).toBe(0);
 }
 
 test("compiled to WebAssembly and run as TypeScript it says the same, byte by byte, however much is fetched of it", () => {
