@@ -4,7 +4,7 @@ import { asError } from "../as-error.js";
 import { toHex } from "../codec/bytes.js";
 import type { Element } from "../element.js";
 import type { ElementSort } from "../message-manager.js";
-import { UsbInUseError, UsbMuteError } from "../transports/hid-errors.js";
+import { UsbMuteError } from "../transports/hid-errors.js";
 import { type OpenCard, openCard } from "./card-elements.js";
 import { CardAbsentError, CardInUseError, CardMuteError, ForeignCardError } from "./errors.js";
 import type { CardPlace } from "./place.js";
@@ -233,7 +233,7 @@ async function lookAt(
 }
 
 function whyNot(error: Error): string {
-  if (error instanceof CardInUseError || error instanceof UsbInUseError) return "another program is using its card";
+  if (error instanceof CardInUseError) return "another program is using its card";
   if (error instanceof ForeignCardError) return "a card of something else";
   const isMute = error instanceof CardMuteError || error instanceof UsbMuteError;
   return isMute ? "a card that does not answer" : error.message.replace(/\.$/, "");

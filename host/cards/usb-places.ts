@@ -6,7 +6,8 @@ import type { Transport } from "../transport.js";
 import { CtapHidClient } from "../transports/ctaphid-client.js";
 import { HidTransport, type HidTransportParts, systemLineTime } from "../transports/hid.js";
 import { UsbInUseError } from "../transports/hid-errors.js";
-import { type HidDevice, type HidDevices, systemHidDevices } from "../transports/node-hid.js";
+import { type HidDevice, type HidDevices, nameOf, systemHidDevices } from "../transports/node-hid.js";
+import { CardInUseError } from "./errors.js";
 import type { CardPlace, CardPlaces, PlaceEvent, PlaceState } from "./place.js";
 
 export const USB_PREFIX = "usb:";
@@ -54,8 +55,7 @@ export class UsbPlaces implements CardPlaces {
   async #place(device: HidDevice): Promise<CardPlace> {
     const locator = `${USB_PREFIX}${device.serial}`;
     const state = this.#isOurs(locator) ? "card" : await this.#stateOf(device);
-    const title = `${device.product} (${device.serial})`;
-    return { locator, title, state, connect: () => this.#connect(device, locator) };
+    return { locator, title: nameOf(device), state, connect: () => this.#connect(device, locator) };
   }
 
   /** Asks for a channel, once: a device that another program has for itself gives none. */
@@ -80,7 +80,7 @@ export class UsbPlaces implements CardPlaces {
 
   async #connect(device: HidDevice, locator: string): Promise<Transport> {
     // A second session of this process is another program to the first.
-    if (this.#isOurs(locator)) throw new UsbInUseError(`${device.product} (${device.serial})`);
+    if (this.#isOurs(locator)) throw new CardInUseError(nameOf(device));
     this.#ours.set(locator, { isOver: false });
     try {
       const transport = await HidTransport.open(await this.#devices.open(device), this.#parts);
@@ -88,7 +88,8 @@ export class UsbPlaces implements CardPlaces {
       return transport;
     } catch (error) {
       this.#ours.delete(locator);
-      throw error;
+      // Nothing was asked of the card yet: no answer is lost.
+      throw error instanceof UsbInUseError ? new CardInUseError(nameOf(device)) : error;
     }
   }
 }

@@ -105,6 +105,11 @@ async function isForbidden(path: string): Promise<boolean> {
   }
 }
 
+/** What people call a device. */
+export function nameOf({ product, serial }: HidDevice): string {
+  return `${product} (${serial})`;
+}
+
 /** This computer's USB devices. A UsbUnavailableError says what is not installed. */
 export const systemHidDevices: HidDevices = {
   async list() {
@@ -122,7 +127,7 @@ export const systemHidDevices: HidDevices = {
 
   async open(device) {
     const { HIDAsync } = await load();
-    const name = `${device.product} (${device.serial})`;
+    const name = nameOf(device);
     try {
       return new NodeHidLine(await HIDAsync.open(device.path), name);
     } catch (error) {
