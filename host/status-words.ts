@@ -12,6 +12,10 @@ const SENTENCES: ReadonlyMap<number, string> = new Map([
     "The chip refused the length of a command. No money moved. The firmware and this program may be of different versions.",
   ],
   [
+    apdu.SW_CHANNEL_UNSUPPORTED,
+    "The card has no such logical channel open. No money moved. Open it with MANAGE CHANNEL, or restart the card.",
+  ],
+  [
     apdu.SW_CHAINING_UNSUPPORTED,
     "The chip does not take a command in several pieces. No money moved. Use a reader for extended-length APDUs.",
   ],
@@ -81,6 +85,9 @@ export function statusSentence(status: number, instruction?: number): string {
     const left = `${tries} ${tries === 1 ? "try is" : "tries are"} left`;
     const end = isPuk ? "the PUK is used up for good" : "the PIN is blocked";
     return `The ${isPuk ? "PUK" : "PIN"} is wrong; ${left} before ${end}. No money moved. Try again with care.`;
+  }
+  if ((status & 0xff00) === apdu.SW_WRONG_LE) {
+    return `The card has ${status & 0xff || 256} bytes to give and was asked for more. Ask again with this Le: the command is not run twice.`;
   }
   return (
     SENTENCES.get(status) ?? "The chip answered with a status this program does not know. Check the firmware's version."

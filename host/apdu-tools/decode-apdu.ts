@@ -1,6 +1,6 @@
 /** Command and response APDUs as steps (ISO/IEC 7816-4, 5.1), a response in the context of its command. */
 
-import { INS_SELECT, INS_VERIFY, REFERENCE_PIN } from "../../firmware/protocol/apdu.js";
+import { INS_SELECT } from "../../firmware/protocol/apdu.js";
 import { type Command, decodeCommand } from "../apdu.js";
 import {
   type CommandEntry,
@@ -124,7 +124,7 @@ export function decodeResponseApdu(response: Uint8Array, context: Context, comma
   const data = response.subarray(0, -2);
   const asked = command === undefined ? undefined : readCommand(command);
   const known = typeof asked === "object" ? asked : undefined;
-  const word = step("status", `${hex16(status)} (${describeStatus(status, known?.ins)})`);
+  const word = step("status", `${hex16(status)} (${describeStatus(status, known)})`);
   if (data.length === 0) return step("response", undefined, [word]);
   const isPart = (status & 0xff00) === 0x6100;
   const steps = isPart ? [step("part of the answer", bytesInDiagnostic(data))] : answerSteps(known, data, context);
@@ -185,9 +185,4 @@ function certificateRequest(data: Uint8Array, context: Context): Step {
       content.kind === "array" ? namedItems(content.items, fields(REQUEST), context) : [plainItem("content", content)],
     ),
   );
-}
-
-/** Whether a command asks how many tries are left: its 63Cx is an answer, not a refusal. */
-export function asksForTries(command: Command): boolean {
-  return command.ins === INS_VERIFY && command.p2 === REFERENCE_PIN && (command.data?.length ?? 0) === 0;
 }

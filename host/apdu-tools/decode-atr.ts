@@ -103,6 +103,8 @@ function compact(tag: number, value: Uint8Array): Step {
   const third = value[2] ?? 0;
   const can = [
     [value[0] ?? 0, 0x80, "selection by full name"],
+    [value[0] ?? 0, 0x04, "short file identifiers"],
+    [value[0] ?? 0, 0x02, "record numbers"],
     [third, 0x80, "command chaining"],
     [third, 0x40, "extended length"],
   ] as const;

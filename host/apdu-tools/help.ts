@@ -63,7 +63,8 @@ export function helpFor(topic: string): string[] | undefined {
   const text = topic.trim();
   if (text === "") return commandList();
   const entry = commandNamed(text);
-  if (entry !== undefined) return commandHelp(entry);
+  // VERIFY is a command, and a notice too.
+  if (entry !== undefined) return [...commandHelp(entry), ...messageLines(text)];
   const words = text.split(/\s+/);
   for (let count = words.length - 1; count > 0; count -= 1) {
     const shorter = commandNamed(words.slice(0, count).join(" "));

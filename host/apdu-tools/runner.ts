@@ -9,12 +9,12 @@ import { concatBytes } from "../codec/bytes.js";
 import { openingProof } from "../provision.js";
 import { type Transport, TransportError } from "../transport.js";
 import { channelOf } from "./command-table.js";
-import { appletAfter, asksForTries, type Context, readCommand } from "./decode-apdu.js";
+import { appletAfter, type Context, readCommand } from "./decode-apdu.js";
 import type { AppletName } from "./names.js";
 import { mismatchAt, type Pattern, statusPattern } from "./pattern.js";
 import { filledIn, type NumberedItem, SessionError, type SessionItem, type Values, valueBytes } from "./session.js";
 import { inLine, KEY, PROOF, refuseAnswer, refuseTarget } from "./session-check.js";
-import { isGood } from "./status-table.js";
+import { asksForTries, isGood } from "./status-table.js";
 import { parseSymbolic } from "./symbolic.js";
 
 /** A card that a session talks to. */

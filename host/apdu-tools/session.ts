@@ -149,14 +149,20 @@ export function printItem(item: SessionItem): string {
 /** Gives a value for a placeholder; undefined when nobody has given one. */
 export type Values = (name: string) => string | Uint8Array | undefined;
 
+/** Values that the environment may have. */
+export const VARIABLES: Readonly<Record<string, string>> = { pin: "TALLY_PIN", puk: "TALLY_PUK" };
+
 /** A session names something that was not given. */
 export class ValueMissingError extends Error {
   override readonly name = "ValueMissingError";
   readonly exitCode = 2;
 
   constructor(name: string) {
+    const variable = VARIABLES[name];
+    const elsewhere = variable === undefined ? "" : `, or in ${variable}`;
     super(
-      `The session wants {${name}}, which was not given. Nothing was sent from there on, and no money moved. Give it with --set ${name}=...`,
+      `The session wants {${name}}, which was not given. Nothing was sent from there on, and no money moved. ` +
+        `Start it again with --set ${name}=...${elsewhere}.`,
     );
   }
 }

@@ -1,7 +1,7 @@
 /** Status words: what an applet, the card or a reader answers, and when (docs/APDU.md). Sentences for people are in host/status-words.ts. */
 
 import * as p from "../../firmware/protocol/apdu.js";
-import { isSuccess } from "../apdu.js";
+import { type Command, isSuccess } from "../apdu.js";
 import { statusSentence } from "../status-words.js";
 import { hex8, hex16 } from "./names.js";
 
@@ -67,8 +67,8 @@ export function isGood(status: number): boolean {
   return isSuccess(status) || (status & HIGH) === p.SW_MORE;
 }
 
-/** What a status word says, in one line. */
-export function describeStatus(status: number, instruction?: number): string {
+/** What a status word says, in one line. `command`: what it answers. */
+export function describeStatus(status: number, command?: Command): string {
   const known = statusWord(status);
   if (known === undefined) return "not a status word of this project";
   const low = status & 0xff;
@@ -76,5 +76,14 @@ export function describeStatus(status: number, instruction?: number): string {
     return `done; an envelope of ${low === 0xff ? "255 bytes or more" : `${low} bytes`} waits`;
   if (known.word === p.SW_MORE) return `${low === 0 ? "256 bytes or more are" : `${low} bytes are`} left: GET RESPONSE`;
   if (known.word === p.SW_OK) return known.meaning;
-  return statusSentence(status, instruction);
+  if (known.word === p.SW_WARNING_TRIES && command !== undefined && asksForTries(command)) {
+    const tries = status & 0xf;
+    return `the PIN was not verified; ${tries === 1 ? "1 try is" : `${tries} tries are`} left`;
+  }
+  return statusSentence(status, command?.ins);
+}
+
+/** Whether a command asks how many tries are left: its 63Cx is an answer, not a refusal. */
+export function asksForTries(command: Command): boolean {
+  return command.ins === p.INS_VERIFY && command.p2 === p.REFERENCE_PIN && (command.data?.length ?? 0) === 0;
 }

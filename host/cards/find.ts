@@ -4,7 +4,7 @@ import { asError } from "../as-error.js";
 import { toHex } from "../codec/bytes.js";
 import type { Element } from "../element.js";
 import type { ElementSort } from "../message-manager.js";
-import { UsbInUseError, UsbMuteError } from "../transports/hid-errors.js";
+import { UsbMuteError } from "../transports/hid-errors.js";
 import { type OpenCard, openCard } from "./card-elements.js";
 import { CardAbsentError, CardInUseError, CardMuteError, ForeignCardError } from "./errors.js";
 import type { CardPlace } from "./place.js";
@@ -37,9 +37,8 @@ export interface FoundPurse {
 /** No place is called like that. */
 export class UnknownPlaceError extends Error {
   constructor(locator: string, places: readonly CardPlace[], missing: readonly Error[]) {
-    const there =
-      places.length === 0 ? "No reader or device is connected." : `There are: ${places.map(nameOf).join(", ")}.`;
-    super([`There is no place "${locator}" for a card. No money moved. ${there}`, ...missing.map(messageOf)].join(" "));
+    const there = places.length === 0 ? NOTHING_SEEN : `There are: ${places.map(nameOf).join(", ")}.`;
+    super([`There is no place "${locator}" for a card. No money moved. ${there}`, ...missing.map(whyClosed)].join(" "));
     this.name = "UnknownPlaceError";
   }
 }
@@ -55,11 +54,11 @@ export class AmbiguousPlaceError extends Error {
   }
 }
 
-/** The chips at a place are somebody else's. */
+/** The chips at a place are somebody else's, or nobody's yet. */
 export class OtherChipsError extends Error {
   constructor(place: string, owner: string) {
     super(
-      `The card in ${place} is another one's, and not that of ${owner}. Nothing was asked of it and no money moved. ` +
+      `The card in ${place} has other chips than those of ${owner}. Nothing was asked of it and no money moved. ` +
         "Put the right card in, or name the place where it is.",
     );
     this.name = "OtherChipsError";
@@ -98,27 +97,30 @@ export class PurseMissingError extends Error {
   }
 }
 
-/** Nobody has the chips. */
+/** The chips are at no place; `cause`: why they are not to be had in the home, where they may well be. */
 export class ChipsNotFoundError extends Error {
-  constructor(owner: string, looked: readonly string[], options?: ErrorOptions) {
-    const places = looked.length === 0 ? "No reader or device is connected" : `Looked at ${looked.join("; ")}`;
-    // Why they are not to be had in the home, where that is so.
-    const home = options?.cause instanceof Error ? ` If they are on no card: ${options.cause.message}` : "";
+  constructor(owner: string, looked: readonly string[], missing: readonly Error[], cause?: Error) {
+    const places = looked.length === 0 ? NOTHING_SEEN : `Looked at ${looked.join("; ").replace(/\.$/, "")}.`;
+    const seen = [places, ...missing.map(whyClosed)].join(" ");
     super(
-      `The chips of ${owner} were not found. ${places.replace(/\.$/, "")}. No money moved. ` +
-        `Put the card into a reader, or connect the device, and run the command again.${home}`,
-      options,
+      cause === undefined
+        ? `The chips of ${owner} were not found. No money moved. ${seen} Put the card into a reader, or connect the device, and run the command again.`
+        : `${cause.message} If they are on a card, put it into a reader. ${seen}`,
+      cause === undefined ? {} : { cause },
     );
     this.name = "ChipsNotFoundError";
   }
 }
 
-function nameOf({ locator }: CardPlace): string {
-  return locator;
+const NOTHING_SEEN = "No reader or device is seen.";
+
+/** Why places could not be looked at, in a message that has said already that no money moved. */
+function whyClosed({ message }: Error): string {
+  return message.replace(" No money moved.", "");
 }
 
-function messageOf({ message }: Error): string {
-  return message;
+function nameOf({ locator }: CardPlace): string {
+  return locator;
 }
 
 function nameOfSort(sort: ElementSort): string {
@@ -187,7 +189,7 @@ export async function chipsAnywhere(lookout: Lookout, wanted: WantedChips, cause
     throw error;
   }
   await closeAll(ours);
-  throw new ChipsNotFoundError(wanted.owner, [...looked, ...lookout.missing.map(messageOf)], { cause });
+  throw new ChipsNotFoundError(wanted.owner, looked, lookout.missing, cause);
 }
 
 /**
@@ -213,7 +215,7 @@ export async function purseAnywhere(lookout: Lookout, wanted: WantedChips, cause
     await card?.close();
     looked.push(`${place.locator} (${card === undefined ? what : "no purse"})`);
   }
-  throw new ChipsNotFoundError(wanted.owner, [...looked, ...lookout.missing.map(messageOf)], { cause });
+  throw new ChipsNotFoundError(wanted.owner, looked, lookout.missing, cause);
 }
 
 /** The card, if it is the owner's, and what to say of it otherwise. */
@@ -230,11 +232,11 @@ async function lookAt(
   }
   if (isOf(card, wanted)) return { card, what: "a part of them" };
   await card.close();
-  return { what: "another one's card" };
+  return { what: "a card with other chips" };
 }
 
 function whyNot(error: Error): string {
-  if (error instanceof CardInUseError || error instanceof UsbInUseError) return "another program is using its card";
+  if (error instanceof CardInUseError) return "another program is using its card";
   if (error instanceof ForeignCardError) return "a card of something else";
   const isMute = error instanceof CardMuteError || error instanceof UsbMuteError;
   return isMute ? "a card that does not answer" : error.message.replace(/\.$/, "");

@@ -7,6 +7,7 @@ import { CtapHidClient } from "../transports/ctaphid-client.js";
 import { HidTransport, type HidTransportParts, systemLineTime } from "../transports/hid.js";
 import { UsbInUseError } from "../transports/hid-errors.js";
 import { type HidDevice, type HidDevices, systemHidDevices, titleOf } from "../transports/node-hid.js";
+import { CardInUseError } from "./errors.js";
 import type { CardPlace, CardPlaces, PlaceEvent, PlaceState } from "./place.js";
 
 export const USB_PREFIX = "usb:";
@@ -79,7 +80,7 @@ export class UsbPlaces implements CardPlaces {
 
   async #connect(device: HidDevice, locator: string): Promise<Transport> {
     // A second session of this process is another program to the first.
-    if (this.#isOurs(locator)) throw new UsbInUseError(titleOf(device));
+    if (this.#isOurs(locator)) throw new CardInUseError(titleOf(device));
     this.#ours.set(locator, { isOver: false });
     try {
       const transport = await HidTransport.open(await this.#devices.open(device), this.#parts);
@@ -87,7 +88,8 @@ export class UsbPlaces implements CardPlaces {
       return transport;
     } catch (error) {
       this.#ours.delete(locator);
-      throw error;
+      // Nothing was asked of the card yet: no answer is lost.
+      throw error instanceof UsbInUseError ? new CardInUseError(titleOf(device)) : error;
     }
   }
 }

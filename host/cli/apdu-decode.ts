@@ -5,7 +5,7 @@ import { Argument, type Command, Option } from "commander";
 import { encodeCommand } from "../apdu.js";
 import { BYTES_KINDS, type BytesKind, decodeAs, decodeFound } from "../apdu-tools/decode.js";
 import { appletAfter, decodeCommandApdu, decodeResponseApdu } from "../apdu-tools/decode-apdu.js";
-import { explained, helpFor } from "../apdu-tools/help.js";
+import { helpFor } from "../apdu-tools/help.js";
 import { APPLET_NAMES, type AppletName, bytesOfHex } from "../apdu-tools/names.js";
 import { hasFault, linesOf, type Step, step } from "../apdu-tools/outline.js";
 import {
@@ -58,7 +58,7 @@ export function addDecode(apdu: Command): void {
     .addArgument(new Argument("<what...>", "a number in hexadecimal, or a name"))
     .action((words: readonly string[], _options: unknown, command: Command) => {
       const text = words.join(" ");
-      const lines = explained(text) ?? helpFor(text);
+      const lines = helpFor(text);
       if (lines === undefined) {
         throw new SessionError(
           `Nothing is known of "${text}": no status word, instruction, tag, reason or command. Nothing was sent.`,

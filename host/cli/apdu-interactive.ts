@@ -119,6 +119,17 @@ function itemOf(line: string): SessionItem {
   return isLine ? parseLine(text) : parseCommand(text);
 }
 
+const OTHER_WORDS = [
+  "Beside commands",
+  "  help COMMAND, help 6982  what a command, a status word, a tag or a reason is",
+  "  reset                    takes the card's power away and gives it again",
+  "  @NAME                    the card that what follows goes to, of several",
+  "  < PATTERN                what the last command should have answered",
+  "  decode on, decode off    whether answers are decoded",
+  "  secrets on, secrets off  whether PIN, PUK and keys are shown",
+  "  quit                     ends, as Ctrl-D does",
+];
+
 /** Words that are for the tool and not for a card. */
 function toolWord(line: string, show: Show, output: Output): boolean {
   const [word = "", ...rest] = line.trim().split(/\s+/);
@@ -126,7 +137,7 @@ function toolWord(line: string, show: Show, output: Output): boolean {
     case "help":
     case "?": {
       const lines = helpFor(rest.join(" ")) ?? [`Nothing is known of "${rest.join(" ")}". "help" lists the commands.`];
-      for (const each of lines) output.say(each);
+      for (const each of rest.length === 0 ? [...lines, ...OTHER_WORDS] : lines) output.say(each);
       return true;
     }
     case "decode":

@@ -1,6 +1,7 @@
 /** What `tally apdu` prints of commands and answers: for people in two lines and, decoded, in steps; for programs as JSON. */
 
-import { decodeCommandApdu, decodeResponseApdu, nameOf } from "../apdu-tools/decode-apdu.js";
+import type { Command } from "../apdu.js";
+import { decodeCommandApdu, decodeResponseApdu, nameOf, readCommand } from "../apdu-tools/decode-apdu.js";
 import { hex16, spacedHex } from "../apdu-tools/names.js";
 import { linesOf } from "../apdu-tools/outline.js";
 import { printPattern } from "../apdu-tools/pattern.js";
@@ -50,7 +51,12 @@ export function exchangeLines(exchange: Exchange, options: ShowOptions): string[
 
 /** Of a status word that is no success: what it means. */
 function refusalLines({ status, command }: Exchange): string[] {
-  return isGood(status) ? [] : [`    ${hex16(status)}: ${describeStatus(status, command[1])}`];
+  return isGood(status) ? [] : [`    ${hex16(status)}: ${describeStatus(status, asCommand(command))}`];
+}
+
+function asCommand(apdu: Uint8Array): Command | undefined {
+  const command = readCommand(apdu);
+  return typeof command === "string" ? undefined : command;
 }
 
 export function exchangeJson(exchange: Exchange, options: ShowOptions) {
@@ -64,7 +70,7 @@ export function exchangeJson(exchange: Exchange, options: ShowOptions) {
     command: commandText(exchange, secrets).slice(INDENT),
     response: toHex(exchange.response),
     status: hex16(exchange.status),
-    meaning: describeStatus(exchange.status, ins),
+    meaning: describeStatus(exchange.status, asCommand(exchange.command)),
     ...(options.decode === true
       ? {
           decodedCommand: decodeCommandApdu(exchange.command, context),

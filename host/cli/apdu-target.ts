@@ -9,6 +9,7 @@ import type { Target } from "../apdu-tools/runner.js";
 import { BLANK_KINDS, type BlankKind, blankTarget } from "../apdu-tools/simulated-cards.js";
 import { allPlaces } from "../cards/all-places.js";
 import { findPlace } from "../cards/find.js";
+import type { CardPlace } from "../cards/place.js";
 import { recordedByEnvironment } from "../transports/recording.js";
 import type { OpenPlaces } from "../world/owners-device.js";
 import { homeIn } from "../world/wallet.js";
@@ -127,8 +128,14 @@ async function placeTargets(
   const places = open();
   undo.push(() => places.close());
   const targets: Target[] = [];
-  for (const locator of new Set(locators)) {
-    const transport = await (await findPlace(places, locator)).connect();
+  const named = new Map<string, CardPlace>();
+  for (const locator of locators) {
+    const place = await findPlace(places, locator);
+    // Two names may be of one place, and it is taken once.
+    named.set(place.locator, place);
+  }
+  for (const place of named.values()) {
+    const transport = await place.connect();
     undo.push(() => transport.close());
     targets.push({ name: "card", transport });
   }

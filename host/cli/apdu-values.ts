@@ -1,7 +1,7 @@
 /** Values of the placeholders in a session: given on the command line, in the environment, or typed where there is a terminal. */
 
 import { InvalidArgumentError } from "commander";
-import type { NumberedItem, SessionItem, Values } from "../apdu-tools/session.js";
+import { type NumberedItem, type SessionItem, VARIABLES, type Values } from "../apdu-tools/session.js";
 import { secret } from "./confirm.js";
 
 export type GivenValues = ReadonlyMap<string, string>;
@@ -14,13 +14,11 @@ export function givenValue(text: string, before: GivenValues = new Map()): Given
   return new Map([...before, [name, value]]);
 }
 
-const ENVIRONMENT: Readonly<Record<string, string>> = { pin: "TALLY_PIN", puk: "TALLY_PUK" };
-
 export function valuesOf(
   given: GivenValues,
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Values {
-  return (name) => given.get(name) ?? (environment[ENVIRONMENT[name] ?? ""] || undefined);
+  return (name) => given.get(name) ?? (environment[VARIABLES[name] ?? ""] || undefined);
 }
 
 const PLACEHOLDER = /\{([a-z][a-z0-9-]*)\}/g;

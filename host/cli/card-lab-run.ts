@@ -23,8 +23,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { constants } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import type { Duplex } from "node:stream";
+import { fileURLToPath } from "node:url";
 import { VPCD_PORT } from "../../simulator/card/vpcd.js";
 import type { Machine } from "./card-machine.js";
 import { LAB_VARIABLE, READERS_AN_ENTRY, VPCD_PACKAGE, vpcdDriver, vpcdEntry } from "./card-vpcd.js";
@@ -132,6 +133,16 @@ export async function runInLab(machine: Machine, options: LabOptions, onReady: (
   });
 }
 
+/** A shell of the lab knows no alias of the shell that it was started from: `tally` is a program there. */
+function tallyIn(folder: string): string {
+  const bin = join(folder, "bin");
+  mkdirSync(bin);
+  const main = fileURLToPath(new URL("./main.js", import.meta.url));
+  const text = `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`;
+  writeFileSync(join(bin, "tally"), text, { mode: 0o755 });
+  return bin;
+}
+
 /** The lab's folder: pcscd's configuration, and the driver once for each entry. pcscd reads every file of the folder that it is given. */
 function furnish(machine: Machine, folder: string, readers: number): number[] {
   for (const name of ["run", "configuration", "drivers"]) mkdirSync(join(folder, name));
@@ -168,7 +179,11 @@ class LabRun {
     const shell = ["sh", "-c", PREPARATIONS, "sh", folder, machine.program("pcscd") ?? "pcscd", ...command];
     const log = openSync(join(folder, "preparations.log"), "w");
     this.#child = spawn("unshare", [...asRoot, "--net", "--mount", ...shell], {
-      env: { ...environment, [LAB_VARIABLE]: join(folder, "configuration") },
+      env: {
+        ...environment,
+        PATH: [tallyIn(folder), environment["PATH"]].filter((each) => each !== undefined).join(delimiter),
+        [LAB_VARIABLE]: join(folder, "configuration"),
+      },
       stdio: ["inherit", "inherit", log, "pipe", "pipe", 2],
     });
     closeSync(log);

@@ -191,7 +191,8 @@ export function hidDevices(machine: Machine): Finding {
 
 export function uhidDevice(machine: Machine): Finding {
   const name = "simulated USB devices";
-  if (!machine.exists("/dev/uhid")) return optionalMissing(name, "there is no /dev/uhid", "modprobe uhid (as root)");
+  if (!machine.exists("/dev/uhid"))
+    return optionalMissing(name, "there is no /dev/uhid", "modprobe -a uhid hid-generic (as root)");
   if (machine.mayUse("/dev/uhid")) return optional(name, "/dev/uhid");
   return optionalMissing(name, "this user may not use /dev/uhid", "setfacl --modify user:$USER:rw /dev/uhid (as root)");
 }

@@ -61,7 +61,7 @@ export function addCardStart(card: Command): void {
     .option(
       "--port <number>",
       "port of the first virtual reader; further cards at the next ones",
-      portNumber,
+      readerPort,
       VPCD_PORT,
     )
     .option("--delay <milliseconds>", "how long the chip takes for each command (default: as long as it takes)", delay)
@@ -281,6 +281,13 @@ function showState(output: Output, each: StartedCard): void {
   const power = card.isOn ? "with power" : "without power";
   const event = { event: "status", card: number, owner, chips, place, state, powered: card.isOn };
   tell(output, event, `${lineOf(each)}: ${state}, ${power}`);
+}
+
+/** Of something that listens already: 0, any port, is none. */
+function readerPort(text: string): number {
+  const port = portNumber(text);
+  if (port > 0) return port;
+  throw new InvalidArgumentError(`It is a number from 1 to ${PORT_MAX}.`);
 }
 
 function delay(text: string): number {

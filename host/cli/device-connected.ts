@@ -7,7 +7,7 @@ import { findPlace, openOurs } from "../cards/find.js";
 import type { CardPlace, PlaceEvent, PlaceState } from "../cards/place.js";
 import { toHex } from "../codec/bytes.js";
 import type { Element } from "../element.js";
-import { UsbInUseError, UsbMuteError } from "../transports/hid-errors.js";
+import { UsbMuteError } from "../transports/hid-errors.js";
 import { isRemoteHome } from "../world/home.js";
 import { readRemoteWallet } from "../world/remote.js";
 import { readState } from "../world/state.js";
@@ -55,7 +55,7 @@ async function lookAt(place: CardPlace, owners: ReadonlyMap<string, string>): Pr
   try {
     card = await openCard(place);
   } catch (error) {
-    if (error instanceof CardInUseError || error instanceof UsbInUseError) return { ...found, state: "busy" };
+    if (error instanceof CardInUseError) return { ...found, state: "busy" };
     if (error instanceof CardMuteError || error instanceof UsbMuteError) return { ...found, state: "mute" };
     // Taken out meanwhile, or a fault of the reader: what was seen first stands.
     return found;

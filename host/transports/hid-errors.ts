@@ -11,6 +11,8 @@ import {
   ERROR_MESSAGE_TIMEOUT,
 } from "../../firmware/usb/ctaphid.js";
 import { PRODUCT_ID, VENDOR_ID } from "../../firmware/usb/descriptors.js";
+import { asError } from "../as-error.js";
+import { CardsUnavailableError } from "../cards/errors.js";
 import { TransportError } from "../transport.js";
 
 /** Another program has the device for itself. */
@@ -84,9 +86,10 @@ export class CommandCancelledError extends Error {
 }
 
 /** What this computer needs for USB devices is not installed. */
-export class UsbUnavailableError extends Error {
+export class UsbUnavailableError extends CardsUnavailableError {
   constructor(cause: unknown) {
-    const said = cause instanceof Error ? cause.message : String(cause);
+    const isMissing = cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND";
+    const said = isMissing ? "node-hid is not installed" : asError(cause).message;
     super(
       `USB devices cannot be used on this computer (${said}). No money moved. Install npm's node-hid, and on Linux the ` +
         "libraries libusb-1.0 and libudev (Debian: apt-get install libusb-1.0-0 libudev1); PC/SC readers work without.",

@@ -32,7 +32,7 @@ export class UhidError extends Error {
 function reasonOf(cause: unknown): string {
   const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
   if (code === "ENOENT" || code === "ENODEV") {
-    return `This computer's kernel offers no virtual USB devices (${UHID_PATH}). Load its modules: modprobe -a uhid hid-generic`;
+    return `This computer's kernel offers no virtual USB devices (${UHID_PATH}). Load its modules: modprobe -a uhid hid-generic.`;
   }
   if (code === "EACCES" || code === "EPERM") {
     return `This user may not make virtual USB devices. Run as root, or let your user have ${UHID_PATH} (a udev rule).`;

@@ -231,6 +231,8 @@ describe("decode and explain", () => {
     ["DF10", /balance/],
     ["123", /not enough money/],
     ["63Cx", /tries are left/],
+    ["6881", /no such logical channel open/],
+    ["verify", /^VERIFY {2}00 20[\s\S]*notice VERIFY/],
     ["read record", /P1 the number/],
   ])("explain %s", async (what, said) => {
     const { code, out } = await apdu("explain", ...what.split(" "));
@@ -362,6 +364,11 @@ describe("a place", () => {
       "GET DATA digest",
     );
     expect(out).toContain("Le: 256");
+    expect(events).toEqual(["connected", "closed", "places closed"]);
+  });
+
+  test("by two names of it is one card, taken once", async () => {
+    const { events } = await withPlace("send", "--device", "reader", "--device", "Some Reader 00 00", "GET CHALLENGE");
     expect(events).toEqual(["connected", "closed", "places closed"]);
   });
 

@@ -126,6 +126,10 @@ describe("what chips say", () => {
   });
 
   test("tries are a sentence, and so is what a command does not have", () => {
+    expect(text(decodeResponseApdu(hex("63C3"), HIDE, hex("00 20 00 81")))).toContain(
+      "63C3 (the PIN was not verified; 3 tries are left)",
+    );
+    expect(text(decodeResponseApdu(hex("6C4F"), HIDE, hex("00 C0 00 00 00")))).toContain("79 bytes");
     expect(text(decodeResponseApdu(hex("63C2"), HIDE, hex("00 20 00 81 04 30 30 30 30")))).toMatch(
       /63C2 \(The PIN is wrong; 2 tries are left/,
     );
@@ -136,6 +140,7 @@ describe("what chips say", () => {
 
   test.each(["T=0", "T=1"] as const)("the card's answer to reset, %s", (protocol) => {
     const shown = text(decodeFound(answerToReset(protocol), HIDE).step);
+    expect(shown).toContain("selection by full name, short file identifiers, record numbers, command chaining");
     expect(shown).toContain('issuer: "TALLY"');
     expect(shown).toMatch(
       protocol === "T=1" ? /extended length, 4 logical channels/ : /command chaining, 4 logical channels/,

@@ -128,7 +128,7 @@ describe("the doctor", () => {
       false,
       /KERNEL=="hidraw\*".*uaccess.*udevadm/,
     ],
-    ["uhid", { files: { "/dev/uhid": undefined } }, "simulated USB devices", false, /modprobe uhid/],
+    ["uhid", { files: { "/dev/uhid": undefined } }, "simulated USB devices", false, /modprobe -a uhid/],
     [
       "rights on uhid",
       { mayUse: (path) => path !== "/dev/uhid" },

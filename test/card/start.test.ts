@@ -258,6 +258,7 @@ describe("tally card start", () => {
       ["--delay", "-1"],
       ["--delay", "1e3"],
       ["--port", "x"],
+      ["--port", "0"],
     ]) {
       expect((await refused("alice", ...words)).code, words.join(" ")).toBe(2);
     }

@@ -110,7 +110,7 @@ describe("a place by its name", () => {
     await expect(title("pcsc:")).rejects.toThrow(/no place "pcsc:"/);
     places.missing = [new CardServiceMissingError()];
     await expect(title("nothing")).rejects.toThrow(/no place "nothing".*pcscd/);
-    await expect(findPlace(new TablePlaces(), "x")).rejects.toThrow(/No reader or device is connected/);
+    await expect(findPlace(new TablePlaces(), "x")).rejects.toThrow(/No reader or device is seen/);
   });
 });
 
@@ -141,8 +141,10 @@ describe("an owner's chips", () => {
     const places = new TablePlaces();
     await alicesCard(places, "A");
     places.put("Mixed", await chip("bob", "agent"), await chip("carol", "module"));
-    await expect(chipsAt(places, wantedOf("bob"), ["A"])).rejects.toThrow(/card in A is another one's.*bob/);
-    await expect(chipsAt(places, wantedOf("bob"), ["Mixed"])).rejects.toThrow(/another one's/);
+    await expect(chipsAt(places, wantedOf("bob"), ["A"])).rejects.toThrow(
+      /card in A has other chips than those of bob/,
+    );
+    await expect(chipsAt(places, wantedOf("bob"), ["Mixed"])).rejects.toThrow(/other chips/);
     await expect(chipsAt(places, wantedOf("alice"), ["A", "Mixed"])).rejects.toThrow(
       /trusted agent in A and another in Mixed/,
     );
@@ -159,7 +161,7 @@ describe("an owner's chips", () => {
     places.missing = [new CardServiceMissingError()];
     const error = await chipsAnywhere(places, wantedOf("alice")).catch((reason: Error) => reason);
     expect(String(error)).toMatch(
-      /chips of alice were not found.*Empty \(no card\).*Bob \(another one's card\).*Half \(a part.*Foreign \(a card of something else\).*Busy \(another program.*pcscd/,
+      /chips of alice were not found.*Empty \(no card\).*Bob \(a card with other chips\).*Half \(a part.*Foreign \(a card of something else\).*Busy \(another program.*pcscd/,
     );
     places.put("Agent", await chip("alice", "agent"));
     places.asked.splice(0);
@@ -174,7 +176,7 @@ describe("an owner's chips", () => {
 
   test("are not where there is no card, and nowhere where nothing is connected", async () => {
     const places = new TablePlaces();
-    await expect(chipsAnywhere(places, wantedOf("alice"))).rejects.toThrow(/No reader or device is connected/);
+    await expect(chipsAnywhere(places, wantedOf("alice"))).rejects.toThrow(/No reader or device is seen/);
     places.refuse("A", "empty", new Error("never asked"));
     await expect(chipsAt(places, wantedOf("alice"), ["A"])).rejects.toThrow(CardAbsentError);
   });

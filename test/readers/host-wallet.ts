@@ -41,7 +41,7 @@ const wholePurchase = withEconomy("a purchase, and an offline payment from card 
   expectThat((await economy.dollars("alice")) === "14.75", "alice has what is left");
   expectThat((await economy.dollars("bob", ...deviceAt(BOB))) === "5.25", "bob has what was paid");
   const refused = await economy.run("wallet", "balance", "alice", ...deviceAt(BOB));
-  expectThat(refused.code === 1 && /another one's/.test(refused.err), `another's card is refused: ${refused.err}`);
+  expectThat(refused.code === 1 && /other chips/.test(refused.err), `another's card is refused: ${refused.err}`);
   const ambiguous = await economy.run("wallet", "balance", "alice", "--device", "lab");
   expectThat(/may be any of these/.test(ambiguous.err), `an ambiguous name is refused: ${ambiguous.err}`);
   const unknown = await economy.run("wallet", "balance", "alice", "--device", "pcsc:nowhere");

@@ -8,7 +8,7 @@ import { dirname } from "node:path";
 import { type ReaderCheck, runTool, within } from "./lab.js";
 
 /** In the lab: something that stays in the background and does not want to end, the lab's folder, its readers. */
-const COMMAND = `sleep 300 & echo "left $!"; echo "folder $TALLY_LAB"; opensc-tool --list-readers; exit 7`;
+const COMMAND = `sleep 300 & echo "left $!"; echo "folder $TALLY_LAB"; opensc-tool --list-readers; tally card --help; exit 7`;
 
 /** A process that has ended and whose end nobody has asked for (a zombie) does not live. */
 function isAlive(processId: number): boolean {
@@ -25,6 +25,7 @@ export const LAB_CHECKS: readonly ReaderCheck[] = [
       equal(code, 7, err);
       match(out, /^5\s+No\s+Lab 2 00 01$/m);
       ok(!/\bYes\b/.test(out), "the card of another lab is in it");
+      match(out, /^Usage: tally card/m);
       const folder = dirname(/^folder (.+)$/m.exec(out)?.[1] ?? "");
       ok(folder.length > 1 && !existsSync(folder), `${folder} is left`);
       ok(!isAlive(Number(/^left (\d+)$/m.exec(out)?.[1])), "what it had in the background is left");

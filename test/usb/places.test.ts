@@ -1,9 +1,10 @@
 /** USB devices as places of cards: what is listed, what is told while they come and go. */
 
 import { expect, test } from "vitest";
+import { CardInUseError } from "../../host/cards/errors.js";
 import type { PlaceEvent } from "../../host/cards/place.js";
 import { LOOK_EVERY_MS, UsbPlaces } from "../../host/cards/usb-places.js";
-import { UsbInUseError, UsbUnavailableError } from "../../host/transports/hid-errors.js";
+import { UsbUnavailableError } from "../../host/transports/hid-errors.js";
 import type { HidDevice, HidDevices } from "../../host/transports/node-hid.js";
 import { VirtualTime } from "../support/virtual-time.js";
 import { EchoCard, Line, lineTime, Port } from "./port.js";
@@ -63,7 +64,9 @@ test("a place that is connected here is a card to its owner, and to nobody else,
   const transport = await place?.connect();
   expect(await statesOf(computer, mine)).toEqual(["usb:A1 card"]);
   expect(await statesOf(computer, others)).toEqual(["usb:A1 busy"]);
-  await expect(place?.connect()).rejects.toThrow(UsbInUseError);
+  await expect(place?.connect()).rejects.toThrow(CardInUseError);
+  const [theirs] = await computer.time.run(others.list());
+  await expect(computer.time.run(Promise.resolve(theirs?.connect()))).rejects.toThrow(CardInUseError);
   expect(await transport?.transmit(Uint8Array.of(1, 2, 3, 4))).toEqual(Uint8Array.of(1, 2, 3, 4));
   await transport?.close();
   expect(await statesOf(computer, others)).toEqual(["usb:A1 card"]);
