@@ -38,7 +38,7 @@ While it runs, lines on its standard input steer it; N is the number of a card (
   status       which cards there are, and where they are
   quit         end, as Ctrl-C does`;
 
-export interface CardStartOptions extends GlobalOptions {
+interface CardStartOptions extends GlobalOptions {
   readonly split?: boolean;
   readonly usb?: boolean;
   readonly blank?: readonly string[];

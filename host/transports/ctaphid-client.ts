@@ -41,7 +41,7 @@ export interface ReportLine {
 }
 
 /** A device that is busy with another is asked again after this time, and given up after the second. */
-export const BUSY_RETRY_MS = 100;
+const BUSY_RETRY_MS = 100;
 export const BUSY_MS_MAX = 6000;
 /** A device that takes no report for so long takes none any more. */
 export const WRITE_WAIT_MS = 3000;

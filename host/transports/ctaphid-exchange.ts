@@ -26,9 +26,9 @@ export interface LineTime extends Timers {
 }
 
 /** An answer to INIT, or the next report of any answer, comes within this time. */
-export const REPORT_WAIT_MS = 1000;
+const REPORT_WAIT_MS = 1000;
 /** Of a card that works a keepalive or the answer comes within this time. */
-export const SIGN_OF_LIFE_WAIT_MS = 3000;
+const SIGN_OF_LIFE_WAIT_MS = 3000;
 /** However alive the device says it is: no command takes longer. */
 export const EXCHANGE_MS_MAX = 60_000;
 

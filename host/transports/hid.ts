@@ -21,7 +21,7 @@ import { UsbGoneError, UsbInUseError, UsbRefusedError, UsbSessionLostError } fro
 
 /** A program that dies leaves the device locked for as long at most. */
 export const LOCK_SECONDS = 5;
-export const LOCK_RENEW_MS = 1500;
+const LOCK_RENEW_MS = 1500;
 /** What is left of a lock is counted with so much to spare: reports take time, and keepalives are not exact. */
 const LOCK_SPARE_MS = 500;
 
