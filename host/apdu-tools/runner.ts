@@ -3,7 +3,7 @@
  * byte by byte, or by its status word alone.
  */
 
-import { INS_GET_CHALLENGE, SW_OK } from "../../firmware/protocol/apdu.js";
+import { INS_GET_CHALLENGE, SW_OK, SW_WARNING_TRIES } from "../../firmware/protocol/apdu.js";
 import { ApduClient, encodeCommand, encodeResponse } from "../apdu.js";
 import { concatBytes } from "../codec/bytes.js";
 import { openingProof } from "../provision.js";
@@ -95,7 +95,7 @@ export class SessionRunner {
     const open = this.#open;
     if (open === undefined || isGood(open.status)) return false;
     const command = readCommand(open.command);
-    return typeof command === "string" || !asksForTries(command) || (open.status & 0xfff0) !== 0x63c0;
+    return typeof command === "string" || !asksForTries(command) || (open.status & 0xfff0) !== SW_WARNING_TRIES;
   }
 
   /** One line. SessionError when it makes no sense, TransportError when the card is gone. */

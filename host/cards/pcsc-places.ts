@@ -16,7 +16,7 @@ export interface PcscPlacesParts {
   readonly limits?: PcscLimits;
 }
 
-export const PCSC_PREFIX = "pcsc:";
+const PCSC_PREFIX = "pcsc:";
 
 /** A service that ended is looked for again after this. */
 const RETRY_MS = 1_000;

@@ -10,7 +10,7 @@ import { type HidDevice, type HidDevices, systemHidDevices, titleOf } from "../t
 import { CardInUseError } from "./errors.js";
 import type { CardPlace, CardPlaces, PlaceEvent, PlaceState } from "./place.js";
 
-export const USB_PREFIX = "usb:";
+const USB_PREFIX = "usb:";
 /** USB devices come and go without telling anybody who has not asked: they are looked at this often. */
 export const LOOK_EVERY_MS = 1000;
 

@@ -28,7 +28,7 @@ export interface TargetSources {
   readonly places?: () => OpenPlaces;
 }
 
-export interface ChipName {
+interface ChipName {
   readonly owner: string;
   readonly sort: "agent" | "module" | "purse";
 }

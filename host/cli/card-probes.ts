@@ -18,7 +18,7 @@ export interface Finding {
   readonly mend?: string;
 }
 
-export type Probe = (machine: Machine) => Finding | Promise<Finding>;
+type Probe = (machine: Machine) => Finding | Promise<Finding>;
 
 const PCSCD_SOCKET = "/run/pcscd/pcscd.comm";
 const CCID_DRIVER = "/usr/lib/pcsc/drivers/ifd-ccid.bundle";
@@ -55,14 +55,14 @@ export const PROBES: readonly Probe[] = [
   ...["opensc-tool", "pcsc_scan", "scriptor"].map((name) => (machine: Machine) => tool(machine, name)),
 ];
 
-export function pcscdInstalled(machine: Machine): Finding {
+function pcscdInstalled(machine: Machine): Finding {
   const path = machine.program("pcscd");
   if (path === undefined) return missing("pcscd", "it is not installed", "apt-get install pcscd");
   return there("pcscd", path);
 }
 
 /** Where systemd holds the socket, asking is what starts pcscd. */
-export async function pcscdReachable(machine: Machine): Promise<Finding> {
+async function pcscdReachable(machine: Machine): Promise<Finding> {
   const name = "pcscd's socket";
   const code = await machine.refusal(PCSCD_SOCKET);
   if (code === undefined) return there(name, `${PCSCD_SOCKET} answers`);
@@ -77,7 +77,7 @@ export async function pcscdReachable(machine: Machine): Promise<Finding> {
   );
 }
 
-export function vpcdInstalled(machine: Machine): Finding {
+function vpcdInstalled(machine: Machine): Finding {
   const path = vpcdDriver(machine);
   if (path === undefined) {
     return missing("vpcd's driver", "libifdvpcd.so is not installed", `apt-get install ${VPCD_PACKAGE}`);
@@ -85,7 +85,7 @@ export function vpcdInstalled(machine: Machine): Finding {
   return there("vpcd's driver", path);
 }
 
-export function vpcdConfigured(machine: Machine): Finding {
+function vpcdConfigured(machine: Machine): Finding {
   const name = "virtual readers, configured";
   const ports = vpcdPorts(machine);
   if (ports.length > 0) return there(name, `at ports ${ports.join(", ")}`);
@@ -94,7 +94,7 @@ export function vpcdConfigured(machine: Machine): Finding {
 }
 
 /** By what the system says of its sockets. */
-export function vpcdListening(machine: Machine): Finding {
+function vpcdListening(machine: Machine): Finding {
   const name = "virtual readers, listening";
   const listening = listeningPorts(machine);
   const ports = vpcdPorts(machine).filter((port) => listening.has(port));
@@ -113,7 +113,7 @@ function listeningPorts(machine: Machine): ReadonlySet<number> {
 }
 
 /** vpcd writes a message in two pieces and waits between them for an acknowledgement, which the loopback gives late, but for this route. */
-export async function vpcdSpeed(machine: Machine): Promise<Finding> {
+async function vpcdSpeed(machine: Machine): Promise<Finding> {
   const name = "virtual readers, speed";
   const ip = machine.program("ip");
   const shown = ip === undefined ? undefined : await machine.run(ip, ["route", "show", "table", "local", "127.0.0.1"]);
@@ -125,7 +125,7 @@ export async function vpcdSpeed(machine: Machine): Promise<Finding> {
   return optionalMissing(name, "vpcd answers some 20 commands a second: it waits for late acknowledgements", mend);
 }
 
-export async function pcsclitePackage(machine: Machine): Promise<Finding> {
+async function pcsclitePackage(machine: Machine): Promise<Finding> {
   const name = "npm package pcsclite";
   const file = machine.packageFile("pcsclite");
   const build = "apt-get install libpcsclite-dev build-essential python3, then: npm ci";
@@ -141,7 +141,7 @@ export async function pcsclitePackage(machine: Machine): Promise<Finding> {
   );
 }
 
-export async function readersSeen(machine: Machine): Promise<Finding> {
+async function readersSeen(machine: Machine): Promise<Finding> {
   const name = "readers and cards";
   const file = machine.packageFile("pcsclite");
   if (file === undefined) return optionalMissing(name, "nobody can ask without the npm package pcsclite");
@@ -161,13 +161,13 @@ function readersOf(text: string): { name: string; card: string | null }[] | unde
   }
 }
 
-export function ccidDriver(machine: Machine): Finding {
+function ccidDriver(machine: Machine): Finding {
   const name = "driver of real readers";
   if (machine.exists(CCID_DRIVER)) return optional(name, CCID_DRIVER);
   return optionalMissing(name, "ccid is not installed", "apt-get install libccid");
 }
 
-export async function hidPackage(machine: Machine): Promise<Finding> {
+async function hidPackage(machine: Machine): Promise<Finding> {
   const name = "npm package node-hid";
   const file = machine.packageFile("node-hid");
   if (file === undefined) return optionalMissing(name, "it is not installed", "npm ci");
@@ -179,7 +179,7 @@ export async function hidPackage(machine: Machine): Promise<Finding> {
   return optionalMissing(name, `it does not load (${reasonOf(loaded)})`, "npm rebuild node-hid");
 }
 
-export function hidDevices(machine: Machine): Finding {
+function hidDevices(machine: Machine): Finding {
   const name = "USB HID devices";
   const devices = machine.list("/dev").filter((each) => each.startsWith("hidraw"));
   const closed = devices.filter((each) => !machine.mayUse(`/dev/${each}`));
@@ -189,7 +189,7 @@ export function hidDevices(machine: Machine): Finding {
   return optionalMissing(name, `this user may not use ${closed.join(", ")}`, mend);
 }
 
-export function uhidDevice(machine: Machine): Finding {
+function uhidDevice(machine: Machine): Finding {
   const name = "simulated USB devices";
   if (!machine.exists("/dev/uhid"))
     return optionalMissing(name, "there is no /dev/uhid", "modprobe -a uhid hid-generic (as root)");

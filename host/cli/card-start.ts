@@ -38,7 +38,7 @@ While it runs, lines on its standard input steer it; N is the number of a card (
   status       which cards there are, and where they are
   quit         end, as Ctrl-C does`;
 
-export interface CardStartOptions extends GlobalOptions {
+interface CardStartOptions extends GlobalOptions {
   readonly split?: boolean;
   readonly usb?: boolean;
   readonly blank?: readonly string[];
@@ -57,7 +57,7 @@ export function addCardStart(card: Command): void {
     .option("--usb", "as USB devices of this computer, by /dev/uhid, and not in readers")
     .addOption(new Option("--blank <applet...>", "a blank card with these, in memory").choices([...BLANKS.keys()]))
     .addOption(new Option("--protocol <name>", "what the card speaks").choices([...PROTOCOLS.keys()]).default("t1"))
-    .option("--host <name>", "where the virtual readers listen", "localhost")
+    .option("--host <name>", "where the virtual readers listen", hostName, "localhost")
     .option(
       "--port <number>",
       "port of the first virtual reader; further cards at the next ones",
@@ -281,6 +281,11 @@ function showState(output: Output, each: StartedCard): void {
   const power = card.isOn ? "with power" : "without power";
   const event = { event: "status", card: number, owner, chips, place, state, powered: card.isOn };
   tell(output, event, `${lineOf(each)}: ${state}, ${power}`);
+}
+
+function hostName(text: string): string {
+  if (text === "") throw new InvalidArgumentError("It is empty.");
+  return text;
 }
 
 /** Of something that listens already: 0, any port, is none. */

@@ -7,7 +7,7 @@ export const HEADER_BYTES = 4;
 /** CLA: two bits that number the logical channel, in every class but the further interindustry ones (5.4.1). */
 export const CHANNEL_BITS = 0x03;
 /** CLA with this bit numbers channels from 4 on, which no card here has. */
-export const FURTHER_INTERINDUSTRY = 0x40;
+const FURTHER_INTERINDUSTRY = 0x40;
 /** No class at all: it belongs to readers. */
 export const CLASS_INVALID = 0xff;
 

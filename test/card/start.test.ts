@@ -259,6 +259,7 @@ describe("tally card start", () => {
       ["--delay", "1e3"],
       ["--port", "x"],
       ["--port", "0"],
+      ["--host", ""],
     ]) {
       expect((await refused("alice", ...words)).code, words.join(" ")).toBe(2);
     }
