@@ -32,4 +32,11 @@ function fold(paragraph: string, width: number): string[] {
   return lines;
 }
 
+/** An argument list of C, broken over lines when it does not fit one. */
+export function list(head: string, parameters: readonly string[], tail: string): string {
+  const oneLine = `${head}(${parameters.join(", ")})${tail}`;
+  const indent = `${/^ */.exec(head)?.[0] ?? ""}    `;
+  return oneLine.length <= 120 ? oneLine : `${head}(\n${indent}${parameters.join(`,\n${indent}`)})${tail}`;
+}
+
 export const NOTICE = "Generated from firmware/platform/interface.ts by `npm run generate`: do not edit.";

@@ -3,6 +3,7 @@
 import { constantsText, importsText } from "./assemblyscript.js";
 import { headerText } from "./c.js";
 import { typescriptText } from "./typescript.js";
+import { bindingSource, callsSource } from "./wasm2c.js";
 
 export interface GeneratedFile {
   readonly path: string;
@@ -15,5 +16,7 @@ export function generatedFiles(): readonly GeneratedFile[] {
     { path: "firmware/platform/constants.ts", text: constantsText() },
     { path: "simulator/platform.generated.ts", text: typescriptText() },
     { path: "hardware/platform.generated.h", text: headerText() },
+    { path: "hardware/wasm/binding.generated.c", text: bindingSource() },
+    { path: "test/hardware/calls.generated.c", text: callsSource() },
   ];
 }
