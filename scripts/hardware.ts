@@ -6,8 +6,8 @@
 
 import { parseArgs } from "node:util";
 import { FirmwareCompileError } from "./firmware/compile.js";
-import { buildImage } from "./hardware/build.js";
 import { BOARDS, type BoardName } from "./hardware/boards.js";
+import { buildImage } from "./hardware/build.js";
 import { LibsodiumMissing } from "./hardware/libsodium.js";
 import { ToolError } from "./hardware/run.js";
 

@@ -112,7 +112,8 @@ int32_t tallystick_slot_derive(
     uint32_t destination_length) {
   int32_t status = slot_require(slot, TALLYSTICK_KEY_KIND_SECRET);
   if (status != 0) return status;
+  static const uint8_t no_salt[1];
   const uint8_t *secret = slot_secret(slot);
   return tallystick_hkdf_sha256(
-      NULL, 0, secret, TALLYSTICK_KEY_BYTES, info, info_length, destination, destination_length);
+      no_salt, 0, secret, TALLYSTICK_KEY_BYTES, info, info_length, destination, destination_length);
 }

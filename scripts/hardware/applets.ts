@@ -30,7 +30,9 @@ function identifier(applet: string): string {
 function tableText(memoryBytes: ReadonlyMap<string, number>): string {
   const includes = APPLETS.map((applet) => `#include "${applet}.h"\n`).join("");
   const codes = APPLETS.map((applet) => `APPLET_CODE(${identifier(applet)}, ${memoryBytes.get(applet)})\n`).join("");
-  const entries = APPLETS.map((applet) => `    APPLET_ENTRY(${identifier(applet)}, "${applet}", ${NUMBERS[applet]}),\n`);
+  const entries = APPLETS.map(
+    (applet) => `    APPLET_ENTRY(${identifier(applet)}, "${applet}", ${NUMBERS[applet]}),\n`,
+  );
   return `/* Written by the build, from the applets as they are. */
 #include "wasm/applet-code.h"
 

@@ -43,7 +43,11 @@ function compileAll({ root, output, sodium, applets, board }: Place, own: readon
   // System headers: what they say is no warning of ours.
   const strict = { compiler, headers, flags: [...flags, ...STRICT, ...include, "-isystem", sodium.include] };
   const others = { compiler, headers, flags: [...flags, ...OTHERS, "-DNDEBUG", ...include] };
-  const library = { compiler, headers, flags: [...flags, ...OTHERS, ...LIBSODIUM_DEFINES, `-I${sodium.include}`, `-I${sodium.ownInclude}`] };
+  const library = {
+    compiler,
+    headers,
+    flags: [...flags, ...OTHERS, ...LIBSODIUM_DEFINES, `-I${sodium.include}`, `-I${sodium.ownInclude}`],
+  };
   return [
     ...own.map((source) => compileObject(source, objects, strict)),
     ...applets.generated.map((source) => compileObject(source, objects, others)),

@@ -73,7 +73,8 @@ function sourceList(): string {
 function unpack(folder: string): void {
   const work = `${folder}.new`;
   rmSync(work, { recursive: true, force: true });
-  for (const name of ["lists/partial", "cache/archives/partial", "sources.d"]) mkdirSync(join(work, name), { recursive: true });
+  for (const name of ["lists/partial", "cache/archives/partial", "sources.d"])
+    mkdirSync(join(work, name), { recursive: true });
   writeFileSync(join(work, "sources.d/source.list"), sourceList());
   const places = { "Dir::Etc::sourceparts": "sources.d", "Dir::State::lists": "lists", "Dir::Cache": "cache" };
   const options = Object.entries(places).flatMap(([name, path]) => ["-o", `${name}=${join(work, path)}`]);

@@ -27,7 +27,10 @@ export function compileObject(source: string, folder: string, { compiler, flags,
   const object = join(folder, `${basename(dirname(source))}-${basename(source, ".c")}.o`);
   const values = [...flags, "-c", source, "-o", object];
   const text = readFileSync(source);
-  const inputs = createHash("sha256").update(JSON.stringify([compiler, values, headers])).update(text).digest("hex");
+  const inputs = createHash("sha256")
+    .update(JSON.stringify([compiler, values, headers]))
+    .update(text)
+    .digest("hex");
   const record = `${object}.inputs`;
   if (existsSync(record) && readFileSync(record, "utf8") === inputs) return object;
   mkdirSync(folder, { recursive: true });
