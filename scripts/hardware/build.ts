@@ -12,7 +12,6 @@ import { run } from "./run.js";
 const STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wstrict-prototypes", "-Wconversion"];
 /** Others' files, and generated ones: what they do not warn about themselves is theirs. */
 const OTHERS = ["-std=gnu11", "-w", "-Werror=implicit-function-declaration"];
-const PORTABLE = ["platform", "wasm", "card"];
 
 export interface Image {
   readonly path: string;
@@ -55,15 +54,42 @@ function compileAll({ root, output, sodium, applets, board }: Place, own: readon
   ];
 }
 
-/** Builds the image of a board; `extra` are folders of C beside hardware/ that take the place of its applets and card. */
-export async function buildImage(root: string, name: BoardName, options: BoardOptions = {}): Promise<Image> {
+/** The firmware, or the platform alone with a test in the place of applets and card (test/hardware/calls-stream.c). */
+export type ImageKind = "firmware" | "platform-test";
+
+interface Contents {
+  readonly folders: readonly string[];
+  readonly applets: AppletSources;
+  readonly suffix: string;
+}
+
+async function contentsOf(kind: ImageKind, root: string, output: string, board: Board): Promise<Contents> {
+  if (kind === "firmware") {
+    const applets = await appletSources(root, join(output, "applets"), board.shrunk);
+    return { folders: ["hardware/platform", "hardware/wasm", "hardware/card"], applets, suffix: "" };
+  }
+  const binding = join(root, "hardware/wasm/binding.generated.c");
+  return {
+    folders: ["hardware/platform", "test/hardware"],
+    applets: { generated: [], table: binding },
+    suffix: "-platform-test",
+  };
+}
+
+/** Builds an image of a board. */
+export async function buildImage(
+  root: string,
+  name: BoardName,
+  options: BoardOptions = {},
+  kind: ImageKind = "firmware",
+): Promise<Image> {
   const board = boardOf(name, options);
   const output = join(root, "build/hardware", outputFolder(name, options));
   const sodium = libsodium(root);
-  const applets = await appletSources(root, join(output, "applets"), board.shrunk);
-  const own = sourcesOf(join(root, "hardware"), [...PORTABLE, ...board.folders]);
+  const { folders, applets, suffix } = await contentsOf(kind, root, output, board);
+  const own = sourcesOf(root, [...folders, ...board.folders.map((folder) => `hardware/${folder}`)]);
   const objects = compileAll({ root, output, sodium, applets, board }, [...own, applets.table]);
-  const path = join(output, board.image);
+  const path = join(output, board.image.replace(/(\.elf)?$/, `${suffix}$1`));
   run(board.compiler, [...board.linkFlags, ...objects, "-o", path]);
   return { path, objects };
 }

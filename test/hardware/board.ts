@@ -1,12 +1,11 @@
 /** A board as tests see it: a byte stream with a card on it (hardware/card/stream.h), and what it keeps without power. */
 
 import type { Duplex, Readable, Writable } from "node:stream";
-import type { AppletName } from "../../simulator/applet-files.js";
 
 export interface BoardStart {
   /** Where it keeps what outlives power; the same folder again is the same chip. */
   readonly folder: string;
-  readonly applets: readonly AppletName[];
+  readonly applets: readonly string[];
   /** Of its random bytes. */
   readonly seed: string;
   /** What its clock says when power comes. */
@@ -30,7 +29,9 @@ export interface BoardUnderTest {
   readonly name: string;
   start(start: BoardStart): Promise<RunningBoard>;
   /** What the chip in a folder keeps; it does not run. */
-  kept(folder: string, applet: AppletName): Kept;
+  kept(folder: string, applet: string): Kept;
+  /** Gives a chip that was never started its registers. */
+  keep(folder: string, applet: string, registers: Uint8Array): void;
 }
 
 /** The board is gone in the middle of an exchange. */

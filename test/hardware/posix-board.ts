@@ -3,7 +3,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { AppletName } from "../../simulator/applet-files.js";
 import { DEFAULT_GEOMETRY } from "../../simulator/flash.js";
 import { type BoardStart, type BoardUnderTest, type Kept, MessageStream, type RunningBoard } from "./board.js";
 
@@ -53,8 +52,13 @@ export class PosixBoard implements BoardUnderTest {
     };
   }
 
-  kept(folder: string, applet: AppletName): Kept {
+  kept(folder: string, applet: string): Kept {
     const flash = readFileSync(join(folder, applet, "flash.bin")).subarray(0, REGION_BYTES);
     return { flash, registers: readFileSync(join(folder, applet, "keys.bin")) };
+  }
+
+  keep(folder: string, applet: string, registers: Uint8Array): void {
+    mkdirSync(join(folder, applet), { recursive: true });
+    writeFileSync(join(folder, applet, "keys.bin"), registers);
   }
 }

@@ -9,7 +9,7 @@ import { Element } from "../../simulator/element.js";
 import { DEFAULT_GEOMETRY, type FlashStorage, MemoryFlashStorage } from "../../simulator/flash.js";
 import { SeededRandomness } from "../../simulator/randomness.js";
 import { sodiumCryptography } from "../../simulator/sodium.js";
-import type { BoardStart, Kept } from "./board.js";
+import type { Kept } from "./board.js";
 
 const AID_PREFIX = Uint8Array.of(0xf0, 0x54, 0x41, 0x4c, 0x4c, 0x59);
 const NUMBERS: Readonly<Record<AppletName, number>> = {
@@ -53,12 +53,18 @@ export class ReferenceStore {
   }
 }
 
+export interface ReferenceStart {
+  readonly applets: readonly AppletName[];
+  readonly seed: string;
+  readonly now_ms: number;
+}
+
 export class Reference {
   readonly card: Card;
   readonly elements = new Map<AppletName, Element>();
   #now_ms: number;
 
-  constructor({ applets, seed, now_ms }: BoardStart, store: ReferenceStore) {
+  constructor({ applets, seed, now_ms }: ReferenceStart, store: ReferenceStore) {
     this.#now_ms = now_ms;
     const randomness = new SeededRandomness(sodiumCryptography, seed);
     const clock = { nowMs: () => this.#now_ms, after: () => ({ cancel: () => undefined }) };

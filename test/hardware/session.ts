@@ -84,7 +84,7 @@ class Run {
   }
 
   #newReference(): Reference {
-    return new Reference(this.#start(), this.#store);
+    return new Reference({ ...this.#session, now_ms: this.#now_ms }, this.#store);
   }
 
   async step(step: Step, index: number): Promise<void> {

@@ -11,6 +11,8 @@ import { parseArgs } from "node:util";
 import { buildImage } from "../../scripts/hardware/build.js";
 import { packageRoot } from "../../simulator/applet-files.js";
 import { record } from "../fuzz/recordings.js";
+import { checkCalls } from "../hardware/platform-calls.js";
+import { checkVectors } from "../hardware/platform-vectors.js";
 import { PosixBoard } from "../hardware/posix-board.js";
 import { compareSession, Difference } from "../hardware/session.js";
 import { recordedSession, spoiltSession } from "../hardware/sessions.js";
@@ -23,22 +25,40 @@ const { values } = parseArgs({
   },
 });
 
-const image = await buildImage(packageRoot(), "posix", { compiler: values.compiler, sanitize: !values["no-sanitize"] });
-const board = new PosixBoard(image.path, "posix");
+const options = { compiler: values.compiler, sanitize: !values["no-sanitize"] };
+const root = packageRoot();
 const folder = mkdtempSync(join(tmpdir(), "tallystick-posix-"));
-try {
+const chip = join(folder, "chip");
+
+/** The platform alone: vectors, and calls with any numbers. */
+async function comparePlatform(): Promise<void> {
+  const image = await buildImage(root, "posix", options, "platform-test");
+  const board = new PosixBoard(image.path, "posix");
+  const vectors = await checkVectors(board, join(folder, "vectors"));
+  console.log(`vectors of the standards: ${vectors} calls`);
+  const { calls, good, accepted } = await checkCalls(board, join(folder, "calls"), values.seed, 4000);
+  console.log(`calls of the platform: ${calls}, ${good} of any kind carried out, ${accepted} edge signatures accepted`);
+}
+
+/** The applets behind their card. */
+async function compareSessions(): Promise<void> {
+  const image = await buildImage(root, "posix", options);
+  const board = new PosixBoard(image.path, "posix");
   const recordings = await record();
-  let apdus = 0;
-  let good = 0;
-  for (const recording of recordings) {
-    for (const session of [recordedSession(recording), spoiltSession(recording, values.seed)]) {
-      const outcome = await compareSession(board, session, join(folder, "chip"));
-      console.log(session.name, outcome);
-      apdus += outcome.apdus;
-      good += outcome.good;
-    }
+  const sessions = recordings.flatMap((each) => [recordedSession(each), spoiltSession(each, values.seed)]);
+  let [apdus, good] = [0, 0];
+  for (const session of sessions) {
+    const outcome = await compareSession(board, session, chip);
+    apdus += outcome.apdus;
+    good += outcome.good;
   }
-  console.log(`${recordings.length} recordings, ${apdus} commands, ${good} of them carried out: all answers the same`);
+  console.log(`${sessions.length} sessions: ${apdus} commands, ${good} of them carried out`);
+}
+
+try {
+  await comparePlatform();
+  await compareSessions();
+  console.log("The board answered as the simulator, to the byte, and kept what the simulator keeps.");
 } catch (error) {
   if (!(error instanceof Difference)) throw error;
   console.error(error.message);
