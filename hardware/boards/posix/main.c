@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "boards/board.h"
+#include "boards/common/listed.h"
 #include "boards/common/seeded-random.h"
 #include "card/stream.h"
 #include "files.h"
@@ -71,16 +72,6 @@ uint64_t board_time_ms(void) {
   struct timespec now;
   if (clock_gettime(CLOCK_MONOTONIC, &now) != 0) abort();
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* Whether a list with commas names it. */
-static bool is_listed(const char *list, const char *name) {
-  size_t length = strlen(name);
-  for (const char *at = list; at != NULL; at = strchr(at, ',')) {
-    if (*at == ',') at++;
-    if (strncmp(at, name, length) == 0 && (at[length] == ',' || at[length] == '\0')) return true;
-  }
-  return false;
 }
 
 bool board_has_applet(uint32_t applet) {

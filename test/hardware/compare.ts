@@ -1,0 +1,67 @@
+/** Everything by which a board is compared with the simulator, in the order of what it is built of. */
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { record } from "../fuzz/recordings.js";
+import type { BoardUnderTest } from "./board.js";
+import { checkCalls } from "./platform-calls.js";
+import { checkVectors } from "./platform-vectors.js";
+import { compareSession, Difference } from "./session.js";
+import { recordedSession, spoiltSession } from "./sessions.js";
+
+export interface Boards {
+  /** With the firmware. */
+  readonly firmware: BoardUnderTest;
+  /** With test/hardware/calls-stream.c in its place. */
+  readonly platform: BoardUnderTest;
+}
+
+export interface Amounts {
+  readonly seed: string;
+  /** Calls of the platform. */
+  readonly calls: number;
+}
+
+/** The platform alone: vectors, and calls with any numbers. */
+async function comparePlatform(board: BoardUnderTest, folder: string, { seed, calls }: Amounts): Promise<void> {
+  const vectors = await checkVectors(board, join(folder, "vectors"));
+  console.log(`vectors of the standards: ${vectors} calls`);
+  const outcome = await checkCalls(board, join(folder, "calls"), seed, calls);
+  const { good, accepted } = outcome;
+  console.log(
+    `calls of the platform: ${outcome.calls}, ${good} of any kind carried out, ${accepted} edge signatures accepted`,
+  );
+}
+
+/** The applets behind their card. */
+async function compareSessions(board: BoardUnderTest, folder: string, { seed }: Amounts): Promise<void> {
+  const recordings = await record();
+  const sessions = recordings.flatMap((each) => [recordedSession(each), spoiltSession(each, seed)]);
+  let [apdus, good] = [0, 0];
+  const begun_ms = performance.now();
+  for (const session of sessions) {
+    const outcome = await compareSession(board, session, join(folder, "chip"));
+    apdus += outcome.apdus;
+    good += outcome.good;
+  }
+  const seconds = ((performance.now() - begun_ms) / 1000).toFixed(1);
+  console.log(`${sessions.length} sessions: ${apdus} commands, ${good} of them carried out, in ${seconds} s`);
+}
+
+/** Compares, says what was done, and sets the exit status. */
+export async function compareBoards({ firmware, platform }: Boards, amounts: Amounts): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "tallystick-board-"));
+  try {
+    console.log(`${firmware.name}:`);
+    await comparePlatform(platform, folder, amounts);
+    await compareSessions(firmware, folder, amounts);
+    console.log("The board answered as the simulator, to the byte, and kept what the simulator keeps.");
+  } catch (error) {
+    if (!(error instanceof Difference)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

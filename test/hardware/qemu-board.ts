@@ -1,0 +1,89 @@
+/** The STM32F405 in QEMU (hardware/boards/netduinoplus2): its serial line is QEMU's standard streams, its store a file. */
+
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { REGISTER_BYTES_PERSISTENT } from "../../simulator/chip.js";
+import { DEFAULT_GEOMETRY } from "../../simulator/flash.js";
+import { type BoardStart, type BoardUnderTest, type Kept, MessageStream, type RunningBoard } from "./board.js";
+import { ended, writeClock } from "./posix-board.js";
+
+// As hardware/boards/netduinoplus2/store.c has it.
+const REGION_BYTES = DEFAULT_GEOMETRY.pageCount * DEFAULT_GEOMETRY.pageSizeBytes;
+const COPY_ROOM = 1024;
+const ELEMENT_ROOM = REGION_BYTES + 2 * COPY_ROOM;
+const NUMBER_BYTES = 4;
+const HASH_AT = NUMBER_BYTES + REGISTER_BYTES_PERSISTENT;
+/** Elements in the order of the image. */
+const ELEMENTS = ["money-module", "trusted-agent", "purse"];
+
+function elementOf(applet: string): number {
+  return Math.max(0, ELEMENTS.indexOf(applet));
+}
+
+function copyOf(registers: Uint8Array): Uint8Array {
+  const number = Uint8Array.of(1, 0, 0, 0);
+  const hash = createHash("sha256").update(number).update(registers).digest();
+  return Buffer.concat([number, registers, hash]);
+}
+
+export class QemuBoard implements BoardUnderTest {
+  readonly name = "netduinoplus2 in QEMU";
+  readonly #image: string;
+
+  constructor(image: string) {
+    this.#image = image;
+  }
+
+  async start({ folder, applets, seed, now_ms }: BoardStart): Promise<RunningBoard> {
+    mkdirSync(folder, { recursive: true });
+    const clock = join(folder, "clock");
+    writeClock(clock, now_ms);
+    const given = [`store=${join(folder, "store")}`, `clock=${clock}`, `applets=${applets.join(",")}`, `seed=${seed}`];
+    const semihosting = [
+      "enable=on",
+      "target=native",
+      "arg=tallystick",
+      ...given.map((each) => `arg=${each.replaceAll(",", ",,")}`),
+    ];
+    const machine = ["-M", "netduinoplus2", "-kernel", this.#image, "-display", "none", "-monitor", "none"];
+    const values = [...machine, "-serial", "stdio", "-semihosting-config", semihosting.join(",")];
+    const child = spawn("qemu-system-arm", values, { stdio: ["pipe", "pipe", "inherit"] });
+    await new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
+    return {
+      stream: new MessageStream(child.stdout, child.stdin),
+      setClock: (later_ms) => writeClock(clock, later_ms),
+      // A serial line has no end: what the chip wrote is in the file before it answers.
+      stop: () => {
+        child.kill("SIGKILL");
+        return ended(child);
+      },
+    };
+  }
+
+  kept(folder: string, applet: string): Kept {
+    const start = elementOf(applet) * ELEMENT_ROOM;
+    const element = readFileSync(join(folder, "store")).subarray(start, start + ELEMENT_ROOM);
+    const copies = [0, 1].map((copy) => element.subarray(REGION_BYTES + copy * COPY_ROOM));
+    const good = copies.filter((copy) => {
+      const hash = createHash("sha256").update(copy.subarray(0, HASH_AT)).digest();
+      return Buffer.compare(hash, copy.subarray(HASH_AT, HASH_AT + hash.length)) === 0;
+    });
+    const latest = good.reduce<Buffer | undefined>(
+      (best, copy) => (best === undefined || copy.readUInt32LE(0) > best.readUInt32LE(0) ? copy : best),
+      undefined,
+    );
+    const registers = latest?.subarray(NUMBER_BYTES, HASH_AT) ?? new Uint8Array(0);
+    return { flash: element.subarray(0, REGION_BYTES), registers };
+  }
+
+  keep(folder: string, applet: string, registers: Uint8Array): void {
+    mkdirSync(folder, { recursive: true });
+    const bytes = Buffer.alloc(ELEMENTS.length * ELEMENT_ROOM, 0xff);
+    bytes.set(copyOf(registers), elementOf(applet) * ELEMENT_ROOM + REGION_BYTES);
+    const file = openSync(join(folder, "store"), "w", 0o600);
+    writeSync(file, bytes);
+    closeSync(file);
+  }
+}
