@@ -23,13 +23,10 @@ struct applet_code {
 
 extern const struct applet_code applet_codes[];
 
-/*
- * Defines what one entry needs, from the names that wasm2c gives. Linear memory lies in a section of its own, which a board may
- * place where it has room.
- */
+/* Defines what one entry needs, from the names that wasm2c gives. */
 #define APPLET_CODE(ID, MEMORY_BYTES)                                                                   \
   static w2c_##ID ID##_instance;                                                                        \
-  static uint8_t ID##_bytes[MEMORY_BYTES] __attribute__((aligned(8), section(".bss.linear_memory." #ID))); \
+  static uint8_t ID##_bytes[MEMORY_BYTES] __attribute__((aligned(8))); \
   static struct w2c_tallystick ID##_binding = {&ID##_instance.w2c_memory};                              \
   static int32_t ID##_start(uint32_t unused) {                                                          \
     (void)unused;                                                                                       \

@@ -2,13 +2,15 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { APPLETS, appletRequest } from "../firmware/applets.js";
+import { type APPLETS, appletRequest } from "../firmware/applets.js";
 import { compileIfStale } from "../firmware/compile.js";
 import { inspect } from "../firmware/footprint.js";
 import { run } from "./run.js";
 
+export type AppletName = (typeof APPLETS)[number];
+
 /** The last byte of each AID (firmware/protocol/apdu.ts). */
-const NUMBERS: Readonly<Record<(typeof APPLETS)[number], number>> = {
+const NUMBERS: Readonly<Record<AppletName, number>> = {
   "money-module": 1,
   "trusted-agent": 2,
   purse: 3,
@@ -27,10 +29,11 @@ function identifier(applet: string): string {
   return applet.replaceAll("-", "");
 }
 
-function tableText(memoryBytes: ReadonlyMap<string, number>): string {
-  const includes = APPLETS.map((applet) => `#include "${applet}.h"\n`).join("");
-  const codes = APPLETS.map((applet) => `APPLET_CODE(${identifier(applet)}, ${memoryBytes.get(applet)})\n`).join("");
-  const entries = APPLETS.map(
+function tableText(memoryBytes: ReadonlyMap<AppletName, number>): string {
+  const applets = [...memoryBytes.keys()];
+  const includes = applets.map((applet) => `#include "${applet}.h"\n`).join("");
+  const codes = applets.map((applet) => `APPLET_CODE(${identifier(applet)}, ${memoryBytes.get(applet)})\n`).join("");
+  const entries = applets.map(
     (applet) => `    APPLET_ENTRY(${identifier(applet)}, "${applet}", ${NUMBERS[applet]}),\n`,
   );
   return `/* Written by the build, from the applets as they are. */
@@ -49,11 +52,16 @@ const uint32_t applets_count = sizeof applet_codes / sizeof applet_codes[0];
 }
 
 /** Compiles what is stale, and writes C to the folder. `shrunk`: linear memory ends with static data, for boards with little. */
-export async function appletSources(root: string, folder: string, shrunk: boolean): Promise<AppletSources> {
+export async function appletSources(
+  root: string,
+  folder: string,
+  applets: readonly AppletName[],
+  shrunk: boolean,
+): Promise<AppletSources> {
   mkdirSync(folder, { recursive: true });
-  const memoryBytes = new Map<string, number>();
+  const memoryBytes = new Map<AppletName, number>();
   const generated: string[] = [];
-  for (const applet of APPLETS) {
+  for (const applet of applets) {
     const request = appletRequest(root, applet, "release");
     await compileIfStale(request);
     const binary = join(root, request.outputPath);

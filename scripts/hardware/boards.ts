@@ -1,5 +1,8 @@
 /** The boards that there are, and what compiles for them. */
 
+import { APPLETS } from "../firmware/applets.js";
+import type { AppletName } from "./applets.js";
+
 export const BOARDS = ["posix", "cortex-m4"] as const;
 export type BoardName = (typeof BOARDS)[number];
 
@@ -11,6 +14,8 @@ export interface Board {
   /** Folders of hardware/ whose files are its own. */
   readonly folders: readonly string[];
   readonly image: string;
+  /** What an image has when nobody says: as many as there is room for. */
+  readonly applets: readonly AppletName[];
   /** Linear memory of an applet is no more than its static data. */
   readonly shrunk: boolean;
 }
@@ -22,6 +27,8 @@ const CORTEX_M4 = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft", "--specs=na
 export interface BoardOptions {
   readonly compiler?: string | undefined;
   readonly sanitize?: boolean | undefined;
+  /** In this order: the first is element 0. */
+  readonly applets?: readonly AppletName[] | undefined;
 }
 
 function posix({ compiler = "gcc", sanitize = false }: BoardOptions): Board {
@@ -32,6 +39,7 @@ function posix({ compiler = "gcc", sanitize = false }: BoardOptions): Board {
     linkFlags: ["-Wl,--gc-sections", ...sanitizers],
     folders: ["boards/common", "boards/posix"],
     image: "tallystick",
+    applets: APPLETS,
     shrunk: false,
   };
 }
@@ -44,6 +52,8 @@ function cortexM4(): Board {
     linkFlags: [...CORTEX_M4, "-nostartfiles", "-Wl,--gc-sections", "-Wl,--fatal-warnings", `-Wl,-T,${script}`],
     folders: ["boards/common", "boards/netduinoplus2"],
     image: "tallystick.elf",
+    // The two elements of a device. A purse is a card of its own.
+    applets: ["money-module", "trusted-agent"],
     shrunk: true,
   };
 }
@@ -53,6 +63,7 @@ export function boardOf(name: BoardName, options: BoardOptions): Board {
 }
 
 /** Folder of what is built, below build/hardware. */
-export function outputFolder(name: BoardName, { compiler, sanitize = false }: BoardOptions): string {
-  return [name, ...(compiler === undefined ? [] : [compiler]), ...(sanitize ? ["sanitized"] : [])].join("-");
+export function outputFolder(name: BoardName, { compiler, sanitize = false, applets = [] }: BoardOptions): string {
+  const chosen = [...(compiler === undefined ? [] : [compiler]), ...(sanitize ? ["sanitized"] : []), ...applets];
+  return [name, ...chosen].join("-");
 }

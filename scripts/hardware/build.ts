@@ -2,7 +2,7 @@
 
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { type AppletSources, appletSources } from "./applets.js";
+import { type AppletName, type AppletSources, appletSources } from "./applets.js";
 import { type Board, type BoardName, type BoardOptions, boardOf, outputFolder } from "./boards.js";
 import { LIBSODIUM_DEFINES, type Libsodium, libsodium } from "./libsodium.js";
 import { compileObject, hashOfHeaders } from "./objects.js";
@@ -63,9 +63,15 @@ interface Contents {
   readonly suffix: string;
 }
 
-async function contentsOf(kind: ImageKind, root: string, output: string, board: Board): Promise<Contents> {
+async function contentsOf(
+  kind: ImageKind,
+  root: string,
+  output: string,
+  board: Board,
+  chosen: readonly AppletName[],
+): Promise<Contents> {
   if (kind === "firmware") {
-    const applets = await appletSources(root, join(output, "applets"), board.shrunk);
+    const applets = await appletSources(root, join(output, "applets"), chosen, board.shrunk);
     return { folders: ["hardware/platform", "hardware/wasm", "hardware/card"], applets, suffix: "" };
   }
   const binding = join(root, "hardware/wasm/binding.generated.c");
@@ -86,7 +92,7 @@ export async function buildImage(
   const board = boardOf(name, options);
   const output = join(root, "build/hardware", outputFolder(name, options));
   const sodium = libsodium(root);
-  const { folders, applets, suffix } = await contentsOf(kind, root, output, board);
+  const { folders, applets, suffix } = await contentsOf(kind, root, output, board, options.applets ?? board.applets);
   const own = sourcesOf(root, [...folders, ...board.folders.map((folder) => `hardware/${folder}`)]);
   const objects = compileAll({ root, output, sodium, applets, board }, [...own, applets.table]);
   const path = join(output, board.image.replace(/(\.elf)?$/, `${suffix}$1`));

@@ -6,7 +6,8 @@
 
 import { parseArgs } from "node:util";
 import { buildImage } from "../../scripts/hardware/build.js";
-import { packageRoot } from "../../simulator/applet-files.js";
+import { type AppletName, packageRoot } from "../../simulator/applet-files.js";
+import { PLATFORM_ELEMENT } from "../hardware/calls.js";
 import { compareBoards } from "../hardware/compare.js";
 import { QemuBoard } from "../hardware/qemu-board.js";
 
@@ -14,6 +15,10 @@ const { values } = parseArgs({
   options: { seed: { type: "string", default: "1" }, calls: { type: "string", default: "1000" } },
 });
 const root = packageRoot();
-const firmware = new QemuBoard((await buildImage(root, "cortex-m4")).path);
-const platform = new QemuBoard((await buildImage(root, "cortex-m4", {}, "platform-test")).path);
-await compareBoards({ firmware, platform }, { seed: values.seed, calls: Number(values.calls) });
+const DEVICE = ["money-module", "trusted-agent"] as const;
+const PURSE = ["purse"] as const;
+const device = new QemuBoard((await buildImage(root, "cortex-m4", { applets: DEVICE })).path, DEVICE);
+const purse = new QemuBoard((await buildImage(root, "cortex-m4", { applets: PURSE })).path, PURSE);
+const platform = new QemuBoard((await buildImage(root, "cortex-m4", {}, "platform-test")).path, [PLATFORM_ELEMENT]);
+const firmware = (applets: readonly AppletName[]) => (applets.includes("purse") ? purse : device);
+await compareBoards({ name: device.name, firmware, platform }, { seed: values.seed, calls: Number(values.calls) });

@@ -34,6 +34,9 @@ export interface BoardUnderTest {
   keep(folder: string, applet: string, registers: Uint8Array): void;
 }
 
+/** Longer than any answer takes: a board that has not answered by then is stuck. */
+const ANSWER_MS_MAX = 60_000;
+
 /** The board is gone in the middle of an exchange. */
 export class BoardGone extends Error {
   override readonly name = "BoardGone";
@@ -70,10 +73,13 @@ export class MessageStream {
   }
 
   async receive(): Promise<Uint8Array> {
-    const message = await new Promise<Uint8Array | undefined>((resolve) => {
+    let timer: NodeJS.Timeout | undefined;
+    const message = await new Promise<Uint8Array | undefined>((resolve, reject) => {
+      timer = setTimeout(() => reject(new BoardGone("the board does not answer")), ANSWER_MS_MAX);
       this.#waiting.push(resolve);
       this.#deliver();
     });
+    clearTimeout(timer);
     if (message === undefined) throw new BoardGone("the board went away before it answered");
     return message;
   }

@@ -5,6 +5,7 @@
  *   'p'                                   power goes and comes; answered by one byte, 1 when the element may run
  *   'w' address (4), bytes                writes linear memory; not answered
  *   'r' address (4), length (4)           answered by the bytes
+ *   'h'                                   answered by the SHA-256 of all of it
  *   'c' function (4), ten arguments (4)   answered by 1 and the result (4), or by 0 when the element was stopped
  */
 
@@ -58,6 +59,11 @@ static bool power(void) {
   return send_message(&is_on, 1);
 }
 
+static bool send_hash(void) {
+  uint8_t hash[TALLYSTICK_HASH_BYTES];
+  return tallystick_sha256(bytes, sizeof bytes, hash, sizeof hash) == 0 && send_message(hash, sizeof hash);
+}
+
 static bool answer_call(void) {
   uint32_t arguments[CALL_ARGUMENTS_MAX];
   uint8_t answer[1 + NUMBER_BYTES] = {0};
@@ -85,6 +91,8 @@ static bool answer_message(uint32_t length) {
       if (address > MEMORY_BYTES || wanted > MEMORY_BYTES - address) return false;
       return send_message(bytes + address, wanted);
     }
+    case 'h':
+      return send_hash();
     case 'c':
       return length == CALL_BYTES && answer_call();
     default:

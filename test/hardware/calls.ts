@@ -3,6 +3,7 @@
  * results and leave the same bytes. The board runs test/hardware/calls-stream.c.
  */
 
+import { createHash } from "node:crypto";
 import { PLATFORM_FUNCTIONS, type PlatformFunction } from "../../firmware/platform/interface.js";
 import { toHex } from "../../host/codec/bytes.js";
 import { Chip } from "../../simulator/chip.js";
@@ -17,7 +18,7 @@ import { Difference } from "./session.js";
 export const MEMORY_BYTES = 16_384;
 const ARGUMENTS = 10;
 /** The folder of the one element that the test image has. */
-const ELEMENT = "platform";
+export const PLATFORM_ELEMENT = "platform";
 
 function numbers(...values: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(4 * values.length);
@@ -65,8 +66,8 @@ export class TwinPlatforms {
 
   static async start(start: CallsStart): Promise<TwinPlatforms> {
     const { board, folder, seed, registers } = start;
-    if (registers !== undefined) board.keep(folder, ELEMENT, registers);
-    const running = await board.start({ folder, applets: [ELEMENT], seed, now_ms: 0 });
+    if (registers !== undefined) board.keep(folder, PLATFORM_ELEMENT, registers);
+    const running = await board.start({ folder, applets: [PLATFORM_ELEMENT], seed, now_ms: 0 });
     const twins = new TwinPlatforms(start, running);
     await twins.power();
     await twins.write(0, twins.memory);
@@ -97,27 +98,33 @@ export class TwinPlatforms {
     const rest = new Array<number>(ARGUMENTS - values.length).fill(0);
     const { stream } = this.#running;
     stream.send(Buffer.concat([Uint8Array.of(0x63), numbers(index, ...values, ...rest)]));
-    stream.send(Buffer.concat([Uint8Array.of(0x72), numbers(0, MEMORY_BYTES)]));
+    stream.send(Uint8Array.of(0x68));
     const answer = await stream.receive();
-    const memory = await stream.receive();
+    const hash = await stream.receive();
     this.calls += 1;
     const what = `${this.#start.board.name}: ${name}(${values.join(", ")})`;
     if (answer[0] !== 1) throw new Difference(`${what} stopped the element`);
     const result = new DataView(answer.buffer, answer.byteOffset + 1, 4).getInt32(0, true);
     if (result !== expected) throw new Difference(`${what} is ${result}, and in the simulator ${expected}`);
-    const at = memory.findIndex((byte, i) => byte !== this.memory[i]);
-    if (at >= 0) {
-      const [a, b] = [memory, this.memory].map((bytes) => toHex(bytes.subarray(at, at + 16)));
-      throw new Difference(`${what} leaves ${a} at ${at}, and in the simulator ${b}`);
+    if (Buffer.compare(hash, createHash("sha256").update(this.memory).digest()) !== 0) {
+      throw new Difference(`${what} ${await this.#whereMemoryDiffers()}`);
     }
     return result;
+  }
+
+  async #whereMemoryDiffers(): Promise<string> {
+    const { stream } = this.#running;
+    const memory = await stream.exchange(Buffer.concat([Uint8Array.of(0x72), numbers(0, MEMORY_BYTES)]));
+    const at = memory.findIndex((byte, i) => byte !== this.memory[i]);
+    const [a, b] = [memory, this.memory].map((bytes) => toHex(bytes.subarray(at, at + 16)));
+    return `leaves ${a} at ${at}, and in the simulator ${b}`;
   }
 
   /** Ends the board; what it kept must be what the simulator keeps. */
   async end(): Promise<void> {
     await this.#running.stop("end");
     const { board, folder } = this.#start;
-    const kept = board.kept(folder, ELEMENT);
+    const kept = board.kept(folder, PLATFORM_ELEMENT);
     const region = this.#storage.bytes.subarray(0, kept.flash.length);
     const isSame =
       Buffer.compare(kept.flash, region) === 0 &&

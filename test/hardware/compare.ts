@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { AppletName } from "../../simulator/applet-files.js";
 import { record } from "../fuzz/recordings.js";
 import type { BoardUnderTest } from "./board.js";
 import { checkCalls } from "./platform-calls.js";
@@ -11,8 +12,9 @@ import { compareSession, Difference } from "./session.js";
 import { recordedSession, spoiltSession } from "./sessions.js";
 
 export interface Boards {
-  /** With the firmware. */
-  readonly firmware: BoardUnderTest;
+  readonly name: string;
+  /** With the firmware, these applets in it. */
+  readonly firmware: (applets: readonly AppletName[]) => BoardUnderTest;
   /** With test/hardware/calls-stream.c in its place. */
   readonly platform: BoardUnderTest;
 }
@@ -35,13 +37,13 @@ async function comparePlatform(board: BoardUnderTest, folder: string, { seed, ca
 }
 
 /** The applets behind their card. */
-async function compareSessions(board: BoardUnderTest, folder: string, { seed }: Amounts): Promise<void> {
+async function compareSessions(firmware: Boards["firmware"], folder: string, { seed }: Amounts): Promise<void> {
   const recordings = await record();
   const sessions = recordings.flatMap((each) => [recordedSession(each), spoiltSession(each, seed)]);
   let [apdus, good] = [0, 0];
   const begun_ms = performance.now();
   for (const session of sessions) {
-    const outcome = await compareSession(board, session, join(folder, "chip"));
+    const outcome = await compareSession(firmware(session.applets), session, join(folder, "chip"));
     apdus += outcome.apdus;
     good += outcome.good;
   }
@@ -50,10 +52,10 @@ async function compareSessions(board: BoardUnderTest, folder: string, { seed }: 
 }
 
 /** Compares, says what was done, and sets the exit status. */
-export async function compareBoards({ firmware, platform }: Boards, amounts: Amounts): Promise<void> {
+export async function compareBoards({ name, firmware, platform }: Boards, amounts: Amounts): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "tallystick-board-"));
   try {
-    console.log(`${firmware.name}:`);
+    console.log(`${name}:`);
     await comparePlatform(platform, folder, amounts);
     await compareSessions(firmware, folder, amounts);
     console.log("The board answered as the simulator, to the byte, and kept what the simulator keeps.");

@@ -13,6 +13,8 @@ const RANGES: Readonly<Record<string, number>> = { slot: 26, kind: 5, page: 66 }
 /** Of info that overlaps a longer output, a board takes no more (hardware/platform/hashes.c). */
 const OVERLAPPING_INFO_BYTES_MAX = 256;
 const HASH_BYTES = 32;
+/** Random bytes that memory is given now and then. */
+const SPRINKLED_BYTES = 2048;
 
 function anyNumber(name: string, draws: Draws): number {
   if (draws.below(12) === 0) return draws.pick(EDGES);
@@ -114,7 +116,8 @@ export async function checkCalls(
   let accepted = 0;
   try {
     for (let number = 0; number < count; number++) {
-      if (number % 50 === 0) await twins.write(0, draws.bytes(MEMORY_BYTES));
+      if (number % 50 === 0)
+        await twins.write(draws.below(MEMORY_BYTES - SPRINKLED_BYTES), draws.bytes(SPRINKLED_BYTES));
       if (number % 97 === 0) await twins.power();
       if (number % 31 === 0) twins.advance(draws.below(5000));
       if (number % 40 === 0) await callPairs(twins, draws);

@@ -21,11 +21,7 @@ const { values } = parseArgs({
 const { compiler, seed } = values;
 const options = { compiler, sanitize: !values["no-sanitize"] };
 const root = packageRoot();
-const [firmware, platform] = [
-  await buildImage(root, "posix", options),
-  await buildImage(root, "posix", options, "platform-test"),
-].map(({ path }) => new PosixBoard(path, `posix, ${compiler ?? "gcc"}${options.sanitize ? ", sanitized" : ""}`)) as [
-  PosixBoard,
-  PosixBoard,
-];
-await compareBoards({ firmware, platform }, { seed, calls: Number(values.calls) });
+const name = `posix, ${compiler ?? "gcc"}${options.sanitize ? ", sanitized" : ""}`;
+const firmware = new PosixBoard((await buildImage(root, "posix", options)).path, name);
+const platform = new PosixBoard((await buildImage(root, "posix", options, "platform-test")).path, name);
+await compareBoards({ name, firmware: () => firmware, platform }, { seed, calls: Number(values.calls) });

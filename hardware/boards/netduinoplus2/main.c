@@ -14,6 +14,7 @@
 #include "card/stream.h"
 #include "registers.h"
 #include "semihosting.h"
+#include "serial.h"
 #include "store.h"
 #include "wasm/applets.h"
 
@@ -34,18 +35,12 @@ void tick(void) {
 }
 
 bool board_receive(uint8_t *bytes, size_t length) {
-  for (size_t i = 0; i < length; i++) {
-    while ((USART1_STATUS & USART_RECEIVED) == 0) continue;
-    bytes[i] = (uint8_t)USART1_DATA;
-  }
+  for (size_t i = 0; i < length; i++) bytes[i] = serial_receive();
   return true;
 }
 
 bool board_send(const uint8_t *bytes, size_t length) {
-  for (size_t i = 0; i < length; i++) {
-    while ((USART1_STATUS & USART_CAN_SEND) == 0) continue;
-    USART1_DATA = bytes[i];
-  }
+  for (size_t i = 0; i < length; i++) serial_send(bytes[i]);
   return true;
 }
 
@@ -113,9 +108,10 @@ int main(void) {
   SYSTICK_RELOAD = CORE_HZ / MS_PER_SECOND - 1;
   SYSTICK_VALUE = 0;
   SYSTICK_CONTROL = SYSTICK_ENABLE;
-  USART1_BAUD = USART_HZ / USART_BAUD;
-  USART1_CONTROL = USART_ENABLE;
+  serial_start();
   if (!start()) host_exit(EXIT_FAILURE);
+  /* What is sent before this is lost. */
+  host_say("ready\n");
   stream_serve();
   return 0;
 }

@@ -18,6 +18,8 @@
 #define AIRCR_KEY 0x05fa0000u
 #define AIRCR_RESET 0x4u
 
+#define NVIC_ENABLE_32_TO_63 REGISTER(0xe000e104)
+
 #define USART1_STATUS REGISTER(0x40011000)
 #define USART1_DATA REGISTER(0x40011004)
 #define USART1_BAUD REGISTER(0x40011008)
@@ -25,6 +27,8 @@
 #define USART_RECEIVED 0x20u
 #define USART_CAN_SEND 0x80u
 #define USART_ENABLE 0x200cu /* itself, transmitter, receiver */
+#define USART_INTERRUPT 0x20u /* when a byte was received */
+#define USART1_IRQ 37
 #define USART_BAUD 115200u
 #define USART_HZ 84000000u
 

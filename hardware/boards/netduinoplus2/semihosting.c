@@ -4,6 +4,7 @@
 
 #define SYS_OPEN 0x01
 #define SYS_CLOSE 0x02
+#define SYS_WRITE0 0x04
 #define SYS_WRITE 0x05
 #define SYS_READ 0x06
 #define SYS_SEEK 0x0a
@@ -47,6 +48,10 @@ bool host_write(int32_t file, uint32_t offset, const uint8_t *bytes, uint32_t le
 bool host_command_line(char *text, uint32_t length) {
   uint32_t block[] = {(uint32_t)text, length};
   return host_call(SYS_GET_CMDLINE, block) == 0;
+}
+
+void host_say(const char *text) {
+  (void)host_call(SYS_WRITE0, text);
 }
 
 _Noreturn void host_exit(uint32_t status) {

@@ -19,6 +19,9 @@ bool host_write(int32_t file, uint32_t offset, const uint8_t *bytes, uint32_t le
 /* What QEMU was given as arguments, joined by blanks. */
 bool host_command_line(char *text, uint32_t length);
 
+/* Writes to QEMU's error stream. */
+void host_say(const char *text);
+
 /* Ends QEMU. */
 _Noreturn void host_exit(uint32_t status);
 

@@ -4,13 +4,13 @@
 #include <stdint.h>
 
 #include "registers.h"
+#include "serial.h"
 
 /* What of the stack was never used reads this: a debugger sees how deep it went. */
 #define STACK_PAINT 0xa5a5a5a5u
-#define VECTORS 16
+#define EXCEPTIONS 16
 
 extern uint32_t stack_bottom[], stack_top[], data_image[], data_start[], data_end[], bss_start[], bss_end[];
-extern uint32_t core_bss_start[], core_bss_end[];
 
 int main(void);
 void reset(void);
@@ -29,14 +29,13 @@ void reset(void) {
   /* Of the stack, what lies below this function's own part. */
   fill(stack_bottom, (uint32_t *)__builtin_frame_address(0) - 64, STACK_PAINT);
   fill(bss_start, bss_end, 0);
-  fill(core_bss_start, core_bss_end, 0);
   for (size_t i = 0; data_start + i < data_end; i++) data_start[i] = data_image[i];
   (void)main();
   fault();
 }
 
-/* The stack's first address, then the exceptions by number. No interrupt of a peripheral is ever enabled. */
-__attribute__((section(".vectors"), used)) static void (*const vectors[VECTORS])(void) = {
+/* The stack's first address, then the exceptions by number, and the one interrupt that is enabled. */
+__attribute__((section(".vectors"), used)) static void (*const vectors[EXCEPTIONS + USART1_IRQ + 1])(void) = {
     (void (*)(void))stack_top,
     reset,
     fault, /* NMI */
@@ -50,4 +49,5 @@ __attribute__((section(".vectors"), used)) static void (*const vectors[VECTORS])
     NULL,
     fault, /* PendSV */
     tick,  /* SysTick */
+    [EXCEPTIONS + USART1_IRQ] = serial_interrupt,
 };
