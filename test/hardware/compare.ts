@@ -8,8 +8,10 @@ import { record } from "../fuzz/recordings.js";
 import type { BoardUnderTest } from "./board.js";
 import { checkCalls } from "./platform-calls.js";
 import { checkVectors } from "./platform-vectors.js";
-import { compareSession, Difference } from "./session.js";
-import { recordedSession, spoiltSession } from "./sessions.js";
+import { compareSession, Difference, type Moments } from "./session.js";
+import { channelSession, killedSession, recordedSession, spoiltSession } from "./sessions.js";
+
+const CHANNEL_STEPS = 600;
 
 export interface Boards {
   readonly name: string;
@@ -39,16 +41,25 @@ async function comparePlatform(board: BoardUnderTest, folder: string, { seed, ca
 /** The applets behind their card. */
 async function compareSessions(firmware: Boards["firmware"], folder: string, { seed }: Amounts): Promise<void> {
   const recordings = await record();
-  const sessions = recordings.flatMap((each) => [recordedSession(each), spoiltSession(each, seed)]);
+  const sessions = [
+    ...recordings.map(recordedSession),
+    ...recordings.map((each) => spoiltSession(each, seed)),
+    ...recordings.map((each) => killedSession(each, seed)),
+    channelSession(seed, CHANNEL_STEPS),
+  ];
   let [apdus, good] = [0, 0];
+  const kills: Moments = { before: 0, within: 0, after: 0 };
   const begun_ms = performance.now();
   for (const session of sessions) {
     const outcome = await compareSession(firmware(session.applets), session, join(folder, "chip"));
     apdus += outcome.apdus;
     good += outcome.good;
+    for (const moment of ["before", "within", "after"] as const) kills[moment] += outcome.moments[moment];
   }
   const seconds = ((performance.now() - begun_ms) / 1000).toFixed(1);
   console.log(`${sessions.length} sessions: ${apdus} commands, ${good} of them carried out, in ${seconds} s`);
+  const { before, within, after } = kills;
+  console.log(`killed in commands: ${before} before anything was kept, ${within} in the middle, ${after} after`);
 }
 
 /** Compares, says what was done, and sets the exit status. */

@@ -1,7 +1,7 @@
 /** The POSIX board: a process with a folder (hardware/boards/posix). */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DEFAULT_GEOMETRY } from "../../simulator/flash.js";
 import { type BoardStart, type BoardUnderTest, type Kept, MessageStream, type RunningBoard } from "./board.js";
@@ -54,7 +54,8 @@ export class PosixBoard implements BoardUnderTest {
 
   kept(folder: string, applet: string): Kept {
     const flash = readFileSync(join(folder, applet, "flash.bin")).subarray(0, REGION_BYTES);
-    return { flash, registers: readFileSync(join(folder, applet, "keys.bin")) };
+    const keys = join(folder, applet, "keys.bin");
+    return { flash, registers: existsSync(keys) ? readFileSync(keys) : new Uint8Array(0) };
   }
 
   keep(folder: string, applet: string, registers: Uint8Array): void {

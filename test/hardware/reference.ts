@@ -46,6 +46,13 @@ export class ReferenceStore {
     return storage;
   }
 
+  /** From now on what a board kept. */
+  take(applet: AppletName, { flash, registers }: Kept): void {
+    const storage = this.storage(applet);
+    storage.flash.bytes.set(flash);
+    storage.registers = registers.length === 0 ? undefined : registers.slice();
+  }
+
   kept(applet: AppletName): Kept {
     const { flash, registers } = this.storage(applet);
     const region = DEFAULT_GEOMETRY.pageCount * DEFAULT_GEOMETRY.pageSizeBytes;

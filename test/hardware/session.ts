@@ -19,7 +19,9 @@ export type Step =
   | { readonly kind: "atr" }
   | { readonly kind: "clock"; readonly now_ms: number }
   /** The board is killed, and started again with what it kept. */
-  | { readonly kind: "kill" };
+  | { readonly kind: "kill" }
+  /** The board is killed while it works on a command, and started again; the simulator goes on from what the board kept. */
+  | { readonly kind: "kill-within"; readonly apdu: Uint8Array; readonly after_us: number };
 
 export interface Session {
   readonly name: string;
@@ -32,19 +34,46 @@ export interface Session {
   readonly onStep?: (index: number, reference: Reference) => void;
 }
 
+/** Kills in a command by what of it was kept: nothing, a part, all. */
+export interface Moments {
+  before: number;
+  within: number;
+  after: number;
+}
+
 export interface Outcome {
   readonly apdus: number;
   /** Responses with status word 9000 or 61xx. */
   readonly good: number;
+  readonly moments: Moments;
 }
+
+const SHOWN_BYTES = 64;
 
 /** Board and simulator are not the same. */
 export class Difference extends Error {
   override readonly name = "Difference";
 }
 
+/** Of long ones as much as helps. */
+function shown(bytes: Uint8Array): string {
+  return bytes.length <= SHOWN_BYTES
+    ? toHex(bytes)
+    : `${toHex(bytes.subarray(0, SHOWN_BYTES))}... (${bytes.length} bytes)`;
+}
+
 function same(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
+}
+
+function isSame(a: Kept, b: Kept): boolean {
+  return same(a.flash, b.flash) && same(a.registers, b.registers);
+}
+
+/** Where a kill fell, seen from what was kept. A command that keeps nothing counts as before. */
+function momentOf(kept: Kept, before: Kept, after: Kept): keyof Moments {
+  if (isSame(kept, before)) return "before";
+  return isSame(kept, after) ? "after" : "within";
 }
 
 function isGood(response: Uint8Array): boolean {
@@ -61,8 +90,9 @@ class Run {
   #reference: Reference;
   #running: RunningBoard;
   #now_ms: number;
-  apdus = 0;
-  good = 0;
+  readonly #moments: Moments = { before: 0, within: 0, after: 0 };
+  #apdus = 0;
+  #good = 0;
 
   private constructor(board: BoardUnderTest, session: Session, folder: string, running: RunningBoard) {
     this.#board = board;
@@ -104,18 +134,22 @@ class Run {
         this.#setClock(step.now_ms);
         break;
       case "kill":
-        await this.#killAndStart();
+        await this.#running.stop("kill");
+        await this.#startAgain();
+        break;
+      case "kill-within":
+        await this.#killWithin(step.apdu, step.after_us);
         break;
     }
     this.#session.onStep?.(index, this.#reference);
   }
 
   async #transmit(apdu: Uint8Array, index: number): Promise<void> {
-    const expected = this.#reference.card.transmit(apdu);
+    const expected = this.#reference.card.transmit(new Uint8Array(apdu));
     const response = await this.#running.stream.exchange(apdu);
-    this.#compare(response, expected, index, toHex(apdu));
-    this.apdus += 1;
-    if (isGood(response)) this.good += 1;
+    this.#compare(response, expected, index, shown(apdu));
+    this.#apdus += 1;
+    if (isGood(response)) this.#good += 1;
   }
 
   #setClock(now_ms: number): void {
@@ -125,8 +159,24 @@ class Run {
     this.#running.setClock(now_ms);
   }
 
-  async #killAndStart(): Promise<void> {
+  async #killWithin(apdu: Uint8Array, after_us: number): Promise<void> {
+    const { applets } = this.#session;
+    const before = applets.map((applet) => this.#store.kept(applet));
+    this.#running.stream.send(apdu);
+    // The moment is a random one, finer than timers are: there is no event that it waits for.
+    const until = process.hrtime.bigint() + 1000n * BigInt(after_us);
+    while (process.hrtime.bigint() < until);
     await this.#running.stop("kill");
+    this.#reference.card.transmit(new Uint8Array(apdu));
+    applets.forEach((applet, i) => {
+      const kept = this.#board.kept(this.#folder, applet);
+      this.#moments[momentOf(kept, before[i] as Kept, this.#store.kept(applet))] += 1;
+      this.#store.take(applet, kept);
+    });
+    await this.#startAgain();
+  }
+
+  async #startAgain(): Promise<void> {
     this.#running = await this.#board.start(this.#start());
     this.#reference = this.#newReference();
   }
@@ -135,8 +185,12 @@ class Run {
     if (same(actual, expected)) return;
     const { name } = this.#session;
     throw new Difference(
-      `${this.#board.name}, ${name}, step ${index}:\n  sent ${what}\n  board     ${toHex(actual)}\n  simulator ${toHex(expected)}`,
+      `${this.#board.name}, ${name}, step ${index}:\n  sent ${what}\n  board     ${shown(actual)}\n  simulator ${shown(expected)}`,
     );
+  }
+
+  get outcome(): Outcome {
+    return { apdus: this.#apdus, good: this.#good, moments: this.#moments };
   }
 
   async end(): Promise<void> {
@@ -171,5 +225,5 @@ export async function compareSession(board: BoardUnderTest, session: Session, fo
     throw error;
   }
   rmSync(folder, { recursive: true, force: true });
-  return { apdus: run.apdus, good: run.good };
+  return run.outcome;
 }

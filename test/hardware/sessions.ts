@@ -3,6 +3,7 @@
  * with payments between two modules, purchases, lost messages and losses of power; and the same with what nobody would send among it.
  */
 
+import { INS_VERIFY } from "../../firmware/protocol/apdu.js";
 import { IO_BYTES } from "../../firmware/protocol/limits.js";
 import type { ChipSort } from "../../host/chips.js";
 import type { AppletName } from "../../simulator/applet-files.js";
@@ -138,4 +139,74 @@ export function spoiltSession(recording: Recording, seed: string): Session {
     return how < 6 ? [{ kind: "apdu", apdu: other }, step] : [{ kind: "apdu", apdu: other }];
   });
   return sessionOf(recording, `${recording.name}, spoilt ${seed}`, steps);
+}
+
+const KILL_AFTER_US_MAX = 3000;
+
+/** The recording, with the board killed between commands and in the middle of some, and each time started again on what it kept. */
+export function killedSession(recording: Recording, seed: string): Session {
+  const draws = new Draws(`${seed} kills ${recording.name}`);
+  const verify = recording.commands.find(({ apdu }) => apdu[1] === INS_VERIFY)?.apdu;
+  const again: Step[] = [{ kind: "apdu", apdu: selectCommand(APPLET_OF[recording.sort]) }];
+  if (verify !== undefined) again.push({ kind: "apdu", apdu: verify });
+  const steps = prefixOf(recording, recording.commands.length).flatMap((step): Step[] => {
+    if (step.kind !== "apdu") return [step];
+    const how = draws.below(16);
+    if (how === 0) return [{ kind: "kill" }, ...again, step];
+    // Then the command again, as a host does that has no answer.
+    const within = { kind: "kill-within", apdu: step.apdu, after_us: draws.below(KILL_AFTER_US_MAX) } as const;
+    return how <= 3 ? [within, ...again, step] : [step];
+  });
+  return sessionOf(recording, `${recording.name}, killed ${seed}`, steps);
+}
+
+const AIDS: readonly AppletName[] = ["money-module", "trusted-agent", "purse"];
+const GET_DATA = [0x80, 0xca, 0xdf, 0x01, 0];
+
+/** SELECT on a channel: short, extended, of a name that is too long or somebody else's. */
+function anySelect(draws: Draws, channel: number): Uint8Array {
+  const short = selectCommand(draws.pick(AIDS), channel);
+  const aid = short.subarray(5, 12);
+  switch (draws.below(8)) {
+    case 0:
+      return Uint8Array.of(channel, 0xa4, 4, 0, 0, 0, aid.length, ...aid);
+    case 1:
+      return Uint8Array.of(channel, 0xa4, 4, 0, aid.length + 1, ...aid, 9);
+    case 2:
+      return short.subarray(0, 4 + draws.below(9));
+    case 3:
+      return Uint8Array.of(channel, 0xa4, 4, 0, aid.length, ...draws.bytes(aid.length));
+    default:
+      return short;
+  }
+}
+
+/** Two elements behind one contact: channels opened, closed, and taken from each other; nobody minds what the applets answer. */
+export function channelSession(seed: string, count: number): Session {
+  const draws = new Draws(`${seed} channels`);
+  const steps = Array.from({ length: count }, (): Step => {
+    const channel = draws.below(4);
+    switch (draws.below(12)) {
+      case 0:
+        return draws.below(6) === 0 ? { kind: "power" } : { kind: "atr" };
+      case 1:
+      case 2:
+      case 3: {
+        const p1 = draws.pick([0, 0, 0, 0x80, 0x80, 1]);
+        return { kind: "apdu", apdu: Uint8Array.of(draws.pick([0, channel]), 0x70, p1, draws.below(6), 1) };
+      }
+      case 4:
+      case 5:
+      case 6:
+      case 7:
+        return { kind: "apdu", apdu: anySelect(draws, channel) };
+      case 8:
+        return { kind: "apdu", apdu: madeUp(draws) };
+      default: {
+        const [cla = 0, ...rest] = GET_DATA;
+        return { kind: "apdu", apdu: Uint8Array.of(cla | channel, ...rest) };
+      }
+    }
+  });
+  return { name: `channels ${seed}`, applets: ["money-module", "trusted-agent"], seed, now_ms: 0, steps };
 }
