@@ -45,7 +45,6 @@ export function bindingSource(): string {
 #include "binding.h"
 #include "platform.generated.h"
 
-${PLATFORM_FUNCTIONS.map((each) => `${prototypeText(each, ";")}\n`).join("")}
 ${PLATFORM_FUNCTIONS.map(bindingText).join("\n")}`;
 }
 

@@ -1,7 +1,7 @@
 /**
  * The firmware for chips, in QEMU (hardware/boards), beside the simulator: what either answers must be the same to the byte.
  *
- *   npm run test:chip -- [--seed S] [--calls N]
+ *   npm run test:chip -- [--seed S] [--calls N] [--kills N]
  */
 
 import { parseArgs } from "node:util";
@@ -12,7 +12,11 @@ import { compareBoards } from "../hardware/compare.js";
 import { QemuBoard } from "../hardware/qemu-board.js";
 
 const { values } = parseArgs({
-  options: { seed: { type: "string", default: "1" }, calls: { type: "string", default: "1000" } },
+  options: {
+    seed: { type: "string", default: "1" },
+    calls: { type: "string", default: "500" },
+    kills: { type: "string", default: "1" },
+  },
 });
 const root = packageRoot();
 const DEVICE = ["money-module", "trusted-agent"] as const;
@@ -21,4 +25,7 @@ const device = new QemuBoard((await buildImage(root, "cortex-m4", { applets: DEV
 const purse = new QemuBoard((await buildImage(root, "cortex-m4", { applets: PURSE })).path, PURSE);
 const platform = new QemuBoard((await buildImage(root, "cortex-m4", {}, "platform-test")).path, [PLATFORM_ELEMENT]);
 const firmware = (applets: readonly AppletName[]) => (applets.includes("purse") ? purse : device);
-await compareBoards({ name: device.name, firmware, platform }, { seed: values.seed, calls: Number(values.calls) });
+await compareBoards(
+  { name: device.name, firmware, platform },
+  { seed: values.seed, calls: Number(values.calls), kills: Number(values.kills) },
+);

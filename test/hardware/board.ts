@@ -27,6 +27,8 @@ export interface RunningBoard {
 
 export interface BoardUnderTest {
   readonly name: string;
+  /** How long a command that keeps something takes, about. */
+  readonly command_ms: number;
   start(start: BoardStart): Promise<RunningBoard>;
   /** What the chip in a folder keeps; it does not run. */
   kept(folder: string, applet: string): Kept;

@@ -25,6 +25,8 @@ export interface Amounts {
   readonly seed: string;
   /** Calls of the platform. */
   readonly calls: number;
+  /** Sessions of each recording in which the board is killed. */
+  readonly kills: number;
 }
 
 /** The platform alone: vectors, and calls with any numbers. */
@@ -39,27 +41,29 @@ async function comparePlatform(board: BoardUnderTest, folder: string, { seed, ca
 }
 
 /** The applets behind their card. */
-async function compareSessions(firmware: Boards["firmware"], folder: string, { seed }: Amounts): Promise<void> {
+async function compareSessions(firmware: Boards["firmware"], folder: string, { seed, kills }: Amounts): Promise<void> {
   const recordings = await record();
   const sessions = [
     ...recordings.map(recordedSession),
     ...recordings.map((each) => spoiltSession(each, seed)),
-    ...recordings.map((each) => killedSession(each, seed)),
+    ...Array.from({ length: kills }, (_, i) => recordings.map((each) => killedSession(each, `${seed}.${i}`))).flat(),
     channelSession(seed, CHANNEL_STEPS),
   ];
   let [apdus, good] = [0, 0];
-  const kills: Moments = { before: 0, within: 0, after: 0 };
+  const killed: Moments = { before: 0, within: 0, after: 0 };
   const begun_ms = performance.now();
   for (const session of sessions) {
     const outcome = await compareSession(firmware(session.applets), session, join(folder, "chip"));
     apdus += outcome.apdus;
     good += outcome.good;
-    for (const moment of ["before", "within", "after"] as const) kills[moment] += outcome.moments[moment];
+    for (const moment of ["before", "within", "after"] as const) killed[moment] += outcome.moments[moment];
   }
   const seconds = ((performance.now() - begun_ms) / 1000).toFixed(1);
   console.log(`${sessions.length} sessions: ${apdus} commands, ${good} of them carried out, in ${seconds} s`);
-  const { before, within, after } = kills;
-  console.log(`killed in commands: ${before} before anything was kept, ${within} in the middle, ${after} after`);
+  const { before, within, after } = killed;
+  console.log(
+    `killed in commands that keep something: ${before} before it was kept, ${within} in the middle, ${after} after`,
+  );
 }
 
 /** Compares, says what was done, and sets the exit status. */

@@ -27,6 +27,7 @@ export function ended(child: ChildProcess): Promise<void> {
 
 export class PosixBoard implements BoardUnderTest {
   readonly name: string;
+  readonly command_ms = 3;
   readonly #image: string;
 
   constructor(image: string, name: string) {

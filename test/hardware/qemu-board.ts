@@ -37,6 +37,7 @@ function ready(child: ChildProcess): Promise<void> {
 
 export class QemuBoard implements BoardUnderTest {
   readonly name = "netduinoplus2 in QEMU";
+  readonly command_ms = 20;
   readonly #image: string;
   /** In the order of the image. */
   readonly #elements: readonly string[];

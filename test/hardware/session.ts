@@ -20,8 +20,11 @@ export type Step =
   | { readonly kind: "clock"; readonly now_ms: number }
   /** The board is killed, and started again with what it kept. */
   | { readonly kind: "kill" }
-  /** The board is killed while it works on a command, and started again; the simulator goes on from what the board kept. */
-  | { readonly kind: "kill-within"; readonly apdu: Uint8Array; readonly after_us: number };
+  /**
+   * The board is killed while it works on a command, after a fraction of the time that one may take, and started again; the
+   * simulator goes on from what the board kept.
+   */
+  | { readonly kind: "kill-within"; readonly apdu: Uint8Array; readonly fraction: number };
 
 export interface Session {
   readonly name: string;
@@ -34,7 +37,7 @@ export interface Session {
   readonly onStep?: (index: number, reference: Reference) => void;
 }
 
-/** Kills in a command by what of it was kept: nothing, a part, all. */
+/** Kills in commands that change what is kept, by how much of it was: nothing, a part, all. */
 export interface Moments {
   before: number;
   within: number;
@@ -70,7 +73,7 @@ function isSame(a: Kept, b: Kept): boolean {
   return same(a.flash, b.flash) && same(a.registers, b.registers);
 }
 
-/** Where a kill fell, seen from what was kept. A command that keeps nothing counts as before. */
+/** Where a kill fell, seen from what was kept. */
 function momentOf(kept: Kept, before: Kept, after: Kept): keyof Moments {
   if (isSame(kept, before)) return "before";
   return isSame(kept, after) ? "after" : "within";
@@ -138,7 +141,7 @@ class Run {
         await this.#startAgain();
         break;
       case "kill-within":
-        await this.#killWithin(step.apdu, step.after_us);
+        await this.#killWithin(step.apdu, step.fraction, index);
         break;
     }
     this.#session.onStep?.(index, this.#reference);
@@ -159,18 +162,25 @@ class Run {
     this.#running.setClock(now_ms);
   }
 
-  async #killWithin(apdu: Uint8Array, after_us: number): Promise<void> {
+  /** Only a command that changes what is kept is worth a kill; any other is exchanged. */
+  async #killWithin(apdu: Uint8Array, fraction: number, index: number): Promise<void> {
     const { applets } = this.#session;
     const before = applets.map((applet) => this.#store.kept(applet));
-    this.#running.stream.send(apdu);
+    const expected = this.#reference.card.transmit(new Uint8Array(apdu));
+    const after = applets.map((applet) => this.#store.kept(applet));
+    const { stream } = this.#running;
+    if (before.every((kept, i) => isSame(kept, after[i] as Kept))) {
+      this.#compare(await stream.exchange(apdu), expected, index, shown(apdu));
+      return;
+    }
+    stream.send(apdu);
     // The moment is a random one, finer than timers are: there is no event that it waits for.
-    const until = process.hrtime.bigint() + 1000n * BigInt(after_us);
-    while (process.hrtime.bigint() < until);
+    const until_ms = performance.now() + fraction * this.#board.command_ms;
+    while (performance.now() < until_ms);
     await this.#running.stop("kill");
-    this.#reference.card.transmit(new Uint8Array(apdu));
     applets.forEach((applet, i) => {
       const kept = this.#board.kept(this.#folder, applet);
-      this.#moments[momentOf(kept, before[i] as Kept, this.#store.kept(applet))] += 1;
+      this.#moments[momentOf(kept, before[i] as Kept, after[i] as Kept)] += 1;
       this.#store.take(applet, kept);
     });
     await this.#startAgain();

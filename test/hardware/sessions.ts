@@ -141,21 +141,23 @@ export function spoiltSession(recording: Recording, seed: string): Session {
   return sessionOf(recording, `${recording.name}, spoilt ${seed}`, steps);
 }
 
-const KILL_AFTER_US_MAX = 3000;
-
-/** The recording, with the board killed between commands and in the middle of some, and each time started again on what it kept. */
+/**
+ * The recording, with the board killed from some command on: between commands, and in the middle of those that change what is kept,
+ * each time started again on what it kept. What a session has begun dies with its first kill, so there are several of each.
+ */
 export function killedSession(recording: Recording, seed: string): Session {
   const draws = new Draws(`${seed} kills ${recording.name}`);
   const verify = recording.commands.find(({ apdu }) => apdu[1] === INS_VERIFY)?.apdu;
   const again: Step[] = [{ kind: "apdu", apdu: selectCommand(APPLET_OF[recording.sort]) }];
   if (verify !== undefined) again.push({ kind: "apdu", apdu: verify });
-  const steps = prefixOf(recording, recording.commands.length).flatMap((step): Step[] => {
-    if (step.kind !== "apdu") return [step];
-    const how = draws.below(16);
-    if (how === 0) return [{ kind: "kill" }, ...again, step];
+  const all = prefixOf(recording, recording.commands.length);
+  const from = draws.below(all.length);
+  const steps = all.flatMap((step, at): Step[] => {
+    if (step.kind !== "apdu" || at < from) return [step];
+    if (draws.below(32) === 0) return [{ kind: "kill" }, ...again, step];
     // Then the command again, as a host does that has no answer.
-    const within = { kind: "kill-within", apdu: step.apdu, after_us: draws.below(KILL_AFTER_US_MAX) } as const;
-    return how <= 3 ? [within, ...again, step] : [step];
+    const within = { kind: "kill-within", apdu: step.apdu, fraction: draws.below(1000) / 1000 } as const;
+    return draws.below(2) === 0 ? [within, ...again, step] : [step];
   });
   return sessionOf(recording, `${recording.name}, killed ${seed}`, steps);
 }

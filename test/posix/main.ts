@@ -1,7 +1,7 @@
 /**
  * The firmware on the POSIX board (hardware/boards/posix) beside the simulator: what either answers must be the same to the byte.
  *
- *   npm run test:posix -- [--compiler NAME] [--no-sanitize] [--seed S] [--calls N]
+ *   npm run test:posix -- [--compiler NAME] [--no-sanitize] [--seed S] [--calls N] [--kills N]
  */
 
 import { parseArgs } from "node:util";
@@ -16,6 +16,7 @@ const { values } = parseArgs({
     "no-sanitize": { type: "boolean", default: false },
     seed: { type: "string", default: "1" },
     calls: { type: "string", default: "4000" },
+    kills: { type: "string", default: "8" },
   },
 });
 const { compiler, seed } = values;
@@ -24,4 +25,7 @@ const root = packageRoot();
 const name = `posix, ${compiler ?? "gcc"}${options.sanitize ? ", sanitized" : ""}`;
 const firmware = new PosixBoard((await buildImage(root, "posix", options)).path, name);
 const platform = new PosixBoard((await buildImage(root, "posix", options, "platform-test")).path, name);
-await compareBoards({ name, firmware: () => firmware, platform }, { seed, calls: Number(values.calls) });
+await compareBoards(
+  { name, firmware: () => firmware, platform },
+  { seed, calls: Number(values.calls), kills: Number(values.kills) },
+);
