@@ -4,7 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { PLATFORM_FUNCTIONS, type PlatformFunction } from "../../firmware/platform/interface.js";
+import { PLATFORM_FUNCTIONS } from "../../firmware/platform/interface.js";
 import { toHex } from "../../host/codec/bytes.js";
 import { Chip } from "../../simulator/chip.js";
 import { DEFAULT_GEOMETRY, type FlashStorage, MemoryFlashStorage } from "../../simulator/flash.js";
@@ -27,6 +27,16 @@ function numbers(...values: readonly number[]): Uint8Array {
     view.setUint32(4 * i, value >>> 0, true);
   });
   return bytes;
+}
+
+/** Messages of test/hardware/calls-stream.c. */
+export const POWER_MESSAGE = Uint8Array.of(0x70);
+const HASH_MESSAGE = Uint8Array.of(0x68);
+
+export function callMessage(name: string, ...values: readonly number[]): Uint8Array {
+  const index = PLATFORM_FUNCTIONS.findIndex((each) => each.name === name);
+  const rest = new Array<number>(ARGUMENTS - values.length).fill(0);
+  return Buffer.concat([Uint8Array.of(0x63), numbers(index, ...values, ...rest)]);
 }
 
 export interface CallsStart {
@@ -75,7 +85,7 @@ export class TwinPlatforms {
   }
 
   async power(): Promise<void> {
-    const [isOn] = await this.#running.stream.exchange(Uint8Array.of(0x70));
+    const [isOn] = await this.#running.stream.exchange(POWER_MESSAGE);
     if (isOn !== 1) throw new Difference(`${this.#start.board.name}: the element does not start`);
     this.#chip.powerOn();
   }
@@ -93,12 +103,10 @@ export class TwinPlatforms {
 
   /** Calls a function with these numbers on both, compares all of memory, and gives the result. */
   async call(name: string, ...values: readonly number[]): Promise<number> {
-    const index = PLATFORM_FUNCTIONS.findIndex((each) => each.name === name);
     const expected = this.#binding[name]?.(...values);
-    const rest = new Array<number>(ARGUMENTS - values.length).fill(0);
     const { stream } = this.#running;
-    stream.send(Buffer.concat([Uint8Array.of(0x63), numbers(index, ...values, ...rest)]));
-    stream.send(Uint8Array.of(0x68));
+    stream.send(callMessage(name, ...values));
+    stream.send(HASH_MESSAGE);
     const answer = await stream.receive();
     const hash = await stream.receive();
     this.calls += 1;
@@ -137,10 +145,4 @@ export class TwinPlatforms {
       if (!(error instanceof BoardGone)) throw error;
     });
   }
-}
-
-export function declaredFunction(name: string): PlatformFunction {
-  const found = PLATFORM_FUNCTIONS.find((each) => each.name === name);
-  if (found === undefined) throw new RangeError(`name: the platform has no ${name}`);
-  return found;
 }

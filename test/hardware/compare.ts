@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { AppletName } from "../../simulator/applet-files.js";
 import { record } from "../fuzz/recordings.js";
 import type { BoardUnderTest } from "./board.js";
+import { corpusSessions } from "./corpus-sessions.js";
 import { checkCalls } from "./platform-calls.js";
 import { checkVectors } from "./platform-vectors.js";
 import { compareSession, Difference, type Moments } from "./session.js";
@@ -27,6 +28,8 @@ export interface Amounts {
   readonly calls: number;
   /** Sessions of each recording in which the board is killed. */
   readonly kills: number;
+  /** One of so many inputs of the fuzzer's corpus. */
+  readonly corpusEvery: number;
 }
 
 /** The platform alone: vectors, and calls with any numbers. */
@@ -41,12 +44,19 @@ async function comparePlatform(board: BoardUnderTest, folder: string, { seed, ca
 }
 
 /** The applets behind their card. */
-async function compareSessions(firmware: Boards["firmware"], folder: string, { seed, kills }: Amounts): Promise<void> {
+async function compareSessions(
+  firmware: Boards["firmware"],
+  folder: string,
+  { seed, kills, corpusEvery }: Amounts,
+): Promise<void> {
   const recordings = await record();
+  const corpus = await corpusSessions(recordings, corpusEvery);
+  console.log(`inputs of the fuzzer's corpus: ${corpus.length}`);
   const sessions = [
     ...recordings.map(recordedSession),
     ...recordings.map((each) => spoiltSession(each, seed)),
     ...Array.from({ length: kills }, (_, i) => recordings.map((each) => killedSession(each, `${seed}.${i}`))).flat(),
+    ...corpus,
     channelSession(seed, CHANNEL_STEPS),
   ];
   let [apdus, good] = [0, 0];

@@ -16,6 +16,7 @@ const COPY_ROOM = 1024;
 const ELEMENT_ROOM = REGION_BYTES + 2 * COPY_ROOM;
 const NUMBER_BYTES = 4;
 const HASH_AT = NUMBER_BYTES + REGISTER_BYTES_PERSISTENT;
+export const COPY_BYTES = HASH_AT + 32;
 function copyOf(registers: Uint8Array): Uint8Array {
   const number = Uint8Array.of(1, 0, 0, 0);
   const hash = createHash("sha256").update(number).update(registers).digest();
@@ -77,6 +78,11 @@ export class QemuBoard implements BoardUnderTest {
         return ended(child);
       },
     };
+  }
+
+  /** Where in the store both copies of an element's registers begin. */
+  copyPlaces(applet: string): readonly number[] {
+    return [0, 1].map((copy) => this.#startOf(applet) + REGION_BYTES + copy * COPY_ROOM);
   }
 
   kept(folder: string, applet: string): Kept {

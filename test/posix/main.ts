@@ -1,7 +1,7 @@
 /**
  * The firmware on the POSIX board (hardware/boards/posix) beside the simulator: what either answers must be the same to the byte.
  *
- *   npm run test:posix -- [--compiler NAME] [--no-sanitize] [--seed S] [--calls N] [--kills N]
+ *   npm run test:posix -- [--compiler NAME] [--no-sanitize] [--seed S] [--calls N] [--kills N] [--corpus-every N]
  */
 
 import { parseArgs } from "node:util";
@@ -17,6 +17,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     calls: { type: "string", default: "4000" },
     kills: { type: "string", default: "8" },
+    "corpus-every": { type: "string", default: "1" },
   },
 });
 const { compiler, seed } = values;
@@ -27,5 +28,5 @@ const firmware = new PosixBoard((await buildImage(root, "posix", options)).path,
 const platform = new PosixBoard((await buildImage(root, "posix", options, "platform-test")).path, name);
 await compareBoards(
   { name, firmware: () => firmware, platform },
-  { seed, calls: Number(values.calls), kills: Number(values.kills) },
+  { seed, calls: Number(values.calls), kills: Number(values.kills), corpusEvery: Number(values["corpus-every"]) },
 );
