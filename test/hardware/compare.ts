@@ -20,7 +20,11 @@ export interface Boards {
   readonly firmware: (applets: readonly AppletName[]) => BoardUnderTest;
   /** With test/hardware/calls-stream.c in its place. */
   readonly platform: BoardUnderTest;
+  readonly own: OwnCheck;
 }
+
+/** What only one board has to keep: a sentence about it when it does. */
+export type OwnCheck = (folder: string) => Promise<string>;
 
 export interface Amounts {
   readonly seed: string;
@@ -77,10 +81,11 @@ async function compareSessions(
 }
 
 /** Compares, says what was done, and sets the exit status. */
-export async function compareBoards({ name, firmware, platform }: Boards, amounts: Amounts): Promise<void> {
+export async function compareBoards({ name, firmware, platform, own }: Boards, amounts: Amounts): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "tallystick-board-"));
   try {
     console.log(`${name}:`);
+    console.log(await own(folder));
     await comparePlatform(platform, folder, amounts);
     await compareSessions(firmware, folder, amounts);
     console.log("The board answered as the simulator, to the byte, and kept what the simulator keeps.");

@@ -46,14 +46,17 @@ class Bench {
     const start = { folder: this.#folder, applets: [PLATFORM_ELEMENT], seed: "copies", now_ms: 0 };
     const { stream, stop } = await this.#board.start(start);
     const results: number[] = [];
-    const [on] = await stream.exchange(POWER_MESSAGE);
-    for (const name of calls) {
-      const answer = await stream.exchange(callMessage(name));
-      results.push(new DataView(answer.buffer, answer.byteOffset + 1, 4).getInt32(0, true));
+    try {
+      const [on] = await stream.exchange(POWER_MESSAGE);
+      for (const name of calls) {
+        const answer = await stream.exchange(callMessage(name));
+        results.push(new DataView(answer.buffer, answer.byteOffset + 1, 4).getInt32(0, true));
+      }
+      this.checks += 1;
+      return { isOn: on === 1, results };
+    } finally {
+      await stop("end");
     }
-    await stop("end");
-    this.checks += 1;
-    return { isOn: on === 1, results };
   }
 
   store(): Uint8Array {

@@ -38,7 +38,7 @@ function ready(child: ChildProcess): Promise<void> {
 
 export class QemuBoard implements BoardUnderTest {
   readonly name = "netduinoplus2 in QEMU";
-  readonly command_ms = 20;
+  readonly command_ms = 6;
   readonly #image: string;
   /** In the order of the image. */
   readonly #elements: readonly string[];

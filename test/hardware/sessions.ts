@@ -163,7 +163,7 @@ export function killedSession(recording: Recording, seed: string): Session {
 }
 
 const AIDS: readonly AppletName[] = ["money-module", "trusted-agent", "purse"];
-const GET_DATA = [0x80, 0xca, 0xdf, 0x01, 0];
+const GET_DATA = [0, 0xca, 0xdf, 0x01, 0];
 
 /** SELECT on a channel: short, extended, of a name that is too long or somebody else's. */
 function anySelect(draws: Draws, channel: number): Uint8Array {

@@ -4,10 +4,12 @@
  *   npm run test:posix -- [--compiler NAME] [--no-sanitize] [--seed S] [--calls N] [--kills N] [--corpus-every N]
  */
 
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { buildImage } from "../../scripts/hardware/build.js";
 import { packageRoot } from "../../simulator/applet-files.js";
 import { compareBoards } from "../hardware/compare.js";
+import { checkFolders } from "../hardware/folders.js";
 import { PosixBoard } from "../hardware/posix-board.js";
 
 const { values } = parseArgs({
@@ -26,7 +28,9 @@ const root = packageRoot();
 const name = `posix, ${compiler ?? "gcc"}${options.sanitize ? ", sanitized" : ""}`;
 const firmware = new PosixBoard((await buildImage(root, "posix", options)).path, name);
 const platform = new PosixBoard((await buildImage(root, "posix", options, "platform-test")).path, name);
+const own = async (folder: string) =>
+  `folders shared with the simulator: ${await checkFolders(firmware, join(folder, "shared"))} times taken over`;
 await compareBoards(
-  { name, firmware: () => firmware, platform },
+  { name, firmware: () => firmware, platform, own },
   { seed, calls: Number(values.calls), kills: Number(values.kills), corpusEvery: Number(values["corpus-every"]) },
 );
