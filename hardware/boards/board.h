@@ -1,9 +1,9 @@
 /*
- * What a board provides: all that the portable code knows of the hardware under it. A port implements these functions and a
- * `main` or reset handler that calls `board_start` things of its own, then `stream_serve`.
+ * What a board provides: all that the portable code knows of the hardware under it. A port implements these functions, and a
+ * `main` that starts what it needs and then calls `stream_serve`.
  *
- * A function that can fail says so by false, and the caller acts on it. What is called by one name on two elements
- * (flash, registers) is kept apart by the element's number, 0 to ELEMENTS_MAX - 1.
+ * A function that can fail says so by false, and the caller acts on it. Each element has flash and registers of its own: its number
+ * is 0 to ELEMENTS_MAX - 1.
  */
 #ifndef TALLYSTICK_BOARD_H
 #define TALLYSTICK_BOARD_H

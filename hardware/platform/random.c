@@ -6,14 +6,14 @@
 #include "bytes.h"
 #include "element.h"
 
-/* The block before: a source that gives the same twice is stuck. It was given to nobody again, but it is wiped by the next. */
+/* Hash of the block before: a source that gives the same block twice is stuck. */
 static uint8_t before[BOARD_RANDOM_BLOCK_BYTES];
 static bool is_before_known;
 
 static bool draw_block(uint8_t block[BOARD_RANDOM_BLOCK_BYTES]) {
   uint8_t digest[TALLYSTICK_HASH_BYTES];
   if (!board_random(block)) return false;
-  /* A hash of it is kept, not the block, which becomes somebody's key. */
+  /* Not the block itself, which becomes somebody's key. */
   bool is_hashed = tallystick_sha256(block, BOARD_RANDOM_BLOCK_BYTES, digest, sizeof digest) == 0;
   bool is_stuck = is_before_known && bytes_equal(digest, before, sizeof before);
   memcpy(before, digest, sizeof before);

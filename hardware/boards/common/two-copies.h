@@ -15,7 +15,7 @@
 #define COPY_NUMBER_BYTES 4
 #define COPY_BYTES (COPY_NUMBER_BYTES + REGISTER_BYTES_PERSISTENT + TALLYSTICK_HASH_BYTES)
 
-/* Where copies are, as the board has it. Both bytes that were never written read 0xFF. */
+/* Where a board has them. What was never written reads 0xFF. */
 struct copies {
   bool (*read)(uint32_t element, uint32_t copy, uint8_t bytes[COPY_BYTES]);
   bool (*write)(uint32_t element, uint32_t copy, const uint8_t bytes[COPY_BYTES]);

@@ -36,6 +36,16 @@ bool file_write(int descriptor, const uint8_t *bytes, size_t length) {
   return true;
 }
 
+bool file_read_at(int descriptor, uint8_t *bytes, size_t length, size_t offset) {
+  for (size_t done = 0; done < length;) {
+    ssize_t count = pread(descriptor, bytes + done, length - done, (off_t)(offset + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    done += (size_t)count;
+  }
+  return true;
+}
+
 bool file_write_at(int descriptor, const uint8_t *bytes, size_t length, size_t offset) {
   for (size_t done = 0; done < length;) {
     ssize_t count = pwrite(descriptor, bytes + done, length - done, (off_t)(offset + done));

@@ -19,6 +19,7 @@ enum file_state file_read(const char *path, uint8_t *bytes, size_t length);
 /* Writes another file beside it, and renames that. */
 bool file_replace(const char *path, const uint8_t *bytes, size_t length);
 
+bool file_read_at(int descriptor, uint8_t *bytes, size_t length, size_t offset);
 bool file_write_at(int descriptor, const uint8_t *bytes, size_t length, size_t offset);
 bool file_write(int descriptor, const uint8_t *bytes, size_t length);
 

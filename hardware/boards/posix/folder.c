@@ -29,11 +29,12 @@ struct folder {
   int flash_descriptor;
   char keys_path[PATH_BYTES_MAX];
   char lock_path[PATH_BYTES_MAX];
-  /* What is in the file: all reads are of this. */
-  uint8_t flash[FLASH_FILE_BYTES];
 };
 
 static struct folder folders[ELEMENTS_MAX];
+
+/* New flash: erased, never worn. */
+static uint8_t new_flash[FLASH_FILE_BYTES];
 
 static bool complain(const char *path, const char *what) {
   (void)fprintf(stderr, "%s: %s\n", path, what);
@@ -75,15 +76,17 @@ static bool take_lock(const char *path) {
 }
 
 static bool open_flash(struct folder *folder, const char *path) {
-  enum file_state state = file_read(path, folder->flash, sizeof folder->flash);
-  if (state == FILE_UNUSABLE) return complain(path, "cannot be read, or is the flash of another geometry");
-  if (state == FILE_ABSENT) {
-    memset(folder->flash, ERASED, REGION_BYTES);
-    memset(folder->flash + REGION_BYTES, 0, sizeof folder->flash - REGION_BYTES);
-    if (!file_replace(path, folder->flash, sizeof folder->flash)) return complain(path, "cannot be written");
-  }
   folder->flash_descriptor = open(path, O_RDWR | O_CLOEXEC);
-  return folder->flash_descriptor >= 0 || complain(path, "cannot be opened");
+  if (folder->flash_descriptor < 0 && errno == ENOENT) {
+    memset(new_flash, ERASED, REGION_BYTES);
+    if (!file_replace(path, new_flash, sizeof new_flash)) return complain(path, "cannot be written");
+    folder->flash_descriptor = open(path, O_RDWR | O_CLOEXEC);
+  }
+  struct stat found;
+  if (folder->flash_descriptor < 0 || fstat(folder->flash_descriptor, &found) != 0) return complain(path, "cannot be opened");
+  if (found.st_size == FLASH_FILE_BYTES) return true;
+  (void)close(folder->flash_descriptor);
+  return complain(path, "is the flash of another geometry");
 }
 
 bool folder_open(uint32_t element, const char *parent, const char *name) {
@@ -106,28 +109,23 @@ void folder_close(uint32_t element) {
 }
 
 bool board_flash_read(uint32_t element, uint32_t address, uint8_t *destination, uint32_t length) {
-  memcpy(destination, folders[element].flash + address, length);
-  return true;
-}
-
-static bool write_through(const struct folder *folder, uint32_t offset, uint32_t length) {
-  return file_write_at(folder->flash_descriptor, folder->flash + offset, length, offset);
+  return file_read_at(folders[element].flash_descriptor, destination, length, address);
 }
 
 bool board_flash_program(uint32_t element, uint32_t address, const uint8_t *source, uint32_t length) {
-  struct folder *folder = &folders[element];
-  memcpy(folder->flash + address, source, length);
-  return write_through(folder, address, length);
+  return file_write_at(folders[element].flash_descriptor, source, length, address);
 }
 
 bool board_flash_erase(uint32_t element, uint32_t page) {
-  struct folder *folder = &folders[element];
-  uint32_t address = page * PAGE_BYTES;
-  memset(folder->flash + address, ERASED, PAGE_BYTES);
-  if (!write_through(folder, address, PAGE_BYTES)) return false;
+  int flash = folders[element].flash_descriptor;
+  uint8_t erased[PAGE_BYTES];
+  memset(erased, ERASED, sizeof erased);
+  if (!file_write_at(flash, erased, sizeof erased, page * PAGE_BYTES)) return false;
+  uint8_t wear[WEAR_BYTES];
   uint32_t wear_at = REGION_BYTES + page * WEAR_BYTES;
-  bytes_write32(folder->flash + wear_at, bytes_read32(folder->flash + wear_at) + 1);
-  return write_through(folder, wear_at, WEAR_BYTES);
+  if (!file_read_at(flash, wear, sizeof wear, wear_at)) return false;
+  bytes_write32(wear, bytes_read32(wear) + 1);
+  return file_write_at(flash, wear, sizeof wear, wear_at);
 }
 
 bool board_registers_load(uint32_t element, uint8_t *registers, uint32_t length) {
