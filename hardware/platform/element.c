@@ -1,7 +1,5 @@
 #include "element.h"
 
-#include <string.h>
-
 #include "boards/board.h"
 #include "bytes.h"
 
