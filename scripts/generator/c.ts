@@ -9,7 +9,7 @@ import {
   PLATFORM_SIZES,
   type PlatformFunction,
 } from "../../firmware/platform/interface.js";
-import { docComment, NOTICE, upperCase } from "./names.js";
+import { docComment, list, NOTICE, upperCase } from "./names.js";
 
 const PREFIX = `${PLATFORM_MODULE}_`;
 
@@ -25,12 +25,6 @@ function parameterText(parameter: Parameter): string[] {
 
 function parameterNames(parameter: Parameter): string[] {
   return parameter.kind === "u32" ? [parameter.name] : [parameter.name, `${parameter.name}_length`];
-}
-
-/** Breaks an argument list over lines when it does not fit one. */
-function list(head: string, parameters: readonly string[], tail: string): string {
-  const oneLine = `${head}(${parameters.join(", ")})${tail}`;
-  return oneLine.length <= 120 ? oneLine : `${head}(\n    ${parameters.join(",\n    ")})${tail}`;
 }
 
 function prototypeText(declared: PlatformFunction): string {

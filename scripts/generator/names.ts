@@ -32,6 +32,13 @@ function fold(paragraph: string, width: number): string[] {
   return lines;
 }
 
+/** An argument list of C, broken over lines when it does not fit one. */
+export function list(head: string, parameters: readonly string[], tail: string): string {
+  const oneLine = `${head}(${parameters.join(", ")})${tail}`;
+  const indent = `${/^ */.exec(head)?.[0] ?? ""}    `;
+  return oneLine.length <= 120 ? oneLine : `${head}(\n${indent}${parameters.join(`,\n${indent}`)})${tail}`;
+}
+
 export function noticeOf(sources: string): string {
   return `Generated from ${sources} by \`npm run generate\`: do not edit.`;
 }

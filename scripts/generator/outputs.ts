@@ -4,6 +4,7 @@ import { constantsText, importsText } from "./assemblyscript.js";
 import { headerText } from "./c.js";
 import { typescriptText } from "./typescript.js";
 import { usbHeaderText } from "./usb.js";
+import { bindingSource, callsSource } from "./wasm2c.js";
 
 export interface GeneratedFile {
   readonly path: string;
@@ -17,5 +18,7 @@ export function generatedFiles(): readonly GeneratedFile[] {
     { path: "simulator/platform.generated.ts", text: typescriptText() },
     { path: "hardware/platform.generated.h", text: headerText() },
     { path: "hardware/usb.generated.h", text: usbHeaderText() },
+    { path: "hardware/wasm/binding.generated.c", text: bindingSource() },
+    { path: "test/hardware/calls.generated.c", text: callsSource() },
   ];
 }

@@ -31,6 +31,8 @@ export interface Recording {
   readonly name: string;
   readonly sort: ChipSort;
   readonly commands: RecordedCommand[];
+  /** Before which of them power went and came. */
+  readonly powered: Set<number>;
   readonly knowledge: Knowledge;
 }
 
@@ -65,14 +67,25 @@ export class RecordingChips extends ChipFactory {
 
   override async chip(name: string, sort: ChipSort): Promise<SimulatedChip> {
     const made = await super.chip(name, sort);
-    const recording: Recording = { name: `${this.#world}/${name}`, sort, commands: [], knowledge: this.#knowledge };
+    const recording: Recording = {
+      name: `${this.#world}/${name}`,
+      sort,
+      commands: [],
+      powered: new Set(),
+      knowledge: this.#knowledge,
+    };
     this.#recordings.push(recording);
     this.#watch(made, recording);
     return made;
   }
 
-  #watch({ simulated }: SimulatedChip, { commands }: Recording): void {
+  #watch({ simulated }: SimulatedChip, { commands, powered }: Recording): void {
     const transmit = simulated.transmit.bind(simulated);
+    const powerOn = simulated.powerOn.bind(simulated);
+    simulated.powerOn = () => {
+      powered.add(commands.length);
+      powerOn();
+    };
     let last: Pieces | undefined;
     let idle = 0;
     simulated.transmit = (apdu) => {

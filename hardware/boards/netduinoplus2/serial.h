@@ -1,0 +1,14 @@
+/* The first serial line. What comes in waits in a ring that an interrupt fills; the core sleeps while it is empty. */
+#ifndef TALLYSTICK_SERIAL_H
+#define TALLYSTICK_SERIAL_H
+
+#include <stdint.h>
+
+void serial_start(void);
+uint8_t serial_receive(void);
+void serial_send(uint8_t byte);
+
+/* The interrupt's handler. */
+void serial_interrupt(void);
+
+#endif

@@ -1,0 +1,51 @@
+/**
+ * Builds the firmware for a board, to build/hardware/BOARD:
+ *
+ *   npm run build:hardware -- posix|cortex-m4 [--compiler NAME] [--sanitize] [--applets NAME[,NAME]...]
+ */
+
+import { parseArgs } from "node:util";
+import { APPLETS } from "./firmware/applets.js";
+import { FirmwareCompileError } from "./firmware/compile.js";
+import type { AppletName } from "./hardware/applets.js";
+import { BOARDS, type BoardName } from "./hardware/boards.js";
+import { buildImage } from "./hardware/build.js";
+import { LibsodiumMissing } from "./hardware/libsodium.js";
+import { ToolError } from "./hardware/run.js";
+
+const OPTIONS = { compiler: { type: "string" }, sanitize: { type: "boolean" }, applets: { type: "string" } } as const;
+
+function isBoard(name: string | undefined): name is BoardName {
+  return BOARDS.some((board) => board === name);
+}
+
+function isList(names: readonly string[] | undefined): names is readonly AppletName[] | undefined {
+  return names === undefined || names.every((name) => APPLETS.some((applet) => applet === name));
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({ options: OPTIONS, allowPositionals: true });
+  const [board] = positionals;
+  if (!isBoard(board) || positionals.length !== 1) {
+    console.error(`Which board? There are ${BOARDS.join(", ")}.`);
+    return 2;
+  }
+  const applets = values.applets?.split(",");
+  if (!isList(applets)) {
+    console.error(`Which applets? There are ${APPLETS.join(", ")}.`);
+    return 2;
+  }
+  const { path } = await buildImage(process.cwd(), board, { ...values, applets });
+  console.log(path);
+  return 0;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const isExplained =
+    error instanceof LibsodiumMissing || error instanceof ToolError || error instanceof FirmwareCompileError;
+  if (!isExplained) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+}
