@@ -41,19 +41,10 @@ export { type Decision, type Prompt, type Transfer, TransferInDoubtError } from 
 export { type BankConnection, REFRESH_MEMO, withdraw } from "./applications/withdraw.js";
 export { type AllPlaces, allPlaces } from "./cards/all-places.js";
 export { type OpenCard, openCard } from "./cards/card-elements.js";
-export {
-  CardAbsentError,
-  CardInUseError,
-  CardLibraryMissingError,
-  CardMuteError,
-  CardServiceMissingError,
-  CardsUnavailableError,
-  ForeignCardError,
-  ReaderMissingError,
-} from "./cards/errors.js";
 export { ChipsNotFoundError, findPlace, OtherChipsError } from "./cards/find.js";
 export { PcscPlaces, type PcscPlacesParts } from "./cards/pcsc-places.js";
 export type { CardPlace, CardPlaces, PlaceEvent, PlaceState } from "./cards/place.js";
+export { UsbPlaces, type UsbPlacesParts } from "./cards/usb-places.js";
 export { ChipFactory, type ChipParts, type SimulatedChip } from "./chips.js";
 export { fromHex, toHex } from "./codec/bytes.js";
 export { type LineOptions, openLine } from "./communications/client.js";
@@ -126,6 +117,34 @@ export {
   type SellerPurseSummary,
 } from "./tokens/seller/seller.js";
 export { type Transport, TransportError } from "./transport.js";
+export {
+  CardAbsentError,
+  CardFaultError,
+  CardInUseError,
+  CardLibraryMissingError,
+  CardMuteError,
+  CardRemovedError,
+  CardResetError,
+  CardServiceLostError,
+  CardServiceMissingError,
+  CardsUnavailableError,
+  CardTimeoutError,
+  CardUnusableError,
+  ForeignCardError,
+  ReaderLostError,
+  ReaderMissingError,
+} from "./transports/card-errors.js";
+export {
+  CommandCancelledError,
+  UsbForbiddenError,
+  UsbGoneError,
+  UsbInUseError,
+  UsbMuteError,
+  UsbProtocolError,
+  UsbRefusedError,
+  UsbSessionLostError,
+  UsbUnavailableError,
+} from "./transports/hid-errors.js";
 export { SimulatorTransport } from "./transports/simulator.js";
 export {
   AmountError,

@@ -6,8 +6,8 @@ import { Element } from "../element.js";
 import { StatusWordError } from "../status-words.js";
 import type { Transport } from "../transport.js";
 import { CardChannels } from "../transports/card-channels.js";
+import { CardInUseError } from "../transports/card-errors.js";
 import { recordedByEnvironment } from "../transports/recording.js";
-import { CardInUseError } from "./errors.js";
 import type { CardPlace } from "./place.js";
 
 const APPLETS: readonly (readonly [ChipSort, number])[] = [

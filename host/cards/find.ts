@@ -4,9 +4,8 @@ import { asError } from "../as-error.js";
 import { toHex } from "../codec/bytes.js";
 import type { Element } from "../element.js";
 import type { ElementSort } from "../message-manager.js";
-import { UsbMuteError } from "../transports/hid-errors.js";
+import { CardAbsentError, CardInUseError, CardMuteError, ForeignCardError } from "../transports/card-errors.js";
 import { type OpenCard, openCard } from "./card-elements.js";
-import { CardAbsentError, CardInUseError, CardMuteError, ForeignCardError } from "./errors.js";
 import type { CardPlace } from "./place.js";
 
 /** Where is looked, and why there may be more. */
@@ -238,8 +237,7 @@ async function lookAt(
 function whyNot(error: Error): string {
   if (error instanceof CardInUseError) return "another program is using its card";
   if (error instanceof ForeignCardError) return "a card of something else";
-  const isMute = error instanceof CardMuteError || error instanceof UsbMuteError;
-  return isMute ? "a card that does not answer" : error.message.replace(/\.$/, "");
+  return error instanceof CardMuteError ? "a card that does not answer" : error.message.replace(/\.$/, "");
 }
 
 /** Every chip of a device that is on the card is the owner's, and there is one. */

@@ -6,9 +6,9 @@
 
 import { asError } from "../as-error.js";
 import type { Timers } from "../services/clock.js";
+import { CardServiceMissingError } from "../transports/card-errors.js";
 import { pause } from "../transports/pcsc.js";
 import * as native from "../transports/pcsc-native.js";
-import { CardServiceMissingError } from "./errors.js";
 
 /** A reader as the service last told of it. */
 export interface ReaderSlot {

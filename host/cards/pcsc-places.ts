@@ -3,9 +3,9 @@
 import { asError } from "../as-error.js";
 import { toHex } from "../codec/bytes.js";
 import { systemTimers, type Timers } from "../services/clock.js";
+import { ReaderMissingError } from "../transports/card-errors.js";
 import { PCSC_LIMITS, type PcscLimits, PcscTransport, type ReaderSource } from "../transports/pcsc.js";
 import * as native from "../transports/pcsc-native.js";
-import { ReaderMissingError } from "./errors.js";
 import { PcscMonitor, type ReaderSlot } from "./pcsc-monitor.js";
 import type { CardPlace, CardPlaces, PlaceEvent, PlaceState } from "./place.js";
 

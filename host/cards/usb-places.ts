@@ -2,12 +2,12 @@
 
 import { asError } from "../as-error.js";
 import { systemRandom } from "../randomness.js";
-import type { Transport } from "../transport.js";
+import { type Transport, TransportError } from "../transport.js";
+import { CardInUseError, CardMuteError, CardUnusableError, ReaderMissingError } from "../transports/card-errors.js";
 import { CtapHidClient } from "../transports/ctaphid-client.js";
 import { HidTransport, type HidTransportParts, systemLineTime } from "../transports/hid.js";
-import { UsbInUseError } from "../transports/hid-errors.js";
+import { UsbGoneError, UsbInUseError, UsbMuteError } from "../transports/hid-errors.js";
 import { type HidDevice, type HidDevices, systemHidDevices, titleOf } from "../transports/node-hid.js";
-import { CardInUseError } from "./errors.js";
 import type { CardPlace, CardPlaces, PlaceEvent, PlaceState } from "./place.js";
 
 const USB_PREFIX = "usb:";
@@ -88,10 +88,17 @@ export class UsbPlaces implements CardPlaces {
       return transport;
     } catch (error) {
       this.#ours.delete(locator);
-      // Nothing was asked of the card yet: no answer is lost.
-      throw error instanceof UsbInUseError ? new CardInUseError(titleOf(device)) : error;
+      throw refusalOf(titleOf(device), error);
     }
   }
+}
+
+/** Why a device could not be taken: nothing was asked of its card, and no answer is lost. */
+function refusalOf(name: string, error: unknown): unknown {
+  if (error instanceof UsbInUseError) return new CardInUseError(name);
+  if (error instanceof UsbGoneError) return new ReaderMissingError(name, { cause: error });
+  if (error instanceof UsbMuteError) return new CardMuteError(name, { cause: error });
+  return error instanceof TransportError ? new CardUnusableError(error.what, { cause: error }) : error;
 }
 
 /** Looks again and again, and tells the difference. */

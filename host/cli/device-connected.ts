@@ -2,12 +2,11 @@
 
 import { allPlaces } from "../cards/all-places.js";
 import { type OpenCard, openCard } from "../cards/card-elements.js";
-import { CardInUseError, CardMuteError } from "../cards/errors.js";
 import { findPlace, openOurs } from "../cards/find.js";
 import type { CardPlace, PlaceEvent, PlaceState } from "../cards/place.js";
 import { toHex } from "../codec/bytes.js";
 import type { Element } from "../element.js";
-import { UsbMuteError } from "../transports/hid-errors.js";
+import { CardInUseError, CardMuteError } from "../transports/card-errors.js";
 import { isRemoteHome } from "../world/home.js";
 import { readRemoteWallet } from "../world/remote.js";
 import { readState } from "../world/state.js";
@@ -56,7 +55,7 @@ async function lookAt(place: CardPlace, owners: ReadonlyMap<string, string>): Pr
     card = await openCard(place);
   } catch (error) {
     if (error instanceof CardInUseError) return { ...found, state: "busy" };
-    if (error instanceof CardMuteError || error instanceof UsbMuteError) return { ...found, state: "mute" };
+    if (error instanceof CardMuteError) return { ...found, state: "mute" };
     // Taken out meanwhile, or a fault of the reader: what was seen first stands.
     return found;
   }

@@ -12,8 +12,8 @@ import {
 } from "../../firmware/usb/ctaphid.js";
 import { PRODUCT_ID, VENDOR_ID } from "../../firmware/usb/descriptors.js";
 import { asError } from "../as-error.js";
-import { CardsUnavailableError } from "../cards/errors.js";
 import { TransportError } from "../transport.js";
+import { CardsUnavailableError } from "./card-errors.js";
 
 /** Another program has the device for itself. */
 export class UsbInUseError extends TransportError {

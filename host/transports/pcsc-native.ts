@@ -11,7 +11,7 @@
 
 import { createRequire } from "node:module";
 import { asError } from "../as-error.js";
-import { CardLibraryMissingError, CardServiceMissingError } from "../cards/errors.js";
+import { CardLibraryMissingError, CardServiceMissingError } from "./card-errors.js";
 
 export interface NativeStatus {
   readonly state: number;

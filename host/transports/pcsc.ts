@@ -4,6 +4,8 @@
  */
 
 import { asError } from "../as-error.js";
+import type { Timers } from "../services/clock.js";
+import { type Transport, TransportError } from "../transport.js";
 import {
   CardAbsentError,
   CardFaultError,
@@ -16,9 +18,7 @@ import {
   CardTimeoutError,
   ReaderLostError,
   ReaderMissingError,
-} from "../cards/errors.js";
-import type { Timers } from "../services/clock.js";
-import { type Transport, TransportError } from "../transport.js";
+} from "./card-errors.js";
 import { saysExtendedLength } from "./pcsc-atr.js";
 import * as native from "./pcsc-native.js";
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AID_MONEY_MODULE, AID_PURSE, AID_TRUSTED_AGENT } from "../../firmware/protocol/apdu.js";
 import { openCard } from "../../host/cards/card-elements.js";
-import { CardAbsentError, CardInUseError, CardServiceMissingError } from "../../host/cards/errors.js";
 import { chipsAnywhere, chipsAt, findPlace, type WantedChips } from "../../host/cards/find.js";
 import type { ElementSort } from "../../host/message-manager.js";
+import { CardAbsentError, CardInUseError, CardServiceMissingError } from "../../host/transports/card-errors.js";
 import { MemoryHome } from "../../host/world/home.js";
 import { createWorld } from "../../host/world/init.js";
 import { partsIn } from "../../host/world/wallet.js";

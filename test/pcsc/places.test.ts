@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { AllPlaces } from "../../host/cards/all-places.js";
-import { CardLibraryMissingError, CardServiceMissingError } from "../../host/cards/errors.js";
 import { PcscPlaces } from "../../host/cards/pcsc-places.js";
 import type { CardPlaces } from "../../host/cards/place.js";
+import { CardLibraryMissingError, CardServiceMissingError } from "../../host/transports/card-errors.js";
 import { saysExtendedLength } from "../../host/transports/pcsc-atr.js";
 import { resultOf } from "../../host/transports/pcsc-native.js";
 import { answerToReset } from "../../simulator/card/atr.js";

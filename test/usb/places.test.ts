@@ -1,18 +1,25 @@
 /** USB devices as places of cards: what is listed, what is told while they come and go. */
 
-import { expect, test } from "vitest";
-import { CardInUseError } from "../../host/cards/errors.js";
+import { describe, expect, test } from "vitest";
 import type { PlaceEvent } from "../../host/cards/place.js";
 import { LOOK_EVERY_MS, UsbPlaces } from "../../host/cards/usb-places.js";
-import { UsbUnavailableError } from "../../host/transports/hid-errors.js";
+import { TransportError } from "../../host/transport.js";
+import {
+  CardInUseError,
+  CardMuteError,
+  CardUnusableError,
+  ReaderMissingError,
+} from "../../host/transports/card-errors.js";
+import { UsbGoneError, UsbUnavailableError } from "../../host/transports/hid-errors.js";
 import type { HidDevice, HidDevices } from "../../host/transports/node-hid.js";
 import { VirtualTime } from "../support/virtual-time.js";
 import { EchoCard, Line, lineTime, Port } from "./port.js";
+import { initialization } from "./reports.js";
 
 /** A computer's USB ports. */
 class Computer implements HidDevices {
   readonly time = new VirtualTime();
-  readonly plugged = new Map<string, Port | "mute">();
+  readonly plugged = new Map<string, Port | Line>();
   fault: Error | undefined;
 
   async list(): Promise<HidDevice[]> {
@@ -22,7 +29,8 @@ class Computer implements HidDevices {
 
   async open({ serial }: HidDevice) {
     const port = this.plugged.get(serial);
-    return port instanceof Port ? port.line() : new Line(() => undefined);
+    if (port === undefined) throw new UsbGoneError(serial);
+    return port instanceof Port ? port.line() : port;
   }
 
   plug(serial: string): Port {
@@ -40,6 +48,14 @@ class Computer implements HidDevices {
   }
 }
 
+/** A device that answers each report with these. */
+function answering(answers: (report: Uint8Array) => readonly Uint8Array[]): Line {
+  const line: Line = new Line((report) => {
+    for (const each of answers(report)) line.onReport?.(each);
+  });
+  return line;
+}
+
 async function statesOf(computer: Computer, places: UsbPlaces): Promise<string[]> {
   const list = await computer.time.run(places.list());
   return list.map(({ locator, state }) => `${locator} ${state}`);
@@ -49,7 +65,10 @@ test("devices are listed with who has them", async () => {
   const computer = new Computer();
   computer.plug("A1");
   const taken = await computer.plug("B2").open();
-  computer.plugged.set("C3", "mute");
+  computer.plugged.set(
+    "C3",
+    answering(() => []),
+  );
   const places = computer.places();
   expect(await statesOf(computer, places)).toEqual(["usb:A1 card", "usb:B2 busy", "usb:C3 mute"]);
   await taken.close();
@@ -77,6 +96,40 @@ test("a place that is connected here is a card to its owner, and to nobody else,
   const [replugged] = await mine.list();
   await replugged?.connect();
   expect(next.device.isPluggedIn).toBe(true);
+});
+
+describe("a device that cannot be opened has lost no answer: nothing was asked of its card", () => {
+  const connecting = async (line: Line | undefined): Promise<Error> => {
+    const computer = new Computer();
+    computer.plug("A1");
+    const [place] = await computer.places().list();
+    if (line === undefined) computer.plugged.delete("A1");
+    else computer.plugged.set("A1", line);
+    return computer.time.run(
+      Promise.resolve(place?.connect()).then(
+        () => expect.fail("it was connected"),
+        (error: Error) => error,
+      ),
+    );
+  };
+  const VERSION_1 = [0, 0, 0, 7, 1, 0, 0, 0, 0];
+  test.each([
+    ["says nothing", answering(() => []), CardMuteError],
+    ["was unplugged", undefined, ReaderMissingError],
+    ["refuses", answering(() => [initialization(-1, 0x3f, [1])]), CardUnusableError],
+    [
+      "is of another version",
+      answering((report) => [initialization(-1, 6, [...report.subarray(7, 15), ...VERSION_1])]),
+      CardUnusableError,
+    ],
+    ["is busy", answering(() => [initialization(-1, 0x3f, [6])]), CardInUseError],
+  ] as const)("it %s", async (_name, line, kind) => {
+    const error = await connecting(line);
+    expect(error).toBeInstanceOf(kind);
+    expect(error).not.toBeInstanceOf(TransportError);
+    expect(error.message).toContain("o money moved.");
+    expect(error.message).not.toMatch(/resume|open transaction/);
+  });
 });
 
 test("who watches is told what is there, and every change; trouble once; and nothing after the end", async () => {

@@ -32,9 +32,10 @@ export class CardServiceMissingError extends CardsUnavailableError {
   }
 }
 
+/** A reader, or a device that is its own reader. */
 export class ReaderMissingError extends Error {
-  constructor(reader: string) {
-    super(`The reader ${reader} is not connected. No money moved. Connect it and run the command again.`);
+  constructor(reader: string, options?: ErrorOptions) {
+    super(`${reader} is not connected. No money moved. Connect it and run the command again.`, options);
     this.name = "ReaderMissingError";
   }
 }
@@ -58,12 +59,26 @@ export class CardInUseError extends Error {
 
 /** There is a card that does not answer, or speaks no protocol of the reader. */
 export class CardMuteError extends Error {
-  constructor(reader: string) {
+  constructor(reader: string, options?: ErrorOptions) {
     super(
-      `The card in ${reader} does not answer. No money moved. Put it in again, the right way round; if it stays mute, ` +
-        "try another reader.",
+      `The card in ${reader} does not answer. No money moved. Put it in again, the right way round, or plug the device ` +
+        "in again; if it stays mute, try another reader or port.",
+      options,
     );
     this.name = "CardMuteError";
+  }
+}
+
+/** It answers, and cannot be worked with. */
+export class CardUnusableError extends Error {
+  /** `what`: a sentence. */
+  constructor(what: string, options?: ErrorOptions) {
+    super(
+      `${what} Nothing was asked of its card and no money moved. Plug it in again and run the command again; if that ` +
+        "does not help, its firmware and this program may be of different versions.",
+      options,
+    );
+    this.name = "CardUnusableError";
   }
 }
 
