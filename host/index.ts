@@ -177,7 +177,14 @@ export {
 export { type AuditedBooks, type AuditLine, audit } from "./world/audit.js";
 export { type Announcement, type Part, PartInUseError } from "./world/claims.js";
 export { type DemoResult, type DemoStep, runDemo } from "./world/demo.js";
-export { defaultHomePath, FolderHome, type Home, HomeLockedError, MemoryHome } from "./world/home.js";
+export {
+  defaultHomePath,
+  FolderHome,
+  type Home,
+  HomeForbiddenError,
+  HomeLockedError,
+  MemoryHome,
+} from "./world/home.js";
 export { createWorld } from "./world/init.js";
 export { type Joined, type JoinOrder, joinSite } from "./world/join.js";
 export { STANDARD_PLAN, type WorldPlan } from "./world/plan.js";

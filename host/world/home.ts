@@ -57,6 +57,18 @@ export class HomeLockedError extends Error {
   }
 }
 
+/** There may be a home, and this user may not look. */
+export class HomeForbiddenError extends Error {
+  constructor(path: string, cause: unknown) {
+    super(
+      `This user may not read ${path}. Nothing was done and no money moved. Run the command as the user whose it is, ` +
+        "or name another folder with --home.",
+      { cause },
+    );
+    this.name = "HomeForbiddenError";
+  }
+}
+
 /** The folder that commands use unless told otherwise. */
 export function defaultHomePath(): string {
   return process.env.TALLY_HOME || join(homedir(), ".tallystick");
@@ -239,6 +251,6 @@ function isAlive(processId: number): boolean {
   }
 }
 
-function hasCode(error: unknown, code: string): boolean {
+export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && "code" in error && error.code === code;
 }

@@ -1,6 +1,6 @@
 /** Opens wallets: one of an economy's home, with everybody else of that home to deal with, or one in a home of its own. */
 
-import { existsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { systemRandom } from "../randomness.js";
 import { systemClock, systemTimers } from "../services/clock.js";
@@ -9,7 +9,7 @@ import { Contacts } from "../wallet/contacts.js";
 import { RemoteCounterparties } from "../wallet/remote-counterparties.js";
 import { Wallet, type WalletParts } from "../wallet/wallet.js";
 import { HomeCounterparties } from "./counterparties.js";
-import { FolderHome, type Home, isRemoteHome, REMOTE_WALLET_FILE } from "./home.js";
+import { FolderHome, type Home, HomeForbiddenError, hasCode, isRemoteHome, REMOTE_WALLET_FILE } from "./home.js";
 import type { OwnersDevice } from "./owners-device.js";
 import { depositAccount, STANDARD_PLAN } from "./plan.js";
 import { lockedRemoteDevice, readRemoteWallet, remotePartsOf } from "./remote.js";
@@ -132,11 +132,19 @@ export async function ownersDevice(
 export function homeIn(folder: string): Home {
   const path = resolve(folder);
   // Whoever only asks leaves nothing behind in a folder of somebody else's.
-  const isHome = ["world.json", "agencies.json", "chips", REMOTE_WALLET_FILE].some((name) =>
-    existsSync(join(path, name)),
-  );
+  const isHome = ["world.json", "agencies.json", "chips", REMOTE_WALLET_FILE].some((name) => isIn(path, name));
   if (!isHome && !isFile(path)) throw new NoWorldError(path);
   return new FolderHome(path);
+}
+
+/** What may not be looked at is not nothing: who takes it for that would make a new economy. */
+function isIn(path: string, name: string): boolean {
+  try {
+    return statSync(join(path, name), { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    if (hasCode(error, "EACCES")) throw new HomeForbiddenError(path, error);
+    throw error;
+  }
 }
 
 /** It cannot be a home, which opening it will say. */

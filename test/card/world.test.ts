@@ -1,6 +1,6 @@
 /** An owner's chips as card applications: whose they are, that they are nobody else's meanwhile, and what is refused. */
 
-import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -9,10 +9,10 @@ import { toHex } from "../../host/codec/bytes.js";
 import { aidOf, Element } from "../../host/element.js";
 import { NoChipsError, openOwnersChips } from "../../host/world/card.js";
 import { PartInUseError } from "../../host/world/claims.js";
-import { FolderHome } from "../../host/world/home.js";
+import { FolderHome, HomeForbiddenError } from "../../host/world/home.js";
 import { NoWorldError, Site, UnknownNameError } from "../../host/world/site.js";
 import { HomeTokens } from "../../host/world/tokens.js";
-import { openWallet, partsIn } from "../../host/world/wallet.js";
+import { homeIn, openWallet, partsIn } from "../../host/world/wallet.js";
 import { Card } from "../../simulator/card/card.js";
 import { transportTo } from "../support/cards.js";
 import { contentsOf, tally, unpackHome } from "../support/homes.js";
@@ -101,6 +101,24 @@ describe("the chips of an owner", () => {
     await expect(openOwnersChips(partsIn(home), "nobody")).rejects.toThrow(/no device "nobody".*No money moved.*alice/);
     const empty = openHome(join(folder, "empty"));
     await expect(openOwnersChips(partsIn(empty), "alice")).rejects.toThrow(NoWorldError);
+  });
+
+  test("in a home that this user may not read are not said to be nowhere", () => {
+    const shut = join(folder, "shut");
+    mkdirSync(shut);
+    writeFileSync(join(shut, "world.json"), "{}");
+    chmodSync(shut, 0);
+    // Root may read everything.
+    const isRoot = process.geteuid?.() === 0;
+    if (isRoot) process.seteuid?.("nobody");
+    try {
+      expect(() => homeIn(shut)).toThrow(HomeForbiddenError);
+      expect(() => homeIn(shut)).toThrow(/may not read .*shut.*no money moved.*--home/);
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+      chmodSync(shut, 0o700);
+    }
+    expect(() => homeIn(join(folder, "nowhere"))).toThrow(NoWorldError);
   });
 
   test("in a home of their own are its owner's; a blank chip never takes the place of one that is gone", async () => {
