@@ -20,7 +20,8 @@ import { addWallet } from "./wallet.js";
 
 const AFTERWORD = `
 Every command takes --home and --json.
-Exit codes: 0 done; 1 refused or failed; 2 not understood; 3 needs --yes; 4 open, to be resumed; 130 interrupted.`;
+Exit codes: 0 done; 1 refused or failed; 2 not understood; 3 needs --yes; 4 open, to be resumed; 130 interrupted;
+137 ended, as the system does it, because a card reader never answered.`;
 
 export function programOf(): Command {
   const program = new Command("tally")
