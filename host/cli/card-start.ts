@@ -119,11 +119,15 @@ async function start(owners: readonly string[], options: CardStartOptions, stop:
     for (const [index, plan] of plans.entries()) cards.push(cardOf(plan, index, options));
     const told = cards.map(({ number, owner, chips, place }) => ({ card: number, owner, chips, place }));
     const ready = `${cards.length === 1 ? "The card is" : `${cards.length} cards are`} ready. Ctrl-C ends it; --help says what can be typed.`;
-    output.result({ event: "ready", protocol: options.protocol, cards: told }, [...cards.map(lineOf), ready]);
+    const sayReady = () =>
+      output.result({ event: "ready", protocol: options.protocol, cards: told }, [...cards.map(lineOf), ready]);
+    // A card waits for its reader; without USB devices of this computer's there is nothing to wait for.
+    if (options.usb !== true) sayReady();
     for (const card of cards) {
       card.listen((event) => happened(output, card, event));
       await card.reader.insert();
     }
+    if (options.usb === true) sayReady();
     const unsteer = inputLines((line) => steer(output, cards, line));
     await stop.told;
     unsteer();
@@ -231,32 +235,26 @@ function lineOf({ number, owner, chips, called }: StartedCard): string {
 
 function steer(output: Output, cards: readonly StartedCard[], line: string): void {
   const [verb = "", number, ...more] = line.trim().split(/\s+/);
-  const chosen = number === undefined ? cards : cards.filter((card) => String(card.number) === number);
   if (verb === "") return;
-  if (chosen.length === 0 || more.length > 0) {
-    tell(output, { event: "not-understood", line }, `There is no such card. There are cards 1 to ${cards.length}.`);
+  if (verb === "quit") {
+    stopGently();
     return;
   }
-  switch (verb) {
-    case "insert":
-      for (const each of chosen) move(output, each, "insert");
-      return;
-    case "remove":
-      for (const each of chosen) move(output, each, "remove");
-      return;
-    case "reset":
-      for (const each of chosen) cutPower(output, each);
-      return;
-    case "status":
-      for (const each of chosen) showState(output, each);
-      return;
-    case "quit":
-      stopGently();
-      return;
-    default:
-      tell(output, { event: "not-understood", line }, "Understood are: insert, remove, reset, status, quit.");
-  }
+  const order = STEERING.get(verb);
+  const chosen = number === undefined ? cards : cards.filter((card) => String(card.number) === number);
+  const notUnderstood = (message: string) => tell(output, { event: "not-understood", line, message }, message);
+  if (order === undefined) notUnderstood(`Understood are: ${[...STEERING.keys(), "quit"].join(", ")}.`);
+  else if (more.length > 0) notUnderstood(`"${verb}" takes one number, of one card, or none for all of them.`);
+  else if (chosen.length === 0) notUnderstood(`There is no such card. There are cards 1 to ${cards.length}.`);
+  else for (const card of chosen) order(output, card);
 }
+
+const STEERING: ReadonlyMap<string, (output: Output, card: StartedCard) => void> = new Map([
+  ["insert", (output, card) => move(output, card, "insert")],
+  ["remove", (output, card) => move(output, card, "remove")],
+  ["reset", cutPower],
+  ["status", showState],
+]);
 
 /** What cannot be done is said, and the other cards go on. */
 function move(output: Output, { number, owner, place, reader }: StartedCard, how: "insert" | "remove"): void {

@@ -1,7 +1,7 @@
 /** `tally card start`, as a shell starts it, against virtual readers in this process. */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -215,12 +215,30 @@ describe("tally card start", () => {
     started.say("insert\n");
     await started.event("inserted");
     await (await reader.card()).ask(4);
-    for (const nonsense of ["remove 2", "remove one", "dance", "insert 1 2"]) {
-      started.say(`${nonsense}\n`);
-      expect(await started.event("not-understood")).toMatchObject({ line: nonsense });
+    for (const [line, message] of [
+      ["remove 2", /no such card/],
+      ["remove one", /no such card/],
+      ["dance", /^Understood are: insert, remove, reset, status, quit/],
+      ["dance 7 8", /^Understood are/],
+      ["reset 1 2", /takes one number/],
+    ] as const) {
+      started.say(`${line}\n`);
+      expect(await started.event("not-understood")).toEqual({
+        event: "not-understood",
+        line,
+        message: expect.stringMatching(message),
+      });
     }
     started.say("  quit  \n");
     expect(await started.ended).toEqual({ code: 0, err: "" });
+  });
+
+  test.skipIf(existsSync("/dev/uhid"))("--usb says that cards are ready when they are, and not before", async () => {
+    expect(await tally("card", "start", "--blank", "purse", "--usb")).toEqual({
+      code: 1,
+      out: "",
+      err: expect.stringMatching(/no virtual USB devices.*no money moved/),
+    });
   });
 
   test("goes on when its input ends", async () => {

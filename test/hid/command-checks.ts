@@ -12,11 +12,11 @@ const CHECK_MS_MAX = 180_000;
 const TYPED = `
 \`\`\`console usb
 $ tally card start alice bob --usb
+card 1: inserted: usb:alice
+card 2: inserted: usb:bob
 card 1: alice's agent, module, for usb:alice
 card 2: bob's agent, module, for usb:bob
 2 cards are ready. Ctrl-C ends it; --help says what can be typed.
-card 1: inserted: usb:alice
-card 2: inserted: usb:bob
 \`\`\`
 
 \`\`\`console
