@@ -1,21 +1,22 @@
 /** `tally apdu interactive` and `record`: commands as they are typed or piped in, with decoded answers, and a session of them. */
 
 import { existsSync } from "node:fs";
-import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import { complete } from "../apdu-tools/completion.js";
 import { helpFor } from "../apdu-tools/help.js";
 import { type Outcome, SessionRunner, type Target } from "../apdu-tools/runner.js";
-import { parseCommand, parseLine, type SessionItem } from "../apdu-tools/session.js";
+import { parseCommand, parseLine, type SessionItem, type Values } from "../apdu-tools/session.js";
 import { TransportError } from "../transport.js";
 import { SessionRecorder } from "../transports/recording.js";
 import { comparisonJson, exchangeJson, exchangeLines, mismatchLines, type ShowOptions } from "./apdu-output.js";
 import { addRunOptions, type RunOptions } from "./apdu-run.js";
 import { type TargetSources, withTargets } from "./apdu-target.js";
-import { valuesOf } from "./apdu-values.js";
+import { valuesFor } from "./apdu-values.js";
+import { InterruptedError } from "./confirm.js";
 import { outputFor } from "./context.js";
 import { exitCodeOf, explain, failureJson, UsageError } from "./failure.js";
 import { EXIT_FAILED, type Output } from "./output.js";
+import { TypedLines } from "./typed-lines.js";
 
 interface InteractiveOptions extends RunOptions {
   readonly keepSecrets?: boolean;
@@ -70,37 +71,39 @@ async function recordedConversation(
 /** Line by line until the input ends. A line that makes no sense, or a card that fails, is said and does not end it. */
 async function converse(targets: readonly Target[], options: InteractiveOptions): Promise<void> {
   const output = outputFor(options);
-  const isTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true;
-  const runner = new SessionRunner(targets, { values: valuesOf(options.set ?? new Map()) });
-  const show: Show = { decode: options.plain !== true, secrets: options.secrets === true, isTyped: isTerminal };
   const names = targets.map(({ name }) => name);
-  const terminal = createInterface({
-    input: process.stdin,
-    ...(isTerminal ? { output: process.stdout, terminal: true } : {}),
-    completer: (line: string) => complete(line, names),
-    prompt: "",
-  });
-  const prompt = () => {
-    if (!isTerminal) return;
-    terminal.setPrompt(`${runner.target}> `);
-    terminal.prompt();
+  const terminal = new TypedLines((line) => complete(line, names));
+  const { isTerminal } = terminal;
+  let values: Values = () => undefined;
+  const runner = new SessionRunner(targets, { values: (name) => values(name) });
+  const show: Show = { decode: options.plain !== true, secrets: options.secrets === true, isTyped: isTerminal };
+  const take = async (line: string) => {
+    if (toolWord(line, show, output)) return;
+    const item = itemOf(line);
+    // What is typed is for this command alone: digits that were wrong are not sent again.
+    values = await valuesFor([{ item }], options.set ?? new Map(), (question) => terminal.secret(question));
+    tell(output, await runner.take({ item }), show);
   };
+  const prompt = () => terminal.prompt(`${runner.target}> `);
   if (isTerminal)
     output.say(`${targets.map(({ name, transport }) => `@${name}: ${transport.name}`).join(", ")}. ${GREETING}`);
-  terminal.on("SIGINT", () => terminal.close());
   let worst = 0;
   prompt();
-  for await (const line of terminal) {
-    if (/^\s*(quit|exit)\s*$/i.test(line)) break;
-    try {
-      if (!toolWord(line, show, output)) tell(output, await runner.take({ item: itemOf(line) }), show);
-    } catch (error) {
-      worst = Math.max(worst, exitCodeOf(error));
-      complain(output, error);
+  try {
+    for await (const line of terminal) {
+      if (/^\s*(quit|exit)\s*$/i.test(line)) break;
+      try {
+        await take(line);
+      } catch (error) {
+        if (error instanceof InterruptedError) throw error;
+        worst = Math.max(worst, exitCodeOf(error));
+        complain(output, error);
+      }
+      prompt();
     }
-    prompt();
+  } finally {
+    terminal.close();
   }
-  terminal.close();
   // Who types sees what was refused; a script has the exit code.
   if (isTerminal) return;
   if (!runner.isAsExpected) worst = Math.max(worst, EXIT_FAILED);

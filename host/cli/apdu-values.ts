@@ -23,6 +23,9 @@ export function valuesOf(
 
 const PLACEHOLDER = /\{([a-z][a-z0-9-]*)\}/g;
 
+/** Who asks for a value that nobody has given; undefined: nobody knows it. */
+export type AskForValue = (question: string) => Promise<string | undefined>;
+
 function placeholdersOf(item: SessionItem): string[] {
   if (item.kind === "symbolic") return [...item.text.matchAll(PLACEHOLDER)].map(([, name]) => name ?? "");
   if (item.kind !== "apdu") return [];
@@ -30,13 +33,17 @@ function placeholdersOf(item: SessionItem): string[] {
 }
 
 /** What nobody has given yet is asked for, without being shown, before anything is sent. */
-export async function valuesFor(lines: readonly NumberedItem[], given: GivenValues): Promise<Values> {
+export async function valuesFor(
+  lines: readonly NumberedItem[],
+  given: GivenValues,
+  ask: AskForValue = secret,
+): Promise<Values> {
   const known = valuesOf(given);
   const typed = new Map<string, string>();
   for (const name of new Set(lines.flatMap(({ item }) => placeholdersOf(item)))) {
     // A proof is computed, of the key.
     if (known(name) !== undefined || name === "proof") continue;
-    const value = await secret(`{${name}}:`);
+    const value = await ask(`{${name}}:`);
     if (value !== undefined) typed.set(name, value);
   }
   return (name) => known(name) ?? typed.get(name);
