@@ -42,7 +42,8 @@ export async function openCard(place: CardPlace): Promise<OpenCard> {
     }
   };
   try {
-    transport = recordedByEnvironment(await place.connect(), "card");
+    transport = await place.connect();
+    transport = recordedByEnvironment(transport, "card");
     return { place, ...(await selectAll(new CardChannels(transport))), close };
   } catch (error) {
     await close();

@@ -11,6 +11,7 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { patternOfBytes } from "../apdu-tools/pattern.js";
 import { Secrets } from "../apdu-tools/secrets.js";
 import { printItem, type SessionItem } from "../apdu-tools/session.js";
+import { asError } from "../as-error.js";
 import type { Transport } from "../transport.js";
 
 export interface RecorderOptions {
@@ -140,6 +141,26 @@ class RecordedTransport implements Transport {
   }
 }
 
+/** The environment names a file in which nothing can be recorded. */
+export class RecordingError extends Error {
+  constructor(path: string, cause: unknown) {
+    super(
+      `TALLY_RECORD names ${path}, which cannot be written (${asError(cause).message}). Nothing was asked of a card and no ` +
+        "money moved. Name a file in a folder that is there and that you may write to, or leave TALLY_RECORD away.",
+      { cause },
+    );
+    this.name = "RecordingError";
+  }
+}
+
+function openForEnvironment(path: string, failed: (error: Error) => void): SessionRecorder {
+  try {
+    return new SessionRecorder(path, { append: true, failed });
+  } catch (error) {
+    throw new RecordingError(path, error);
+  }
+}
+
 /** One for each file of the environment: all cards of a process are in one session. */
 const byEnvironment = new Map<string, SessionRecorder>();
 
@@ -155,7 +176,7 @@ export function recordedByEnvironment(
   if (recorder === undefined) {
     const failed = (error: Error) =>
       process.stderr.write(`The recording in ${path} ended: ${error.message}. The command goes on without it.\n`);
-    recorder = new SessionRecorder(path, { append: true, failed });
+    recorder = openForEnvironment(path, failed);
     byEnvironment.set(path, recorder);
   }
   return recorder.wrap(transport, name);

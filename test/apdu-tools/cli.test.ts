@@ -67,7 +67,8 @@ describe("send", () => {
     const { code, out } = await apdu("send", ...blank, "GET DATA balance", "GET CHALLENGE");
     expect(code).toBe(1);
     expect(out).toBe(
-      "> GET DATA balance\n< 69 82\n    6982: The chip wants its PIN first. No money moved. Enter the PIN and run the command again.\n",
+      "> GET DATA balance\n< 69 82\n    6982: The chip wants its PIN first. No money moved. Enter the PIN and run the command again.\n" +
+        "    of this command: the PIN first, or personalisation\n",
     );
   });
 
@@ -312,6 +313,15 @@ describe("interactive", () => {
     vi.unstubAllEnvs();
     expect(readFileSync(path, "utf8")).toMatch(/^@module\n> 00 84 00 00 00\n< D5 B9 .* 90 00\n$/);
   });
+});
+
+test("a file of TALLY_RECORD that cannot be written is named, with what to do, and nothing is sent", async () => {
+  const path = join(folder, "nowhere", "record");
+  vi.stubEnv("TALLY_RECORD", path);
+  const { code, out, err } = await apdu("send", ...blank, "GET CHALLENGE");
+  expect({ code, out }).toEqual({ code: 1, out: "" });
+  expect(err).toContain(`TALLY_RECORD names ${path}`);
+  expect(err).toMatch(/ENOENT.*no money moved\. Name a file .* or leave TALLY_RECORD away/);
 });
 
 describe("a place", () => {
