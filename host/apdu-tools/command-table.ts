@@ -6,10 +6,12 @@
  */
 
 import { CLA_CHAIN } from "../../firmware/protocol/apdu.js";
+import type { Command } from "../apdu.js";
 import { CARD_COMMANDS } from "./commands-card.js";
 import { OWNER_COMMANDS } from "./commands-owner.js";
 import { PERSONALISATION_COMMANDS } from "./commands-personalisation.js";
 import type { AppletName } from "./names.js";
+import { statusWord } from "./status-table.js";
 
 /** What a data field is, for the decoder and for symbolic commands. */
 export type DataKind =
@@ -105,6 +107,15 @@ export function findForm(entry: CommandEntry, p1: number, p2: number): Form | un
   return entry.forms.find(
     (form) => (form.p1 === undefined || form.p1 === p1) && (form.p2 === undefined || form.p2 === p2),
   );
+}
+
+/** Why this command in particular is answered so: the table's own reason; undefined where there is none. */
+export function reasonOf(command: Pick<Command, "cla" | "ins">, status: number): string | undefined {
+  const known = statusWord(status);
+  const own = findCommand(command.cla, command.ins)?.statuses.filter(
+    (each) => known !== undefined && (each.status & known.mask) === known.word,
+  );
+  return own?.map(({ why }) => why).join("; ") || undefined;
 }
 
 /** The command of a name, in any case. */

@@ -1,6 +1,7 @@
 /** What `tally apdu` prints of commands and answers: for people in two lines and, decoded, in steps; for programs as JSON. */
 
 import type { Command } from "../apdu.js";
+import { reasonOf } from "../apdu-tools/command-table.js";
 import { decodeCommandApdu, decodeResponseApdu, nameOf, readCommand } from "../apdu-tools/decode-apdu.js";
 import { hex16, spacedHex } from "../apdu-tools/names.js";
 import { linesOf } from "../apdu-tools/outline.js";
@@ -8,7 +9,7 @@ import { printPattern } from "../apdu-tools/pattern.js";
 import { type Comparison, contextOf, type Exchange } from "../apdu-tools/runner.js";
 import { Secrets } from "../apdu-tools/secrets.js";
 import { printItem } from "../apdu-tools/session.js";
-import { describeStatus, isGood } from "../apdu-tools/status-table.js";
+import { asksForTries, describeStatus, isGood } from "../apdu-tools/status-table.js";
 import { toHex } from "../codec/bytes.js";
 import { printable } from "../printable.js";
 
@@ -49,9 +50,20 @@ export function exchangeLines(exchange: Exchange, options: ShowOptions): string[
   ];
 }
 
-/** Of a status word that is no success: what it means. */
-function refusalLines({ status, command }: Exchange): string[] {
-  return isGood(status) ? [] : [`    ${hex16(status)}: ${describeStatus(status, asCommand(command))}`];
+/** Of a status word that is no success: what it means, and what this command says by it. */
+function refusalLines({ status, command: apdu }: Exchange): string[] {
+  if (isGood(status)) return [];
+  const command = asCommand(apdu);
+  const reason = refusalReason(status, command);
+  return [
+    `    ${hex16(status)}: ${describeStatus(status, command)}`,
+    ...(reason === undefined ? [] : [`    of this command: ${reason}`]),
+  ];
+}
+
+function refusalReason(status: number, command: Command | undefined): string | undefined {
+  const isAnswer = command === undefined || isGood(status) || asksForTries(command);
+  return isAnswer ? undefined : reasonOf(command, status);
 }
 
 function asCommand(apdu: Uint8Array): Command | undefined {
@@ -63,6 +75,8 @@ export function exchangeJson(exchange: Exchange, options: ShowOptions) {
   const secrets = options.secrets === true;
   const context = contextOf(exchange, secrets);
   const [cla = 0, ins = 0, p1 = 0, p2 = 0] = exchange.command;
+  const command = asCommand(exchange.command);
+  const reason = refusalReason(exchange.status, command);
   return {
     target: exchange.target,
     ...(exchange.line === undefined ? {} : { line: exchange.line }),
@@ -70,7 +84,8 @@ export function exchangeJson(exchange: Exchange, options: ShowOptions) {
     command: commandText(exchange, secrets).slice(INDENT),
     response: toHex(exchange.response),
     status: hex16(exchange.status),
-    meaning: describeStatus(exchange.status, asCommand(exchange.command)),
+    meaning: describeStatus(exchange.status, command),
+    ...(reason === undefined ? {} : { reason }),
     ...(options.decode === true
       ? {
           decodedCommand: decodeCommandApdu(exchange.command, context),
