@@ -196,9 +196,6 @@ async function transmitted(transport: Transport, command: Uint8Array, line: numb
     return await transport.transmit(command);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new SessionError(
-      `A command of ${command.length} bytes is longer than ${transport.name} takes. It was not sent.`,
-      line,
-    );
+    throw new SessionError(`A command of ${command.length} bytes is longer than ${transport.name} takes.`, line);
   }
 }

@@ -43,7 +43,7 @@ export function refuseAnswer(line: number | undefined): never {
 
 export function refuseTarget(name: string, targets: readonly string[], line: number | undefined): never {
   const known = targets.map((each) => `@${each}`).join(", ");
-  throw new SessionError(`There is no card @${name} here, only ${known}. Nothing was sent from there on.`, line);
+  throw new SessionError(`There is no card @${name} here, only ${known}.`, line);
 }
 
 /** A command that makes no sense is one of a line. */
@@ -51,8 +51,8 @@ export function inLine<Result>(line: number | undefined, work: () => Result): Re
   try {
     return work();
   } catch (error) {
-    const isOfLine = error instanceof SessionError ? error.line === undefined : error instanceof AmountError;
-    if (line === undefined || !isOfLine || error instanceof ValueMissingError) throw error;
-    throw new SessionError(error instanceof Error ? error.message : String(error), line);
+    if (line === undefined || error instanceof ValueMissingError) throw error;
+    if (error instanceof AmountError) throw new SessionError(error.message, line);
+    throw error instanceof SessionError && error.line === undefined ? new SessionError(error.what, line) : error;
   }
 }

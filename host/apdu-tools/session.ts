@@ -40,18 +40,39 @@ export interface NumberedItem {
 
 /** Text that is no session. */
 export class SessionError extends Error {
-  override readonly name = "SessionError";
+  override readonly name: string = "SessionError";
   readonly exitCode = 2;
+  readonly what: string;
   readonly line: number | undefined;
 
-  constructor(what: string, line?: number) {
+  /** `consequence`: what was done all the same and what was not, which only those know who send. */
+  constructor(what: string, line?: number, consequence?: string) {
     // It may quote a file of a stranger's.
-    super(`${line === undefined ? "" : `Line ${line}: `}${printable(what)}`);
+    const sentences = printable([what, ...(consequence === undefined ? [] : [consequence])].join(" "));
+    super(`${line === undefined ? "" : `Line ${line}: `}${sentences}`);
+    this.what = what;
     this.line = line;
+  }
+
+  /** The same, with what came of it. */
+  followedBy(consequence: string): SessionError {
+    return new SessionError(this.what, this.line, consequence);
   }
 }
 
-const NOTHING_SENT = "Nothing was sent from there on, and no money moved. Put the line right, and start again.";
+/** Does a part of the work, and says what came of it when something in a session makes no sense. */
+export function orElse<Result>(consequence: string, work: () => Result): Result {
+  const said = (error: unknown): never => {
+    throw error instanceof SessionError ? error.followedBy(consequence) : error;
+  };
+  try {
+    const result = work();
+    return result instanceof Promise ? (result.catch(said) as Result) : result;
+  } catch (error) {
+    return said(error);
+  }
+}
+
 const PLACEHOLDER = /\{([a-z][a-z0-9-]*)\}/g;
 const HEX_WITH_PLACEHOLDERS = /^(?:[0-9a-fA-F\s:]|\{[a-z][a-z0-9-]*\})*$/;
 const APDU_BYTES_MIN = 4;
@@ -78,21 +99,18 @@ export function parseLine(line: string, number?: number): SessionItem {
   const bare = hexParts(text);
   if (bare !== undefined) return { kind: "apdu", parts: bare };
   throw new SessionError(
-    `"${clipped(text)}" is neither a command (>), an answer (<), a card (@), reset, nor a comment (#). ${NOTHING_SENT}`,
+    `"${clipped(text)}" is neither a command (>), an answer (<), a card (@), reset, nor a comment (#).`,
     number,
   );
 }
 
 /** What stands behind ">": digits, or a command by name. */
 export function parseCommand(text: string, number?: number): SessionItem {
-  if (text === "") throw new SessionError(`There is no command behind ">". ${NOTHING_SENT}`, number);
+  if (text === "") throw new SessionError(`There is no command behind ">".`, number);
   const parts = hexParts(text);
   if (parts !== undefined) return { kind: "apdu", parts };
   if (HEX_WITH_PLACEHOLDERS.test(text)) {
-    throw new SessionError(
-      `"${clipped(text)}" is not whole bytes, or less than the four of a header. ${NOTHING_SENT}`,
-      number,
-    );
+    throw new SessionError(`"${clipped(text)}" is not whole bytes, or less than the four of a header.`, number);
   }
   return { kind: "symbolic", text: text.replace(/\s+/g, " ") };
 }
@@ -101,7 +119,7 @@ function parseExpectation(text: string, number?: number): SessionItem {
   const pattern = parsePattern(text);
   if (pattern !== undefined) return { kind: "expect", pattern };
   throw new SessionError(
-    `"${clipped(text.trim())}" is not an answer: digits in pairs, ".." for any byte, "*" for any bytes. ${NOTHING_SENT}`,
+    `"${clipped(text.trim())}" is not an answer: digits in pairs, ".." for any byte, "*" for any bytes.`,
     number,
   );
 }
@@ -153,17 +171,23 @@ export type Values = (name: string) => string | Uint8Array | undefined;
 export const VARIABLES: Readonly<Record<string, string>> = { pin: "TALLY_PIN", puk: "TALLY_PUK" };
 
 /** A session names something that was not given. */
-export class ValueMissingError extends Error {
+export class ValueMissingError extends SessionError {
   override readonly name = "ValueMissingError";
-  readonly exitCode = 2;
+  readonly #value: string;
 
-  constructor(name: string) {
-    const variable = VARIABLES[name];
+  constructor(value: string, consequence?: string) {
+    const variable = VARIABLES[value];
     const elsewhere = variable === undefined ? "" : `, or in ${variable}`;
     super(
-      `The session wants {${name}}, which was not given. Nothing was sent from there on, and no money moved. ` +
-        `Start it again with --set ${name}=...${elsewhere}.`,
+      `The session wants {${value}}, which was not given: by --set ${value}=...${elsewhere}.`,
+      undefined,
+      consequence,
     );
+    this.#value = value;
+  }
+
+  override followedBy(consequence: string): ValueMissingError {
+    return new ValueMissingError(this.#value, consequence);
   }
 }
 
@@ -184,7 +208,7 @@ export function valueBytes(values: Values, name: string): Uint8Array {
   if (isDigits && /^\d+$/.test(value)) return new TextEncoder().encode(value);
   const bytes = isDigits ? undefined : bytesOfHex(value);
   if (bytes !== undefined) return bytes;
-  throw new SessionError(`{${name}} is not ${isDigits ? "digits" : "bytes in hexadecimal"}. Nothing was sent.`);
+  throw new SessionError(`{${name}} is not ${isDigits ? "digits" : "bytes in hexadecimal"}.`);
 }
 
 /** Text with its placeholders filled in: bytes in hexadecimal. */

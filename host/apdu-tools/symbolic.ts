@@ -12,10 +12,8 @@ import { hostCommandNamed } from "./message-table.js";
 import { ADDRESSES, APPLET_NAMES, type AppletName, aidOf, bytesOfHex, ENVELOPE_KINDS } from "./names.js";
 import { SessionError } from "./session.js";
 
-const NOTHING_SENT = "Nothing was sent, and no money moved.";
-
 function refuse(what: string): never {
-  throw new SessionError(`${what} ${NOTHING_SENT}`);
+  throw new SessionError(what);
 }
 
 /** The longest name of a command that the words begin with. */

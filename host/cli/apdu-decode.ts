@@ -8,14 +8,7 @@ import { appletAfter, decodeCommandApdu, decodeResponseApdu } from "../apdu-tool
 import { helpFor } from "../apdu-tools/help.js";
 import { APPLET_NAMES, type AppletName, bytesOfHex } from "../apdu-tools/names.js";
 import { hasFault, linesOf, type Step, step } from "../apdu-tools/outline.js";
-import {
-  filledIn,
-  parseSession,
-  printItem,
-  SessionError,
-  type SessionItem,
-  ValueMissingError,
-} from "../apdu-tools/session.js";
+import { filledIn, orElse, parseSession, printItem, SessionError, type SessionItem } from "../apdu-tools/session.js";
 import { parseSymbolic } from "../apdu-tools/symbolic.js";
 import { printable } from "../printable.js";
 import { readSession } from "./apdu-run.js";
@@ -45,7 +38,7 @@ export function addDecode(apdu: Command): void {
     .option("--secrets", "show PIN, PUK and keys")
     .action((words: readonly string[], _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<DecodeOptions>();
-      const steps = decodeWords(words, options);
+      const steps = orElse("Nothing was decoded.", () => decodeWords(words, options));
       outputFor(options).result(
         steps.length === 1 ? steps[0] : steps,
         steps.flatMap((each) => linesOf(each)),
@@ -60,9 +53,7 @@ export function addDecode(apdu: Command): void {
       const text = words.join(" ");
       const lines = helpFor(text);
       if (lines === undefined) {
-        throw new SessionError(
-          `Nothing is known of "${text}": no status word, instruction, tag, reason or command. Nothing was sent.`,
-        );
+        throw new SessionError(`Nothing is known of "${text}": no status word, instruction, tag, reason or command.`);
       }
       outputFor(command.optsWithGlobals<GlobalOptions>()).result({ what: text, lines }, lines);
     });
@@ -76,10 +67,10 @@ function decodeWords(words: readonly string[], options: DecodeOptions): Step[] {
   const joined = words.join(" ");
   const bytes = bytesOfHex(joined);
   if (bytes !== undefined && bytes.length > 0 && !isFile(joined)) return [decodeBytes(bytes, options, context)];
-  if (words.length > 1) throw new SessionError(`"${joined}" is neither hexadecimal nor one file. Nothing was decoded.`);
+  if (words.length > 1) throw new SessionError(`"${joined}" is neither hexadecimal nor one file.`);
   const [file = ""] = words;
   if (file !== "-" && !isFile(file)) {
-    throw new SessionError(`"${file}" is neither hexadecimal nor a file. Nothing was decoded.`);
+    throw new SessionError(`"${file}" is neither hexadecimal nor a file.`);
   }
   const text = file === "-" ? readFileSync(0, "utf8") : readSession(file);
   const whole = bytesOfHex(text);
@@ -135,7 +126,7 @@ function bytesOf(item: SessionItem): Uint8Array | undefined {
       ),
     );
   } catch (error) {
-    if (error instanceof ValueMissingError || error instanceof SessionError) return undefined;
+    if (error instanceof SessionError) return undefined;
     throw error;
   }
 }

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { complete } from "../apdu-tools/completion.js";
 import { helpFor } from "../apdu-tools/help.js";
 import { type Outcome, SessionRunner, type Target } from "../apdu-tools/runner.js";
-import { parseCommand, parseLine, type SessionItem, type Values } from "../apdu-tools/session.js";
+import { orElse, parseCommand, parseLine, type SessionItem, type Values } from "../apdu-tools/session.js";
 import { TransportError } from "../transport.js";
 import { SessionRecorder } from "../transports/recording.js";
 import { comparisonJson, exchangeJson, exchangeLines, mismatchLines, type ShowOptions } from "./apdu-output.js";
@@ -93,7 +93,7 @@ async function converse(targets: readonly Target[], options: InteractiveOptions)
     for await (const line of terminal) {
       if (/^\s*(quit|exit)\s*$/i.test(line)) break;
       try {
-        await take(line);
+        await orElse("Nothing was sent by this line.", () => take(line));
       } catch (error) {
         if (error instanceof InterruptedError) throw error;
         worst = Math.max(worst, exitCodeOf(error));

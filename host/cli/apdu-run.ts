@@ -4,7 +4,7 @@ import { readFileSync, statSync } from "node:fs";
 import type { Command } from "commander";
 import { bytesOfHex } from "../apdu-tools/names.js";
 import { type Outcome, SessionRunner } from "../apdu-tools/runner.js";
-import { type NumberedItem, parseCommand, parseSession, SessionError } from "../apdu-tools/session.js";
+import { type NumberedItem, orElse, parseCommand, parseSession, SessionError } from "../apdu-tools/session.js";
 import { checkSession } from "../apdu-tools/session-check.js";
 import { comparisonJson, exchangeJson, exchangeLines, mismatchLines, type ShowOptions } from "./apdu-output.js";
 import { addTargetOptions, type TargetOptions, type TargetSources, withTargets } from "./apdu-target.js";
@@ -17,6 +17,9 @@ export interface RunOptions extends TargetOptions, ShowOptions {
   readonly statusOnly?: boolean;
   readonly keepGoing?: boolean;
 }
+
+const NOTHING_SENT = "Nothing was sent, and no money moved. Put it right, and start again.";
+const SENT_SO_FAR = "It was not sent, nor anything after it; what stands before it was.";
 
 /** A recording of a day is some megabytes; more is another kind of file. */
 const SESSION_BYTES_MAX = 64 << 20;
@@ -35,7 +38,7 @@ export function addRun(apdu: Command, sources: TargetSources): void {
     .description('send commands, in hexadecimal or by name: "GET DATA balance"')
     .argument("<command...>", "one command, or several in quotes");
   addRunOptions(send).action(async (words: readonly string[], _options: unknown, command: Command) => {
-    const items = commandsIn(words).map((text) => parseCommand(text));
+    const items = orElse(NOTHING_SENT, () => commandsIn(words).map((text) => parseCommand(text)));
     await run(
       command.optsWithGlobals<RunOptions>(),
       sources,
@@ -51,7 +54,8 @@ export function addRun(apdu: Command, sources: TargetSources): void {
       .option("--status-only", "compare status words only")
       .option("--keep-going", "do not end at the first answer that is not as expected")
       .action(async (file: string, _options: unknown, self: Command) => {
-        await run(self.optsWithGlobals<RunOptions>(), sources, parseSession(readSession(file)));
+        const lines = orElse(NOTHING_SENT, () => parseSession(readSession(file)));
+        await run(self.optsWithGlobals<RunOptions>(), sources, lines);
       });
   }
 }
@@ -59,9 +63,8 @@ export function addRun(apdu: Command, sources: TargetSources): void {
 export function readSession(file: string): string {
   if (file === "-") return readFileSync(0, "utf8");
   const found = statSync(file, { throwIfNoEntry: false });
-  if (found?.isFile() !== true)
-    throw new SessionError(`There is no file ${file}. Nothing was sent, and no money moved.`);
-  if (found.size > SESSION_BYTES_MAX) throw new SessionError(`${file} is too large for a session. Nothing was sent.`);
+  if (found?.isFile() !== true) throw new SessionError(`There is no file ${file}.`);
+  if (found.size > SESSION_BYTES_MAX) throw new SessionError(`${file} is too large for a session.`);
   return readFileSync(file, "utf8");
 }
 
@@ -75,15 +78,12 @@ async function run(options: RunOptions, sources: TargetSources, lines: readonly 
   const output = outputFor(options);
   const values = await valuesFor(lines, options.set ?? new Map());
   await withTargets(options, sources, async (targets) => {
-    checkSession(
-      lines,
-      targets.map(({ name }) => name),
-      values,
-    );
+    const names = targets.map(({ name }) => name);
+    orElse(NOTHING_SENT, () => checkSession(lines, names, values));
     const runner = new SessionRunner(targets, { values, statusOnly: options.statusOnly === true });
     const told: unknown[] = [];
     for (const [i, line] of lines.entries()) {
-      const outcome = await runner.take(line);
+      const outcome = await orElse(SENT_SO_FAR, () => runner.take(line));
       tell(output, outcome, options, told);
       // A later command may rest on what this one should have done.
       if (!runner.isAsExpected && nextKind(lines, i + 1) !== "expect" && options.keepGoing !== true) break;

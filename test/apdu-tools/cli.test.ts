@@ -181,11 +181,29 @@ describe("script and replay", () => {
   test("a line that is none: nothing is sent at all", async () => {
     const { code, out, err } = await apdu("script", ...blank, file("typo", "> GET CHALLENGE\n> 00 A4 0\n"));
     expect({ code, out }).toEqual({ code: 2, out: "" });
-    expect(err).toMatch(/^Line 2: /);
+    expect(err).toMatch(/^Line 2: .*header\. Nothing was sent, and no money moved\. Put it right, and start again\.$/m);
     const named = await apdu("script", ...blank, file("name", "> GET CHALLENGE\n\n> GET NOTHING\n"));
-    expect(named).toMatchObject({ code: 2, out: "", err: expect.stringMatching(/^Line 3: /) });
+    expect(named).toMatchObject({ code: 2, out: "", err: expect.stringMatching(/^Line 3: .* Nothing was sent, and/) });
     const missing = await apdu("script", ...blank, file("missing", "> GET CHALLENGE\n> VERIFY {pin}\n"));
-    expect(missing).toMatchObject({ code: 2, out: "", err: expect.stringMatching(/wants \{pin\}/) });
+    expect(missing).toMatchObject({
+      code: 2,
+      out: "",
+      err: expect.stringMatching(/wants \{pin\}.* Nothing was sent,/),
+    });
+  });
+
+  test("a line that makes no sense only when its turn comes says what was sent", async () => {
+    const script = file("proof", "> GET CHALLENGE\n> 00 82 00 00 20 {proof}\n> GET CHALLENGE\n");
+    const { code, out, err } = await apdu(
+      "script",
+      ...blank,
+      "--set",
+      "key=00",
+      file("long", `> GET CHALLENGE\n> 00CADF010020${"00".repeat(7000)}\n`),
+    );
+    expect({ code, sent: out.match(/^>/gm)?.length }).toEqual({ code: 2, sent: 1 });
+    expect(err).toMatch(/^Line 2: .*takes\. It was not sent, nor anything after it; what stands before it was\.$/m);
+    expect((await apdu("script", ...blank, script)).err).toMatch(/wants \{proof\}.*Nothing was sent,/);
   });
 
   test("an answer without a command, a card that is not there, a file that is not there", async () => {
@@ -224,6 +242,15 @@ describe("decode and explain", () => {
     expect(code).toBe(0);
     expect(out).toContain("> VERIFY {pin}");
     expect(out).toContain("notice: ABORTED (2)");
+  });
+
+  test("what cannot be decoded was not decoded, and nobody speaks of sending", async () => {
+    for (const words of [["xyz"], [file("typo", "> GET CHALLENGE\n> 00 A4 0\n")]]) {
+      const { code, err } = await apdu("decode", ...words);
+      expect(code).toBe(2);
+      expect(err).toMatch(/\. Nothing was decoded\.$/m);
+      expect(err).not.toContain("sent");
+    }
   });
 
   test.each([
@@ -266,7 +293,7 @@ describe("interactive", () => {
     const { code, out } = piped(lines, "interactive", ...blank, "--plain");
     expect(code).toBe(2);
     expect(out).toMatch(
-      /"frobnicate" is not a command.*\n> GET DATA balance\n< 69 82\n.*\n> VERIFY \{pin\}\n< 69 85\n.*\nreset: the power was away\nThere is no card @agent/,
+      /"frobnicate" is not a command.*Nothing was sent by this line\.\n> GET DATA balance\n< 69 82\n.*\n.*\n> VERIFY \{pin\}\n< 69 85\n.*\n.*\nreset: the power was away\nThere is no card @agent/,
     );
     expect(piped("GET DATA balance\n", "interactive", ...blank).code).toBe(1);
     expect(piped("> GET DATA balance\n< 6982\n", "interactive", ...blank).code).toBe(0);
