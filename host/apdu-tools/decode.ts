@@ -49,7 +49,7 @@ export function decodeAs(kind: BytesKind, bytes: Uint8Array, context: Context): 
 
 /** The kind that fits the bytes best. */
 export function kindOf(bytes: Uint8Array): BytesKind {
-  if (looksLikeAtr(bytes) && !hasFault(decodeAtr(bytes))) return "atr";
+  if (looksLikeAtr(bytes)) return "atr";
   const command = readCommand(bytes);
   if (typeof command === "object" && findCommand(command.cla, command.ins) !== undefined) return "command";
   if (bytes.length >= 2 && isResponse(bytes)) return "response";

@@ -6,6 +6,7 @@
 import { asError } from "../as-error.js";
 import type { Timers } from "../services/clock.js";
 import { type Transport, TransportError } from "../transport.js";
+import { saysExtendedLength } from "./atr.js";
 import {
   CardAbsentError,
   CardFaultError,
@@ -19,7 +20,6 @@ import {
   ReaderLostError,
   ReaderMissingError,
 } from "./card-errors.js";
-import { saysExtendedLength } from "./pcsc-atr.js";
 import * as native from "./pcsc-native.js";
 
 export interface PcscLimits {

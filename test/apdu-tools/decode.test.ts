@@ -17,6 +17,7 @@ import { hasFault, linesOf } from "../../host/apdu-tools/outline.js";
 import type { Exchange } from "../../host/apdu-tools/runner.js";
 import { parseSymbolic } from "../../host/apdu-tools/symbolic.js";
 import { type CborValue, encode } from "../../host/codec/cbor.js";
+import { saysExtendedLength } from "../../host/transports/atr.js";
 import { answerToReset } from "../../simulator/card/atr.js";
 import { AgentWorld } from "../support/agents.js";
 import { trade } from "../support/purchase.js";
@@ -152,7 +153,29 @@ describe("what chips say", () => {
   test("a wrong check byte of an answer to reset is told", () => {
     const atr = answerToReset("T=1");
     atr[atr.length - 1] = (atr.at(-1) ?? 0) ^ 1;
-    expect(text(decodeAs("atr", atr, HIDE))).toContain("the check byte is wrong");
+    for (const found of [decodeAs("atr", atr, HIDE), decodeFound(atr, HIDE).step]) {
+      expect(text(found)).toContain("answer to reset: 3B 8B");
+      expect(text(found)).toMatch(/TCK: 37\n\s+!! not right from here: the check byte is wrong/);
+      expect(hasFault(found)).toBe(true);
+    }
+  });
+
+  test("what only begins as an answer to reset is not taken for one", () => {
+    const atr = answerToReset("T=1");
+    for (const bytes of [atr.slice(0, -1), Uint8Array.of(...atr, 0), atr.slice(0, 9)]) {
+      expect(decodeFound(bytes, HIDE).kind).not.toBe("atr");
+    }
+  });
+
+  test("historical bytes with a status behind them", () => {
+    const atr = Uint8Array.of(0x3b, 0x08, 0x00, 0x73, 0x80, 0x01, 0x40, 0x05, 0x90, 0x00);
+    expect(text(decodeFound(atr, HIDE).step)).toContain("capabilities: selection by full name, extended length");
+    expect(saysExtendedLength(atr)).toBe(true);
+  });
+
+  test("a value that ends too early in the historical bytes is told", () => {
+    const atr = Uint8Array.of(0x3b, 0x03, 0x80, 0x73, 0x80);
+    expect(text(decodeFound(atr, HIDE).step)).toContain("it ends within its value");
   });
 });
 

@@ -16,7 +16,7 @@ import {
 import { Device } from "../../firmware/usb/device.js";
 import { BYTES_KINDS, decodeAs, decodeFound } from "../../host/apdu-tools/decode.js";
 import { parseSession, printSession, SessionError } from "../../host/apdu-tools/session.js";
-import { saysExtendedLength } from "../../host/transports/pcsc-atr.js";
+import { saysExtendedLength } from "../../host/transports/atr.js";
 import { answerToReset } from "../../simulator/card/atr.js";
 import { sameText } from "./parsers.js";
 import type { ParserParts } from "./parsers-host.js";
