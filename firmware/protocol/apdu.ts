@@ -10,6 +10,7 @@ export const AID_PURSE: i32 = 3;
 export const CLA_ISO: i32 = 0x00;
 export const CLA_CHAIN: i32 = 0x10; // or'ed in: more of this command follows
 export const CLA_OWN: i32 = 0x80;
+export const CARD_CHANNELS: i32 = 4; // logical channels of a card, the basic one among them; their number is in CLA
 
 // Instructions, class 00.
 export const INS_VERIFY: i32 = 0x20;

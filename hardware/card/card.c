@@ -5,6 +5,7 @@
 #include "boards/board.h"
 #include "wasm/applets.h"
 
+/* As in firmware/protocol/apdu.ts. */
 #define CARD_CHANNELS 4
 #define HEADER_BYTES 4
 

@@ -3,12 +3,10 @@
  * element of a device has one of its own, whether its chip is shared or not.
  */
 
-import { CLA_ISO, INS_MANAGE_CHANNEL, SW_OK } from "../../firmware/protocol/apdu.js";
+import { CARD_CHANNELS, CLA_ISO, INS_MANAGE_CHANNEL, SW_OK } from "../../firmware/protocol/apdu.js";
 import { decodeResponse, encodeCommand, type Response } from "../apdu.js";
 import { StatusWordError } from "../status-words.js";
 import { type Transport, TransportError } from "../transport.js";
-
-const CHANNELS_MAX = 4;
 
 export class CardChannels {
   readonly card: Transport;
@@ -25,7 +23,7 @@ export class CardChannels {
   /** The next channel: the basic one first, which every card has. A card without a further one refuses with 6881 or 6Dxx. */
   async open(): Promise<Transport> {
     const number = this.#opened;
-    if (number >= CHANNELS_MAX) throw new RangeError(`channels: a card has at most ${CHANNELS_MAX}`);
+    if (number >= CARD_CHANNELS) throw new RangeError(`channels: a card has at most ${CARD_CHANNELS}`);
     await this.openNumber(number);
     this.#opened += 1;
     return new ChannelTransport(this, number);

@@ -3,10 +3,9 @@
  * (ISO/IEC 7816-4, 12.1.1).
  */
 
-export type CardProtocol = "T=0" | "T=1";
+import { CARD_CHANNELS } from "../../firmware/protocol/apdu.js";
 
-/** Logical channels of a card, the basic one among them. */
-export const CARD_CHANNELS = 4;
+export type CardProtocol = "T=0" | "T=1";
 
 const INITIAL_DIRECT = 0x3b;
 const TD1_PRESENT = 0x80;

@@ -7,6 +7,7 @@
  */
 
 import {
+  CARD_CHANNELS,
   INS_MANAGE_CHANNEL,
   INS_SELECT,
   SW_CHANNEL_UNSUPPORTED,
@@ -20,7 +21,7 @@ import {
   SW_WRONG_P1P2,
 } from "../../firmware/protocol/apdu.js";
 import type { Element } from "../element.js";
-import { answerToReset, CARD_CHANNELS, type CardProtocol } from "./atr.js";
+import { answerToReset, type CardProtocol } from "./atr.js";
 import { CHANNEL_BITS, CLASS_INVALID, channelOf, HEADER_BYTES, isDone, sameBytes, status } from "./iso7816.js";
 
 export interface CardApplication {
