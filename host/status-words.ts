@@ -2,6 +2,10 @@
 
 import * as apdu from "../firmware/protocol/apdu.js";
 
+// What other cards say, and no applet of ours (ISO/IEC 7816-4, 5.6).
+const SW_SECURE_MESSAGING_UNSUPPORTED = 0x6882;
+const SW_INCORRECT_P1P2 = 0x6a86;
+
 const SENTENCES: ReadonlyMap<number, string> = new Map([
   [
     apdu.SW_MEMORY_FAILURE,
@@ -54,7 +58,7 @@ const SENTENCES: ReadonlyMap<number, string> = new Map([
     "The chip does not know these parameters of a command. No money moved. The firmware may be of another version.",
   ],
   [
-    0x6a86,
+    SW_INCORRECT_P1P2,
     "The chip does not know these parameters of a command. No money moved. The firmware may be of another version.",
   ],
   [apdu.SW_REFERENCED_DATA_NOT_FOUND, "The chip does not have the data that was asked for. No money moved."],
@@ -66,7 +70,7 @@ const SENTENCES: ReadonlyMap<number, string> = new Map([
     apdu.SW_CLA_UNSUPPORTED,
     "The chip does not know this class of command. No money moved. Check which applet is selected.",
   ],
-  [0x6882, "The chip does not take secure messaging. No money moved."],
+  [SW_SECURE_MESSAGING_UNSUPPORTED, "The chip does not take secure messaging. No money moved."],
   [
     apdu.SW_UNKNOWN,
     "The chip stopped with an internal fault. What it had stored is safe. Power it off and on, then resume.",
