@@ -2,9 +2,8 @@
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { AID_MONEY_MODULE, AID_PURSE, AID_TRUSTED_AGENT } from "../firmware/protocol/apdu.js";
 import type { Applet } from "../simulator/applet.js";
-import { type AppletName, loadApplet, shippedApplet, shippedAppletPath } from "../simulator/applet-files.js";
+import { loadApplet, shippedApplet, shippedAppletPath } from "../simulator/applet-files.js";
 import { Chip } from "../simulator/chip.js";
 import type { Cryptography } from "../simulator/crypto.js";
 import { Element as SimulatedElement } from "../simulator/element.js";
@@ -13,6 +12,7 @@ import { DEFAULT_GEOMETRY, type FlashGeometry } from "../simulator/flash.js";
 import { MachineRandomness, type Randomness } from "../simulator/randomness.js";
 import { sodiumCryptography } from "../simulator/sodium.js";
 import { MachineClock, type Clock as SimulatedClock } from "../simulator/time.js";
+import { APPLET_OF_SORT } from "./applets.js";
 import { Element } from "./element.js";
 import type { ElementSort } from "./message-manager.js";
 import { SimulatorTransport } from "./transports/simulator.js";
@@ -36,11 +36,8 @@ export interface ChipParts {
 /** An element of a device, or a purse, which is a card of its own. */
 export type ChipSort = ElementSort | "purse";
 
-const FIRMWARE: Record<ChipSort, AppletName> = { agent: "trusted-agent", module: "money-module", purse: "purse" };
-const APPLETS: Record<ChipSort, number> = { agent: AID_TRUSTED_AGENT, module: AID_MONEY_MODULE, purse: AID_PURSE };
-
 function appletOf(sort: ChipSort, debug: boolean): Applet {
-  const name = FIRMWARE[sort];
+  const { name } = APPLET_OF_SORT[sort];
   return debug ? loadApplet(shippedAppletPath(name).replace(/\.wasm$/, ".debug.wasm")) : shippedApplet(name);
 }
 
@@ -84,7 +81,7 @@ export class ChipFactory {
     });
     const simulated = new SimulatedElement(appletOf(sort, debugFirmware === true), chip);
     const transport = new SimulatorTransport(simulated, name);
-    const made = { element: await Element.select(transport, APPLETS[sort]), simulated, transport };
+    const made = { element: await Element.select(transport, APPLET_OF_SORT[sort].number), simulated, transport };
     this.#chips.set(name, made);
     return made;
   }

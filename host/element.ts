@@ -2,6 +2,7 @@
 
 import * as p from "../firmware/protocol/apdu.js";
 import { ApduClient, type Command, EXTENDED_ANSWER_BYTES_MAX, type Response, SHORT_ANSWER_BYTES_MAX } from "./apdu.js";
+import { aidOf } from "./applets.js";
 import { toHex } from "./codec/bytes.js";
 import { type CborValue, decode } from "./codec/cbor.js";
 import {
@@ -31,7 +32,6 @@ import { TlvReader } from "./tlv.js";
 import { type Transport, TransportError } from "./transport.js";
 import { AMOUNT_MAX, type Money } from "./units.js";
 
-const AID_PREFIX = Uint8Array.of(0xf0, 0x54, 0x41, 0x4c, 0x4c, 0x59);
 const FCI_TEMPLATE = 0x6f;
 const FCI_PROPRIETARY = 0xa5;
 const RECORDS_MAX = 255;
@@ -39,11 +39,6 @@ const RECORDS_MAX = 255;
 const REPEATS_MAX = 3;
 /** More envelopes than this in answer to one is no answer of ours. */
 const ENVELOPES_MAX = 64;
-
-/** The name by which an application is selected. */
-export function aidOf(applet: number): Uint8Array {
-  return Uint8Array.of(...AID_PREFIX, applet);
-}
 
 export class Element {
   readonly client: ApduClient;

@@ -7,10 +7,10 @@
 
 import { CLA_CHAIN } from "../../firmware/protocol/apdu.js";
 import type { Command } from "../apdu.js";
+import type { AppletName } from "../applets.js";
 import { CARD_COMMANDS } from "./commands-card.js";
 import { OWNER_COMMANDS } from "./commands-owner.js";
 import { PERSONALISATION_COMMANDS } from "./commands-personalisation.js";
-import type { AppletName } from "./names.js";
 import { statusWord } from "./status-table.js";
 
 /** What a data field is, for the decoder and for symbolic commands. */

@@ -1,9 +1,10 @@
 /** What may be typed next in an interactive session: commands, their forms, applets, addresses, kinds, commands of the host. */
 
+import { APPLETS, aidOf } from "../applets.js";
 import { COMMANDS, type CommandEntry, commandNamed } from "./command-table.js";
 import { takesMore } from "./help.js";
 import { HOST_COMMANDS } from "./message-table.js";
-import { ADDRESSES, APPLET_NAMES, aidOf, ENVELOPE_KINDS, spacedHex } from "./names.js";
+import { ADDRESSES, ENVELOPE_KINDS, spacedHex } from "./names.js";
 
 /** Words of the tool itself. */
 const TOOL_WORDS = ["help", "reset", "decode on", "decode off", "secrets on", "secrets off", "quit"] as const;
@@ -28,7 +29,7 @@ function candidates(line: string, targets: readonly string[]): string[] {
 
 function completionsOf(entry: CommandEntry, line: string): string[] {
   if (entry === commandNamed("SELECT")) {
-    return APPLET_NAMES.flatMap((name) => [`SELECT ${name}`, `SELECT ${spacedHex(aidOf(name))}`]);
+    return APPLETS.flatMap(({ name, number }) => [`SELECT ${name}`, `SELECT ${spacedHex(aidOf(number))}`]);
   }
   if (entry === commandNamed("ENVELOPE")) return envelopes(line);
   return [...new Set(entry.forms.map((form) => `${entry.name} ${form.name}`))];

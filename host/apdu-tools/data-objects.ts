@@ -1,7 +1,7 @@
 /** Data objects of GET DATA, tag by tag (BER-TLV; docs/APDU.md): who may read them, and what is in them. */
 
 import * as p from "../../firmware/protocol/apdu.js";
-import type { AppletName } from "./names.js";
+import type { AppletName } from "../applets.js";
 import type { ValueKind } from "./values.js";
 
 export interface TlvField {

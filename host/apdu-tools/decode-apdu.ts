@@ -2,6 +2,7 @@
 
 import { INS_SELECT } from "../../firmware/protocol/apdu.js";
 import { type Command, decodeCommand } from "../apdu.js";
+import { type AppletName, appletOfAid } from "../applets.js";
 import {
   type CommandEntry,
   channelOf,
@@ -18,7 +19,7 @@ import { dataSteps } from "./decode-data.js";
 import { decodeEnvelope } from "./decode-envelope.js";
 import { decodeTlv } from "./decode-tlv.js";
 import { bytesInDiagnostic } from "./diagnostic.js";
-import { type AppletName, appletOfAid, hex8, hex16 } from "./names.js";
+import { hex8, hex16 } from "./names.js";
 import { faultAt, hasFault, type Step, step } from "./outline.js";
 import { recordFile, ticketFields } from "./records.js";
 import { describeStatus } from "./status-table.js";
@@ -114,7 +115,7 @@ export function appletAfter(
   const command = readCommand(apdu);
   if (typeof command === "string" || command.ins !== INS_SELECT || plainClass(command.cla) !== 0) return before;
   const isDone = response.at(-2) === 0x90 && response.at(-1) === 0;
-  return isDone ? appletOfAid(command.data ?? new Uint8Array(0)) : before;
+  return isDone ? appletOfAid(command.data ?? new Uint8Array(0))?.name : before;
 }
 
 export function decodeResponseApdu(response: Uint8Array, context: Context, command?: Uint8Array): Step {

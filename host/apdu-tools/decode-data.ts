@@ -1,5 +1,6 @@
 /** Data fields of commands as steps, by what the table of commands says they are. */
 
+import { type AppletName, appletOfAid } from "../applets.js";
 import { integerOf } from "../tlv.js";
 import type { DataKind } from "./command-table.js";
 import {
@@ -14,7 +15,7 @@ import {
 } from "./decode-cbor.js";
 import { decodeEnvelope } from "./decode-envelope.js";
 import { bytesInDiagnostic } from "./diagnostic.js";
-import { type AppletName, appletOfAid, named, ROLES, spacedHex } from "./names.js";
+import { named, ROLES, spacedHex } from "./names.js";
 import { faultAt, type Step, step } from "./outline.js";
 import { dateOf, fields, meaningOf, quotedText } from "./values.js";
 
@@ -33,7 +34,7 @@ function dataStep(kind: DataKind, data: Uint8Array, options: DecodeOptions, appl
     case "none":
       return faultAt("data", "this command has none", bytesInDiagnostic(data));
     case "aid":
-      return step("AID", `${spacedHex(data)} (${appletOfAid(data) ?? "not one of these applets"})`);
+      return step("AID", `${spacedHex(data)} (${appletOfAid(data)?.name ?? "not one of these applets"})`);
     case "digits":
       return step("digits", digitsText(data, options));
     case "two-digits":

@@ -1,12 +1,13 @@
 /** Envelopes as steps: address, kind, and the body as far as a host may see it (firmware/protocol/messages.ts). */
 
 import * as m from "../../firmware/protocol/messages.js";
+import type { AppletName } from "../applets.js";
 import { reasonSentence } from "../reasons.js";
 import { integerOf } from "../tlv.js";
 import { type DecodeOptions, decodeCbor, namedItems, plainItem } from "./decode-cbor.js";
 import { bytesInDiagnostic } from "./diagnostic.js";
 import { HOST_COMMANDS, type Message, NOTICES } from "./message-table.js";
-import { ADDRESSES, type AppletName, ENVELOPE_KINDS, named, PURPOSES } from "./names.js";
+import { ADDRESSES, ENVELOPE_KINDS, named, PURPOSES } from "./names.js";
 import { faultAt, type Step, step } from "./outline.js";
 
 /** Which way it goes: to an element the address is the source, from one it is the destination. */

@@ -1,10 +1,11 @@
 /** BER-TLV as steps (ISO/IEC 7816-4, 5.2.2): data objects of GET DATA and the answer to SELECT, field by field. */
 
+import { appletOfAid } from "../applets.js";
 import { integerOf } from "../tlv.js";
 import { type DataObject, dataObject, FCI_NAME, FCI_PROPRIETARY, FCI_TEMPLATE, type TlvField } from "./data-objects.js";
 import { decodeChainSteps } from "./decode-cbor.js";
 import { bytesInDiagnostic } from "./diagnostic.js";
-import { appletOfAid, hex8, hex16, spacedHex } from "./names.js";
+import { hex8, hex16, spacedHex } from "./names.js";
 import { faultAt, type Step, step } from "./outline.js";
 import { meaningOf } from "./values.js";
 
@@ -75,7 +76,7 @@ export function decodeTlv(bytes: Uint8Array, depth = 0): Step[] {
 function fci(bytes: Uint8Array): Step[] {
   return tlvSteps(bytes, ({ tag, value }) => {
     if (tag === FCI_NAME)
-      return step(`${tagText(tag)} AID`, `${spacedHex(value)} (${appletOfAid(value) ?? "not known"})`);
+      return step(`${tagText(tag)} AID`, `${spacedHex(value)} (${appletOfAid(value)?.name ?? "not known"})`);
     if (tag === FCI_PROPRIETARY) return step(`${tagText(tag)} proprietary`, undefined, decodeTlv(value, 1));
     return step(tagText(tag), bytesInDiagnostic(value));
   });

@@ -5,7 +5,7 @@
 
 import * as m from "../../firmware/protocol/messages.js";
 import * as t from "../../firmware/protocol/tokens.js";
-import type { AppletName } from "./names.js";
+import type { AppletName } from "../applets.js";
 import { type Field, fields } from "./values.js";
 
 export interface Message {

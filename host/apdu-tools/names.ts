@@ -4,33 +4,11 @@ import * as p from "../../firmware/protocol/apdu.js";
 import * as k from "../../firmware/protocol/kinds.js";
 import * as m from "../../firmware/protocol/messages.js";
 import * as t from "../../firmware/protocol/tokens.js";
+import { APPLETS as ALL, type AppletName } from "../applets.js";
 import { fromHex, toHex } from "../codec/bytes.js";
 
-export type AppletName = "money-module" | "trusted-agent" | "purse";
-
 /** By the last byte of their AID. */
-export const APPLETS: ReadonlyMap<number, AppletName> = new Map([
-  [p.AID_MONEY_MODULE, "money-module"],
-  [p.AID_TRUSTED_AGENT, "trusted-agent"],
-  [p.AID_PURSE, "purse"],
-]);
-
-export const APPLET_NAMES: readonly AppletName[] = [...APPLETS.values()];
-
-/** F0 (proprietary), then the name. */
-const AID_PREFIX = Uint8Array.of(0xf0, ...new TextEncoder().encode("TALLY"));
-
-export function aidOf(name: AppletName): Uint8Array {
-  const number = [...APPLETS].find(([, each]) => each === name)?.[0] ?? 0;
-  return Uint8Array.of(...AID_PREFIX, number);
-}
-
-/** The applet of an AID; undefined for the AID of something else. */
-export function appletOfAid(aid: Uint8Array): AppletName | undefined {
-  if (aid.length !== p.AID_PREFIX_BYTES + 1) return undefined;
-  if (toHex(aid.subarray(0, p.AID_PREFIX_BYTES)) !== toHex(AID_PREFIX)) return undefined;
-  return APPLETS.get(aid[p.AID_PREFIX_BYTES] ?? 0);
-}
+export const APPLETS: ReadonlyMap<number, AppletName> = new Map(ALL.map(({ number, name }) => [number, name]));
 
 export const LIVES: ReadonlyMap<number, string> = new Map([
   [p.LIFE_BLANK, "blank"],

@@ -2,7 +2,7 @@
 
 import * as p from "../../firmware/protocol/apdu.js";
 import { TICKET_CREDIT_CARD, TICKET_DEBIT_CARD, TICKET_RECEIPT } from "../../firmware/protocol/messages.js";
-import type { AppletName } from "./names.js";
+import type { AppletName } from "../applets.js";
 import { type Field, fields } from "./values.js";
 
 export interface RecordFile {

@@ -5,12 +5,12 @@
 
 import { INS_GET_CHALLENGE, SW_OK, SW_WARNING_TRIES } from "../../firmware/protocol/apdu.js";
 import { ApduClient, encodeCommand, encodeResponse } from "../apdu.js";
+import type { AppletName } from "../applets.js";
 import { concatBytes } from "../codec/bytes.js";
 import { openingProof } from "../provision.js";
 import { type Transport, TransportError } from "../transport.js";
 import { channelOf } from "./command-table.js";
 import { appletAfter, type Context, readCommand } from "./decode-apdu.js";
-import type { AppletName } from "./names.js";
 import { mismatchAt, type Pattern, statusPattern } from "./pattern.js";
 import { filledIn, type NumberedItem, SessionError, type SessionItem, type Values, valueBytes } from "./session.js";
 import { inLine, KEY, PROOF, refuseAnswer, refuseTarget } from "./session-check.js";

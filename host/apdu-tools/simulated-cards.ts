@@ -10,9 +10,9 @@ import { Element } from "../../simulator/element.js";
 import { MachineRandomness, SeededRandomness } from "../../simulator/randomness.js";
 import { sodiumCryptography } from "../../simulator/sodium.js";
 import { MachineClock, VirtualClock } from "../../simulator/time.js";
+import { APPLET_NAMED, APPLET_NAMES, APPLETS, type AppletName, aidOf } from "../applets.js";
 import type { Transport } from "../transport.js";
 import { SimulatorTransport } from "../transports/simulator.js";
-import { APPLET_NAMES, type AppletName, aidOf } from "./names.js";
 import type { Target } from "./runner.js";
 
 /** When time stands still for a seed: 2027-01-15T08:00:00Z. */
@@ -21,17 +21,9 @@ const SEEDED_NOW_MS = 1_800_000_000_000;
 export const BLANK_KINDS = [...APPLET_NAMES, "card"] as const;
 export type BlankKind = (typeof BLANK_KINDS)[number];
 
-/** What stands behind "@" for each. */
-const TARGET_NAMES: Record<BlankKind, string> = {
-  "money-module": "module",
-  "trusted-agent": "agent",
-  purse: "purse",
-  card: "card",
-};
-
 export function blankTarget(kind: BlankKind, seed: string | undefined): Target {
-  const name = TARGET_NAMES[kind];
-  if (kind === "card") return { name, transport: new CardTransport(blankCard(seed), "blank simulated card") };
+  if (kind === "card") return { name: kind, transport: new CardTransport(blankCard(seed), "blank simulated card") };
+  const name = APPLET_NAMED[kind].sort;
   return { name, transport: new SimulatorTransport(blankElement(kind, seed), `blank simulated ${kind}`), applet: kind };
 }
 
@@ -45,7 +37,7 @@ function blankElement(applet: AppletName, seed: string | undefined): Element {
 }
 
 function blankCard(seed: string | undefined): Card {
-  return new Card(APPLET_NAMES.map((applet) => ({ aid: aidOf(applet), element: blankElement(applet, seed) })));
+  return new Card(APPLETS.map(({ number, name }) => ({ aid: aidOf(number), element: blankElement(name, seed) })));
 }
 
 /** A simulated card with channels, without a reader between. */

@@ -3,13 +3,14 @@
 import { PIN_DIGITS_MAX } from "../../firmware/protocol/limits.js";
 import type { Command } from "../apdu.js";
 import { EXTENDED_ANSWER_BYTES_MAX, SHORT_ANSWER_BYTES_MAX } from "../apdu.js";
+import { APPLETS, aidOf } from "../applets.js";
 import { concatBytes } from "../codec/bytes.js";
 import { encode } from "../codec/cbor.js";
 import { parseDecimal, unitOf } from "../units.js";
 import { ARGUMENTS, COMMANDS, type CommandEntry, type DataKind, type Form, usageOf } from "./command-table.js";
 import { parseDiagnostic } from "./diagnostic.js";
 import { hostCommandNamed } from "./message-table.js";
-import { ADDRESSES, APPLET_NAMES, type AppletName, aidOf, bytesOfHex, ENVELOPE_KINDS } from "./names.js";
+import { ADDRESSES, bytesOfHex, ENVELOPE_KINDS } from "./names.js";
 import { SessionError } from "./session.js";
 
 function refuse(what: string): never {
@@ -84,7 +85,7 @@ function dataOf(kind: DataKind, words: readonly string[], usage: string): Uint8A
       if (words.length > 0) return refuse(`${usage}: there is nothing to be said behind it.`);
       return new Uint8Array(0);
     case "aid":
-      return isAppletName(first) ? only(aidOf(first), words, 1, usage) : hexOf(words, usage);
+      return aid(words, usage);
     case "digits":
       return first === undefined ? new Uint8Array(0) : only(digits(first, usage), words, 1, usage);
     case "two-digits":
@@ -102,8 +103,9 @@ function dataOf(kind: DataKind, words: readonly string[], usage: string): Uint8A
   }
 }
 
-function isAppletName(word: string | undefined): word is AppletName {
-  return APPLET_NAMES.some((name) => name === word?.toLowerCase());
+function aid(words: readonly string[], usage: string): Uint8Array {
+  const applet = APPLETS.find(({ name }) => name === words[0]?.toLowerCase());
+  return applet === undefined ? hexOf(words, usage) : only(aidOf(applet.number), words, 1, usage);
 }
 
 function only(data: Uint8Array, words: readonly string[], count: number, usage: string): Uint8Array {

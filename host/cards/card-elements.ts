@@ -1,6 +1,6 @@
 /** The elements on a card: each on a logical channel of its own, the first on the basic one, which every card has. */
 
-import * as p from "../../firmware/protocol/apdu.js";
+import { APPLET_OF_SORT } from "../applets.js";
 import type { ChipSort } from "../chips.js";
 import { Element } from "../element.js";
 import { StatusWordError } from "../status-words.js";
@@ -10,11 +10,8 @@ import { CardInUseError } from "../transports/card-errors.js";
 import { recordedByEnvironment } from "../transports/recording.js";
 import type { CardPlace } from "./place.js";
 
-const APPLETS: readonly (readonly [ChipSort, number])[] = [
-  ["agent", p.AID_TRUSTED_AGENT],
-  ["module", p.AID_MONEY_MODULE],
-  ["purse", p.AID_PURSE],
-];
+/** In this order they get their channels. */
+const SORTS: readonly ChipSort[] = ["agent", "module", "purse"];
 
 /** A card that this process has for itself. One of something else has no elements. */
 export interface OpenCard {
@@ -54,11 +51,11 @@ export async function openCard(place: CardPlace): Promise<OpenCard> {
 async function selectAll(channels: CardChannels): Promise<{ [sort in ChipSort]?: Element }> {
   const elements: { [sort in ChipSort]?: Element } = {};
   let channel: Transport | undefined;
-  for (const [sort, applet] of APPLETS) {
+  for (const sort of SORTS) {
     channel ??= await unlessRefused(channels.open());
     // A card with one channel has one application, or none at a time.
     if (channel === undefined) break;
-    const element: Element | undefined = await unlessRefused(Element.select(channel, applet));
+    const element: Element | undefined = await unlessRefused(Element.select(channel, APPLET_OF_SORT[sort].number));
     if (element === undefined) continue;
     elements[sort] = element;
     channel = undefined;

@@ -4,12 +4,13 @@
  */
 
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { AppletName } from "../apdu-tools/names.js";
 import type { Target } from "../apdu-tools/runner.js";
 import { BLANK_KINDS, type BlankKind, blankTarget } from "../apdu-tools/simulated-cards.js";
+import { APPLET_OF_SORT } from "../applets.js";
 import { allPlaces } from "../cards/all-places.js";
 import { findPlace } from "../cards/find.js";
 import type { CardPlace } from "../cards/place.js";
+import type { ChipSort } from "../chips.js";
 import { recordedByEnvironment } from "../transports/recording.js";
 import type { OpenPlaces } from "../world/owners-device.js";
 import { homeIn } from "../world/wallet.js";
@@ -30,14 +31,8 @@ export interface TargetSources {
 
 interface ChipName {
   readonly owner: string;
-  readonly sort: "agent" | "module" | "purse";
+  readonly sort: ChipSort;
 }
-
-const APPLET_OF: Record<ChipName["sort"], AppletName> = {
-  agent: "trusted-agent",
-  module: "money-module",
-  purse: "purse",
-};
 
 /** The options that name cards. */
 export function addTargetOptions(command: Command): Command {
@@ -62,7 +57,7 @@ function chipName(text: string, before: readonly ChipName[] = []): readonly Chip
   const [, owner, sort] = match ?? [];
   if (owner === undefined || sort === undefined)
     throw new InvalidArgumentError("It is NAME.agent, NAME.module or NAME.purse.");
-  return [...before, { owner, sort: sort as ChipName["sort"] }];
+  return [...before, { owner, sort: sort as ChipSort }];
 }
 
 function blankKind(text: string, before: readonly BlankKind[] = []): readonly BlankKind[] {
@@ -114,7 +109,7 @@ async function chipTargets(options: TargetOptions, undo: (() => void | Promise<v
     home.claim(sort === "purse" ? `purse-${owner}` : `chips-${owner}`);
     const { transport } = await home.chips.chip(name, sort);
     transport.reset();
-    targets.push({ name: sort, transport, applet: APPLET_OF[sort] });
+    targets.push({ name: sort, transport, applet: APPLET_OF_SORT[sort].name });
   }
   return targets;
 }

@@ -7,6 +7,7 @@ import { SlowCard } from "../../simulator/card/slow.js";
 import { T0Card } from "../../simulator/card/t0.js";
 import { CardInVirtualReader, type CardReaderEvent, VPCD_PORT } from "../../simulator/card/vpcd.js";
 import { CardOnUsb, type UsbEvent } from "../../simulator/usb/uhid.js";
+import { APPLET_NAMED, APPLET_NAMES, type AppletName } from "../applets.js";
 import { asError } from "../as-error.js";
 import { ChipFactory, type ChipSort } from "../chips.js";
 import { applicationOf, openOwnersChips } from "../world/card.js";
@@ -18,11 +19,6 @@ import { UsageError } from "./failure.js";
 import type { Output } from "./output.js";
 import { portNumber, type Stop, stopGently, tell, untilTold } from "./serving.js";
 
-const BLANKS: ReadonlyMap<string, ChipSort> = new Map([
-  ["money-module", "module"],
-  ["trusted-agent", "agent"],
-  ["purse", "purse"],
-]);
 const PROTOCOLS: ReadonlyMap<string, CardProtocol> = new Map([
   ["t1", "T=1"],
   ["t0", "T=0"],
@@ -41,7 +37,7 @@ While it runs, lines on its standard input steer it; N is the number of a card (
 interface CardStartOptions extends GlobalOptions {
   readonly split?: boolean;
   readonly usb?: boolean;
-  readonly blank?: readonly string[];
+  readonly blank?: readonly AppletName[];
   readonly protocol: string;
   readonly host: string;
   readonly port: number;
@@ -55,7 +51,7 @@ export function addCardStart(card: Command): void {
     .addArgument(new Argument("[owners...]", "whose chips: a card for each, for example alice").default([]))
     .option("--split", "each chip of an owner on a card of its own")
     .option("--usb", "as USB devices of this computer, by /dev/uhid, and not in readers")
-    .addOption(new Option("--blank <applet...>", "a blank card with these, in memory").choices([...BLANKS.keys()]))
+    .addOption(new Option("--blank <applet...>", "a blank card with these, in memory").choices(APPLET_NAMES))
     .addOption(new Option("--protocol <name>", "what the card speaks").choices([...PROTOCOLS.keys()]).default("t1"))
     .option("--host <name>", "where the virtual readers listen", hostName, "localhost")
     .option(
@@ -150,11 +146,10 @@ async function ownersPlans(parts: WorldParts, owners: readonly string[], split: 
   return plans;
 }
 
-async function blankChips(factory: ChipFactory, applets: readonly string[]) {
+async function blankChips(factory: ChipFactory, applets: readonly AppletName[]) {
   const chips: CardPlan["chips"][number][] = [];
   for (const applet of new Set(applets)) {
-    const sort = BLANKS.get(applet);
-    if (sort === undefined) throw new RangeError(`applet: ${applet}`);
+    const { sort } = APPLET_NAMED[applet];
     const chip = await factory.chip(applet, sort);
     chip.simulated.powerOff();
     chips.push({ sort, application: applicationOf(chip) });

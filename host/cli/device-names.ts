@@ -1,22 +1,17 @@
 /** What people call roles and states of chips. */
 
-import * as apdu from "../../firmware/protocol/apdu.js";
 import { LIVES, ROLES } from "../apdu-tools/names.js";
+import { appletNumbered } from "../applets.js";
 import type { Element } from "../element.js";
-
-/** Of chips that have no role yet. */
-const APPLETS: ReadonlyMap<number, string> = new Map([
-  [apdu.AID_TRUSTED_AGENT, "trusted agent"],
-  [apdu.AID_MONEY_MODULE, "money module"],
-  [apdu.AID_PURSE, "purse"],
-]);
 
 export function nameOfRole(role: number): string {
   return ROLES.get(role) ?? `role ${role}`;
 }
 
+/** A chip that has no role yet is called by its applet. */
 export function roleName({ known, applet }: Element): string {
-  return (known.role === 0 ? APPLETS.get(applet) : undefined) ?? nameOfRole(known.role);
+  const name = known.role === 0 ? appletNumbered(applet)?.name.replace("-", " ") : undefined;
+  return name ?? nameOfRole(known.role);
 }
 
 export function lifeName(life: number): string {

@@ -5,8 +5,8 @@
  */
 
 import type { CardApplication } from "../../simulator/card/card.js";
+import { aidOf } from "../applets.js";
 import type { ChipSort, SimulatedChip } from "../chips.js";
-import { aidOf } from "../element.js";
 import { isRemoteHome } from "./home.js";
 import { readRemoteWallet } from "./remote.js";
 import { Site, simulatedChip, UnknownNameError, type WorldParts } from "./site.js";

@@ -12,10 +12,10 @@ import { BYTES_KINDS, decodeAs, decodeFound, kindOf } from "../../host/apdu-tool
 import { decodeCommandApdu, decodeResponseApdu, nameOf } from "../../host/apdu-tools/decode-apdu.js";
 import { diagnostic, parseDiagnostic } from "../../host/apdu-tools/diagnostic.js";
 import { HOST_COMMANDS, NOTICES } from "../../host/apdu-tools/message-table.js";
-import { APPLET_NAMES } from "../../host/apdu-tools/names.js";
 import { hasFault, linesOf } from "../../host/apdu-tools/outline.js";
 import type { Exchange } from "../../host/apdu-tools/runner.js";
 import { parseSymbolic } from "../../host/apdu-tools/symbolic.js";
+import { APPLET_NAMES } from "../../host/applets.js";
 import { type CborValue, encode } from "../../host/codec/cbor.js";
 import { saysExtendedLength } from "../../host/transports/atr.js";
 import { answerToReset } from "../../simulator/card/atr.js";

@@ -40,6 +40,7 @@ describe("what is typed is what the client sends", () => {
   const limit = { unit: parseMoney("USD 1").unit, payment: 500n, day: 1250n };
   test.each<[string, (element: Element) => Promise<unknown>]>([
     ["SELECT money-module", (e) => e.select()],
+    ["select Money-Module", (e) => e.select()],
     ["VERIFY 123456", (e) => e.verifyPin("123456")],
     ["VERIFY", (e) => e.pinTriesLeft()],
     ["CHANGE REFERENCE DATA 123456 7890", (e) => e.changePin("123456", "7890")],

@@ -4,9 +4,10 @@ import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "
 import { connect } from "node:net";
 import { join } from "node:path";
 import { AID_MONEY_MODULE } from "../../firmware/protocol/apdu.js";
+import { aidOf } from "../../host/applets.js";
 import { PcscPlaces } from "../../host/cards/pcsc-places.js";
 import { ChipFactory } from "../../host/chips.js";
-import { aidOf, Element } from "../../host/element.js";
+import { Element } from "../../host/element.js";
 import { CardServiceMissingError } from "../../host/transports/card-errors.js";
 import { answerToReset } from "../../simulator/card/atr.js";
 import { childModule, tallyProcess } from "../support/processes.js";

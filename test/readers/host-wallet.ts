@@ -1,7 +1,7 @@
 /** Wallets whose chips are cards in readers: what is bought and paid, and what is torn out in the middle of it. */
 
+import { aidOf } from "../../host/applets.js";
 import { ChipFactory } from "../../host/chips.js";
-import { aidOf } from "../../host/element.js";
 import type { Ended } from "../support/processes.js";
 import {
   type Economy,

@@ -2,8 +2,8 @@
 
 import { equal, match, notEqual, ok } from "node:assert/strict";
 import { AID_MONEY_MODULE, AID_PURSE, AID_TRUSTED_AGENT } from "../../firmware/protocol/apdu.js";
+import { aidOf } from "../../host/applets.js";
 import { fromHex, toHex } from "../../host/codec/bytes.js";
-import { aidOf } from "../../host/element.js";
 import { answerToReset, type CardProtocol } from "../../simulator/card/atr.js";
 import type { Card } from "../../simulator/card/card.js";
 import { type Bench, type ReaderCheck, runTool } from "./lab.js";

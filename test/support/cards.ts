@@ -1,8 +1,8 @@
 /** Cards with real chips for tests: blank, or with a PIN. */
 
 import { AID_MONEY_MODULE, AID_PURSE, AID_TRUSTED_AGENT } from "../../firmware/protocol/apdu.js";
+import { aidOf } from "../../host/applets.js";
 import { fromHex } from "../../host/codec/bytes.js";
-import { aidOf } from "../../host/element.js";
 import type { Transport } from "../../host/transport.js";
 import { type AppletName, shippedApplet } from "../../simulator/applet-files.js";
 import type { CardProtocol } from "../../simulator/card/atr.js";
