@@ -89,6 +89,11 @@ describe("--device", () => {
     expect((await command("--device", "")).code).toBe(2);
     expect((await command("--device", "a", "--device", "b", "--device", "c")).code).toBe(2);
   });
+
+  test("of a name that would move the cursor is shown without doing so", async () => {
+    const { err } = await tally("--home", folder, "wallet", "balance", "alice", "--device", "usb:\u001b[2J");
+    expect(err).toMatch(/There is no place "usb:\ufffd\[2J"/);
+  });
 });
 
 describe("a purse on its owner's card", () => {
