@@ -10,8 +10,10 @@
 #define HEADER_BYTES 4
 
 #define CHANNEL_BITS 0x03
-/* CLA with this bit names its channel in another way, which no applet here understands. */
+/* CLA with this bit numbers channels from 4 on, which no card here has. */
 #define FURTHER_INTERINDUSTRY 0x40
+/* No class at all: it belongs to readers. */
+#define CLASS_INVALID 0xff
 #define INS_MANAGE_CHANNEL 0x70
 #define INS_SELECT 0xa4
 #define SELECT_BY_NAME 0x04
@@ -19,12 +21,16 @@
 #define MANAGE_CLOSE 0x80
 
 #define SW_OK 0x9000
+#define SW1_OK 0x90
+#define SW1_OK_WAITING 0x91
+#define SW1_MORE 0x61
 #define SW_WRONG_LENGTH 0x6700
 #define SW_CHANNEL_UNSUPPORTED 0x6881
 #define SW_CONDITIONS 0x6985
 #define SW_FUNCTION_UNSUPPORTED 0x6a81
 #define SW_NOT_FOUND 0x6a82
 #define SW_WRONG_P1P2 0x6b00
+#define SW_CLASS_UNSUPPORTED 0x6e00
 /* The applet stopped; until the next reset it answers nothing else. */
 #define SW_STOPPED 0x6f00
 
@@ -59,7 +65,8 @@ void card_power_on(void) {
   channels[0].is_open = true;
   /* One that does not start stays off, and answers that it stopped. */
   for (uint32_t i = 0; i < applets_count; i++) {
-    if (board_has_applet(applet_number(i))) (void)applet_power_on(i);
+    if (!board_has_applet(applet_number(i)) || !applet_power_on(i)) continue;
+    if (applet_buffer_bytes(i) > CARD_COMMAND_BYTES_MAX) applet_power_off(i);
   }
 }
 
@@ -92,6 +99,12 @@ static uint32_t named_applet(const uint8_t *command, uint32_t length) {
   return NO_APPLET;
 }
 
+static bool is_done(struct card_response response) {
+  uint8_t first = response.bytes[response.length - 2];
+  return first == SW1_OK || first == SW1_OK_WAITING || first == SW1_MORE;
+}
+
+/* An applet comes to a channel by a SELECT that it has carried out, and so has forgotten what was before; by no other way. */
 static struct card_response select_applet(uint32_t number, const uint8_t *command, uint32_t length) {
   uint32_t found = named_applet(command, length);
   if (found == NO_APPLET) return status(SW_NOT_FOUND);
@@ -99,8 +112,9 @@ static struct card_response select_applet(uint32_t number, const uint8_t *comman
   for (uint32_t i = 0; i < CARD_CHANNELS; i++) {
     if (i != number && channels[i].is_open && channels[i].applet == found) return status(SW_CONDITIONS);
   }
-  channels[number].applet = found;
-  return run(found, command, length);
+  struct card_response response = run(found, command, length);
+  if (is_done(response)) channels[number].applet = found;
+  return response;
 }
 
 static struct card_response open_channel(uint32_t wanted) {
@@ -118,37 +132,45 @@ static struct card_response open_channel(uint32_t wanted) {
 }
 
 /* Opens a channel that the card chooses, whose number is the answer, or one that the host names; closes one. */
-static struct card_response manage_channel(uint8_t p1, uint8_t p2) {
+static struct card_response manage_channel(uint32_t own, uint8_t p1, uint8_t p2, uint32_t length) {
+  if (length > HEADER_BYTES + 1) return status(SW_WRONG_LENGTH);
   if (p1 == MANAGE_CLOSE) {
-    if (p2 == 0 || p2 >= CARD_CHANNELS) return status(SW_WRONG_P1P2);
-    if (!channels[p2].is_open) return status(SW_CHANNEL_UNSUPPORTED);
-    channels[p2] = (struct channel){false, NO_APPLET};
+    uint32_t closed = p2 == 0 ? own : p2;
+    if (closed == 0 || closed >= CARD_CHANNELS) return status(SW_WRONG_P1P2);
+    if (!channels[closed].is_open) return status(SW_CHANNEL_UNSUPPORTED);
+    channels[closed] = (struct channel){false, NO_APPLET};
     return status(SW_OK);
   }
   if (p1 != MANAGE_OPEN || p2 >= CARD_CHANNELS) return status(SW_WRONG_P1P2);
+  /* Nobody would learn its number. */
+  if (p2 == 0 && length == HEADER_BYTES) return status(SW_WRONG_LENGTH);
   return open_channel(p2);
 }
 
 struct card_response card_transmit(uint8_t *command, uint32_t length) {
   if (length < HEADER_BYTES) return status(SW_WRONG_LENGTH);
-  bool names_channel = (command[0] & FURTHER_INTERINDUSTRY) == 0;
-  uint32_t number = names_channel ? command[0] & CHANNEL_BITS : 0;
-  if (!channels[number].is_open) return status(SW_CHANNEL_UNSUPPORTED);
-  if (names_channel) command[0] &= (uint8_t)~CHANNEL_BITS;
-  if (command[0] == 0 && command[1] == INS_MANAGE_CHANNEL) return manage_channel(command[2], command[3]);
-  if (command[0] == 0 && command[1] == INS_SELECT && command[2] == SELECT_BY_NAME) {
-    return select_applet(number, command, length);
+  if (command[0] == CLASS_INVALID) return status(SW_CLASS_UNSUPPORTED);
+  uint32_t number = command[0] & CHANNEL_BITS;
+  bool is_further = (command[0] & FURTHER_INTERINDUSTRY) != 0;
+  if (is_further || !channels[number].is_open) return status(SW_CHANNEL_UNSUPPORTED);
+  command[0] &= (uint8_t)~CHANNEL_BITS;
+  bool is_select = command[1] == INS_SELECT;
+  if (command[0] == 0 && command[1] == INS_MANAGE_CHANNEL) {
+    return manage_channel(number, command[2], command[3], length);
   }
-  if (channels[number].applet == NO_APPLET) return status(SW_CONDITIONS);
-  return run(channels[number].applet, command, length);
+  if (command[0] == 0 && is_select && command[2] == SELECT_BY_NAME) return select_applet(number, command, length);
+  if (channels[number].applet != NO_APPLET) return run(channels[number].applet, command, length);
+  /* There are no files beside the applets. */
+  return status(is_select ? SW_NOT_FOUND : SW_CONDITIONS);
 }
 
 struct card_response card_answer_to_reset(void) {
   /*
-   * T=1, blocks of 254 bytes; historical bytes in compact TLV: "TALLY"; selection by full name, data units of one byte, command
-   * chaining, extended length, channels chosen by card or host, four of them. The last byte checks the others.
+   * T=1, blocks of 254 bytes; historical bytes in compact TLV: "TALLY"; selection by full name, short file identifiers, record
+   * numbers, data units of one byte, command chaining, extended length, channels chosen by card or host, four of them. The last
+   * byte checks the others.
    */
   static const uint8_t answer[] = {0x3b, 0x8b, 0x81, 0x31, 0xfe, 0x45, 0x80, 0x55, 'T',
-                                   'A',  'L',  'L',  'Y',  0x73, 0x80, 0x01, 0xdb, 0x30};
+                                   'A',  'L',  'L',  'Y',  0x73, 0x86, 0x01, 0xdb, 0x36};
   return (struct card_response){answer, sizeof answer};
 }

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of a command, so many bytes are kept: an applet's I/O buffer is no longer (applet-codes.c checks it). */
+/* Of a command, so many bytes are kept: an applet whose I/O buffer is longer is not started. */
 #define CARD_COMMAND_BYTES_MAX 6400
 
 struct card_response {

@@ -12,7 +12,7 @@ import { addInit } from "./init.js";
 import { addMerchant } from "./merchant.js";
 import { addMint } from "./mint.js";
 import { addNetwork } from "./network.js";
-import { EXIT_USAGE } from "./output.js";
+import { EXIT_USAGE, printable } from "./output.js";
 import { addProof } from "./proof.js";
 import { addSeller } from "./seller.js";
 import { addTokens } from "./tokens.js";
@@ -62,7 +62,8 @@ export async function run(words: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
     if (process.env.TALLY_TRACE !== undefined) console.error(error);
-    else process.stderr.write(`${explain(error)}\n`);
+    // Readers, devices and peers are called what they say.
+    else process.stderr.write(`${explain(error).split("\n").map(printable).join("\n")}\n`);
     if (words.includes("--json")) process.stdout.write(`${JSON.stringify({ error: failureJson(error) })}\n`);
     return exitCodeOf(error);
   }

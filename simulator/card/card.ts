@@ -106,7 +106,7 @@ export class Card implements ReadableCard {
     const number = channelOf(cla);
     const channel = number === undefined ? undefined : this.#channels[number];
     if (number === undefined || channel === undefined) return status(SW_CHANNEL_UNSUPPORTED);
-    const plain = apdu.slice();
+    const plain = new Uint8Array(apdu); // A copy: `slice` of a Buffer would be none.
     plain[0] = cla & ~CHANNEL_BITS;
     if (plain[0] === 0 && ins === INS_MANAGE_CHANNEL) return this.#manageChannel(number, apdu);
     if (plain[0] === 0 && ins === INS_SELECT && p1 === SELECT_BY_NAME) return this.#select(channel, plain);

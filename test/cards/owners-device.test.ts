@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -6,6 +6,7 @@ import { AID_MONEY_MODULE, AID_PURSE, AID_TRUSTED_AGENT } from "../../firmware/p
 import { PartInUseError } from "../../host/world/claims.js";
 import { FolderHome } from "../../host/world/home.js";
 import { openPurse } from "../../host/world/shop.js";
+import { DamagedChipError } from "../../host/world/site.js";
 import { homeIn, openWallet, partsIn } from "../../host/world/wallet.js";
 import type { CardApplication } from "../../simulator/card/card.js";
 import { tally, unpackHome } from "../support/homes.js";
@@ -77,6 +78,12 @@ describe("a wallet of the home whose chips are on a card", () => {
     await expect(open("bob")).rejects.toThrow(PartInUseError);
   });
 
+  test("is not looked for elsewhere when a chip of the home is damaged", async () => {
+    writeFileSync(join(folder, "chips/alice.module/keys.bin"), "");
+    await expect(open("alice")).rejects.toThrow(DamagedChipError);
+    expect(places.isClosed).toBe(false);
+  });
+
   test("is the home's own again when the card is", async () => {
     expect(await dollarsOf("alice")).toBe(1250n);
     expect(places.isClosed).toBe(false);
@@ -88,6 +95,11 @@ describe("--device", () => {
     const command = (...words: string[]) => tally("--home", folder, "wallet", "balance", "alice", ...words);
     expect((await command("--device", "")).code).toBe(2);
     expect((await command("--device", "a", "--device", "b", "--device", "c")).code).toBe(2);
+  });
+
+  test("of a name that would move the cursor is shown without doing so", async () => {
+    const { err } = await tally("--home", folder, "wallet", "balance", "alice", "--device", "usb:\u001b[2J");
+    expect(err).toMatch(/There is no place "usb:\ufffd\[2J"/);
   });
 });
 
@@ -118,6 +130,16 @@ describe("a purse on its owner's card", () => {
     expect(await pursesOf("alice")).toEqual([]);
     await expect(pursesOf("alice", "B")).rejects.toThrow(/no purse on the card in B/);
     expect(places.cards.some(({ isOn }) => isOn)).toBe(false);
+  });
+
+  test("is not asked beside an agent of its owner's and a module of somebody else's", async () => {
+    await pursesOf("alice");
+    const onCard = await withPurse("A");
+    const agent = await card.chips.chip("alice.agent", "agent");
+    const module = await card.chips.chip("bob.module", "module");
+    const mixed = [application(AID_TRUSTED_AGENT, agent.simulated), application(AID_MONEY_MODULE, module.simulated)];
+    places.put("Mixed", ...mixed, onCard);
+    await expect(pursesOf("alice", "Mixed")).rejects.toThrow(/other chips than those of alice/);
   });
 
   test("that is another's is refused before its PIN is tried where its agent says so, and afterwards else", async () => {

@@ -195,15 +195,25 @@ export function channelSession(seed: string, count: number): Session {
       case 2:
       case 3: {
         const p1 = draws.pick([0, 0, 0, 0x80, 0x80, 1]);
-        return { kind: "apdu", apdu: Uint8Array.of(draws.pick([0, channel]), 0x70, p1, draws.below(6), 1) };
+        const le = draws.pick([[1], [1], [], [1, 0]]);
+        return { kind: "apdu", apdu: Uint8Array.of(draws.pick([0, channel]), 0x70, p1, draws.below(6), ...le) };
       }
       case 4:
       case 5:
       case 6:
       case 7:
         return { kind: "apdu", apdu: anySelect(draws, channel) };
-      case 8:
-        return { kind: "apdu", apdu: madeUp(draws) };
+      case 8: {
+        // What is no SELECT by name, classes that name no channel here, and what nobody would send.
+        const p1 = draws.pick([0, 4, 4]);
+        const odd = Uint8Array.of(
+          draws.pick([channel, 0x40, 0x80, 0xff]),
+          draws.pick([0xa4, 0xca]),
+          p1,
+          draws.below(2),
+        );
+        return { kind: "apdu", apdu: draws.below(2) === 0 ? odd : madeUp(draws) };
+      }
       default: {
         const [cla = 0, ...rest] = GET_DATA;
         return { kind: "apdu", apdu: Uint8Array.of(cla | channel, ...rest) };

@@ -170,6 +170,7 @@ describe("a card in a PC/SC reader", () => {
     expect(time.clock.nowMs() - before).toBe(PCSC_LIMITS.answer_ms);
     // Nothing is asked of the object that hangs.
     expect((await time.run(refused(transmit(transport)))).name).toBe("CardTimeoutError");
+    expect(time.clock.nowMs() - before).toBe(PCSC_LIMITS.answer_ms);
     await time.run(Promise.resolve(transport.close()));
   });
 
