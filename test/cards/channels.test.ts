@@ -1,6 +1,9 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { openCard } from "../../host/cards/card-elements.js";
+import type { CardPlace } from "../../host/cards/place.js";
 import { type Transport, TransportError } from "../../host/transport.js";
 import { CardChannels } from "../../host/transports/card-channels.js";
+import { RecordingError } from "../../host/transports/recording.js";
 
 const OK = Uint8Array.of(0x90, 0);
 
@@ -66,4 +69,25 @@ describe("channels of a card (ISO/IEC 7816-4, 5.4.1)", () => {
     expect(card.log).toEqual(["reset", "reset", "00700001"]);
     expect(await basic.transmit(COMMAND)).toEqual(OK);
   });
+});
+
+test("a card whose traffic cannot be recorded is given back, and can be taken again", async () => {
+  const card = new NotingCard();
+  const close = vi.fn();
+  const place: CardPlace = {
+    locator: "pcsc:A",
+    title: "A",
+    state: "card",
+    connect: async () => Object.assign(card, { close }),
+  };
+  vi.stubEnv("TALLY_RECORD", "/nowhere/record");
+  try {
+    for (const times of [1, 2]) {
+      await expect(openCard(place)).rejects.toThrow(RecordingError);
+      expect(close).toHaveBeenCalledTimes(times);
+    }
+    expect(card.log).toEqual([]);
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });
