@@ -1,5 +1,6 @@
 /** The elements on a card: each on a logical channel of its own, the first on the basic one, which every card has. */
 
+import { recordedByEnvironment } from "../apdu-tools/recording.js";
 import { APPLET_OF_SORT } from "../applets.js";
 import type { ChipSort } from "../chips.js";
 import { Element } from "../element.js";
@@ -7,7 +8,6 @@ import { StatusWordError } from "../status-words.js";
 import type { Transport } from "../transport.js";
 import { CardChannels } from "../transports/card-channels.js";
 import { CardInUseError } from "../transports/card-errors.js";
-import { recordedByEnvironment } from "../transports/recording.js";
 import type { CardPlace } from "./place.js";
 
 /** In this order they get their channels. */

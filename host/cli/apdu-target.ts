@@ -4,6 +4,7 @@
  */
 
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { recordedByEnvironment } from "../apdu-tools/recording.js";
 import type { Target } from "../apdu-tools/runner.js";
 import { BLANK_KINDS, type BlankKind, blankTarget } from "../apdu-tools/simulated-cards.js";
 import { APPLET_OF_SORT } from "../applets.js";
@@ -11,7 +12,6 @@ import { allPlaces } from "../cards/all-places.js";
 import { findPlace } from "../cards/find.js";
 import type { CardPlace } from "../cards/place.js";
 import type { ChipSort } from "../chips.js";
-import { recordedByEnvironment } from "../transports/recording.js";
 import type { OpenPlaces } from "../world/owners-device.js";
 import { homeIn } from "../world/wallet.js";
 import { type GlobalOptions, homePath } from "./context.js";

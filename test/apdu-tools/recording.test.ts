@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AID_MONEY_MODULE } from "../../firmware/protocol/apdu.js";
 import { ROLE_TRANSACTION } from "../../firmware/protocol/kinds.js";
 import { Agency, newAgencies } from "../../host/agencies.js";
+import { recordedByEnvironment, SessionRecorder } from "../../host/apdu-tools/recording.js";
 import { SessionRunner } from "../../host/apdu-tools/runner.js";
 import { parseSession, type Values } from "../../host/apdu-tools/session.js";
 import { blankTarget } from "../../host/apdu-tools/simulated-cards.js";
@@ -14,7 +15,6 @@ import { toHex } from "../../host/codec/bytes.js";
 import { Element } from "../../host/element.js";
 import { finishPersonalisation, personalise } from "../../host/provision.js";
 import type { Transport } from "../../host/transport.js";
-import { recordedByEnvironment, SessionRecorder } from "../../host/transports/recording.js";
 import { SeededRandomness } from "../../simulator/randomness.js";
 import { sodiumCryptography } from "../../simulator/sodium.js";
 

@@ -1,9 +1,9 @@
 import { describe, expect, test, vi } from "vitest";
+import { RecordingError } from "../../host/apdu-tools/recording.js";
 import { openCard } from "../../host/cards/card-elements.js";
 import type { CardPlace } from "../../host/cards/place.js";
 import { type Transport, TransportError } from "../../host/transport.js";
 import { CardChannels } from "../../host/transports/card-channels.js";
-import { RecordingError } from "../../host/transports/recording.js";
 
 const OK = Uint8Array.of(0x90, 0);
 

@@ -3,16 +3,16 @@
  * file that can be read up to that moment. PIN, PUK and keys are named, not written, unless they are asked for. A file that
  * cannot be written any more ends the recording, and never the payment.
  *
- * `recordTo` is for a command that records; `recordedByEnvironment` is the one place where any other command's traffic is
+ * `SessionRecorder` is for a command that records; `recordedByEnvironment` is the one place where any other command's traffic is
  * recorded, to the file of TALLY_RECORD: a transport goes through it where it is opened.
  */
 
 import { closeSync, openSync, writeSync } from "node:fs";
-import { patternOfBytes } from "../apdu-tools/pattern.js";
-import { Secrets } from "../apdu-tools/secrets.js";
-import { printItem, type SessionItem } from "../apdu-tools/session.js";
 import { asError } from "../as-error.js";
 import type { Transport } from "../transport.js";
+import { patternOfBytes } from "./pattern.js";
+import { Secrets } from "./secrets.js";
+import { printItem, type SessionItem } from "./session.js";
 
 export interface RecorderOptions {
   /** PIN, PUK and keys are written as they are. */
