@@ -147,8 +147,12 @@ function momentsIn(commands: number): Moment[] {
   return [0.1, ...spread].map((part, i) => ({ command: Math.ceil(commands * part), isDone: i % 2 === 1 }));
 }
 
-/** Whether the card was torn out; work of fewer commands than the last time is done before. */
-async function tornAt(card: ReaderCard, { command, isDone }: Moment, work: () => Promise<Ended>): Promise<boolean> {
+/** Whether the card was torn out (work of fewer commands than the last time is done before), and the command's exit code. */
+async function tornAt(
+  card: ReaderCard,
+  { command, isDone }: Moment,
+  work: () => Promise<Ended>,
+): Promise<{ readonly isTorn: boolean; readonly code: number | null }> {
   let isTorn = false;
   card.card.onMoment = () => {
     isTorn = true;
@@ -157,10 +161,10 @@ async function tornAt(card: ReaderCard, { command, isDone }: Moment, work: () =>
   card.card.moment = { command: card.card.commands + command, isDone };
   const { code, err } = await work();
   card.card.moment = undefined;
-  const isSaid = code === 0 || /money|not known yet/i.test(err);
   expectThat(code === 0 || (isTorn && (code === 1 || code === 4)), `the command ends as it should: ${code} ${err}`);
-  expectThat(isSaid || code === 4, `it says what it means for the money: ${err}`);
-  return isTorn;
+  const isSaid = code === 0 || (code === 4 ? /resume/ : /money/i).test(err);
+  expectThat(isSaid, `it says what it means for the money: ${err}`);
+  return { isTorn, code };
 }
 
 async function tearOften(
@@ -172,10 +176,15 @@ async function tearOften(
   const commands = await commandsOf(card, work);
   let tears = 0;
   for (const moment of momentsIn(commands)) {
-    if (!(await tornAt(card, moment, work))) continue;
+    const before = await economy.dollars("alice");
+    const { isTorn, code } = await tornAt(card, moment, work);
+    if (!isTorn) continue;
     tears += 1;
     await economy.putBack(card);
     await resumed(economy, address);
+    // What the command said has happened: not known is another code.
+    const hasMoved = (await economy.dollars("alice")) !== before;
+    expectThat(code === 4 || hasMoved === (code === 0), `exit code ${code}, and money ${hasMoved ? "" : "not "}moved`);
   }
   expectThat(tears >= TEARS - 1, `the card was torn out often enough: ${tears} times`);
 }
