@@ -229,12 +229,13 @@ class FakeReader extends EventEmitter implements native.NativeReader {
   }
 
   connect(
-    _options: { share_mode: number; protocol: number },
+    { share_mode }: { share_mode: number; protocol: number },
     callback: (error: unknown, result: number) => void,
   ): void {
     const slot = this.#service.slot(this.name);
     const refusal = refusalOf(slot, this.#service.isRunning);
-    this.#service.log.push(`connect ${this.name}${refusal === undefined ? "" : ` ${refusal.toString(16)}`}`);
+    const shared = share_mode === native.SHARE_EXCLUSIVE ? "" : " shared";
+    this.#service.log.push(`connect ${this.name}${shared}${refusal === undefined ? "" : ` ${refusal.toString(16)}`}`);
     setImmediate(() => {
       if (refusal !== undefined || slot === undefined) {
         callback(failure("SCardConnect", refusal ?? native.UNKNOWN_READER), 0);

@@ -54,6 +54,9 @@ describe("a card in a PC/SC reader", () => {
         expect(service.slot("ACME 00")?.powerUps).toBe(3);
         await transport.close();
         await transport.close();
+        // For this process alone, each time.
+        const taken = service.log.filter((line) => line.startsWith("connect "));
+        expect(taken).toEqual(["connect ACME 00", "connect ACME 00", "connect ACME 00"]);
         expect(service.log.filter((line) => line === `disconnect ACME 00 ${native.UNPOWER_CARD}`)).toHaveLength(3);
         expect((await refused(transmit(transport))).message).toMatch(/is closed/);
         expect((await refused(Promise.resolve(transport.reset()))).message).toMatch(/is closed/);
