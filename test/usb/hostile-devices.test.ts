@@ -190,19 +190,24 @@ describe("a device that does not answer as it should", () => {
   });
 
   test.each([
-    ["an unknown command", [1], UsbRefusedError],
-    ["a lost part", [4], UsbRefusedError],
-    ["no reason at all", [], UsbRefusedError],
-    ["a channel that is not valid", [0x0b], UsbSessionLostError],
-    ["being cancelled, by nobody", [0x2d], CommandCancelledError],
-    ["being busy, for ever", [6], UsbInUseError],
-  ])("it refuses for %s", async (_name, code, type) => {
+    ["an unknown command", [1], UsbRefusedError, 1],
+    ["a lost part", [4], UsbRefusedError, 4],
+    ["half a message", [5], UsbRefusedError, 4],
+    ["no reason at all", [], UsbRefusedError, 1],
+    ["a channel that is not valid", [0x0b], UsbSessionLostError, 1],
+    ["being cancelled, by nobody", [0x2d], CommandCancelledError, 1],
+    ["being busy, for ever", [6], UsbInUseError, undefined],
+  ])("it refuses for %s: only what the card has not seen is sent again", async (_name, code, type, times) => {
+    let sent = 0;
     const hostile = new Hostile(
       proper((report, say) => {
-        if ((report[4] as number) >= 0x80) say(initialization(CHANNEL, 0x3f, code));
+        if ((report[4] as number) < 0x80) return;
+        sent += 1;
+        say(initialization(CHANNEL, 0x3f, code));
       }),
     );
     await expect(hostile.transmit(LONG)).rejects.toThrow(type);
+    if (times !== undefined) expect(sent).toBe(times);
   });
 
   test("the host says that it has given up a command, so that its answer is not taken for that of the next", async () => {
