@@ -41,9 +41,11 @@ int32_t tallystick_aead_seal(
     uint8_t *ciphertext,
     uint32_t ciphertext_length) {
   bool fits = (uint64_t)ciphertext_length == (uint64_t)plaintext_length + TALLYSTICK_TAG_BYTES;
-  struct text texts[] = {{plaintext, plaintext_length}, {key, key_length}, {nonce, nonce_length}};
-  struct text data = {associated, associated_length};
-  if (!fits || !may_write(ciphertext, ciphertext_length, texts[0], texts[1], texts[2], data)) {
+  struct text from = {plaintext, plaintext_length};
+  struct text with = {key, key_length};
+  struct text once = {nonce, nonce_length};
+  struct text beside = {associated, associated_length};
+  if (!fits || !may_write(ciphertext, ciphertext_length, from, with, once, beside)) {
     return TALLYSTICK_INVALID_ARGUMENT;
   }
   int failure = crypto_aead_chacha20poly1305_ietf_encrypt(
@@ -64,9 +66,11 @@ int32_t tallystick_aead_open(
     uint8_t *plaintext,
     uint32_t plaintext_length) {
   bool fits = (uint64_t)ciphertext_length == (uint64_t)plaintext_length + TALLYSTICK_TAG_BYTES;
-  struct text texts[] = {{ciphertext, ciphertext_length}, {key, key_length}, {nonce, nonce_length}};
-  struct text data = {associated, associated_length};
-  if (!fits || !may_write(plaintext, plaintext_length, texts[0], texts[1], texts[2], data)) {
+  struct text from = {ciphertext, ciphertext_length};
+  struct text with = {key, key_length};
+  struct text once = {nonce, nonce_length};
+  struct text beside = {associated, associated_length};
+  if (!fits || !may_write(plaintext, plaintext_length, from, with, once, beside)) {
     return TALLYSTICK_INVALID_ARGUMENT;
   }
   /* The library wipes the plaintext when the tag is wrong; it is to stay as it was. So the tag first, and then the text. */

@@ -1,4 +1,4 @@
-/** Status words that docs/APDU.md knows. */
+/** Status words that an applet answers (docs/APDU.md). */
 
 import * as p from "../../firmware/protocol/apdu.js";
 
@@ -6,7 +6,8 @@ const STATUS_WORDS = new Set(
   Object.entries(p)
     .filter(([name]) => name.startsWith("SW_"))
     .map(([, value]) => value)
-    .filter((value) => value !== p.SW_UNKNOWN),
+    // Of a trap, and the card's own: an applet says neither.
+    .filter((value) => value !== p.SW_UNKNOWN && value !== p.SW_CHANNEL_UNSUPPORTED),
 );
 const FAMILIES: readonly (readonly [number, number])[] = [
   [p.SW_FETCH, 0xff00],
