@@ -1,5 +1,8 @@
 /** How command APDUs reach a card: what a simulator, a PC/SC reader and a USB device have in common. */
 
+/** Where a chip's random bytes come from (hardware/boards/board.h): nowhere, a seed for tests, or a source fit for keys. */
+export type RandomOrigin = "none" | "seeded" | "fit";
+
 export interface Transport {
   /** What to call this connection in a message for people, for example the reader's name. */
   readonly name: string;
@@ -10,6 +13,8 @@ export interface Transport {
    * promise: a purchase is some eighty APDUs, and none of them should wait for the event loop.
    */
   transmit(apdu: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /** Absent where the way to the card has no such question. */
+  randomOrigin?(): Promise<RandomOrigin>;
   /** Takes power away and gives it back; whatever the card had not stored is gone. */
   reset(): void | Promise<void>;
   close(): void | Promise<void>;

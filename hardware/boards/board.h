@@ -37,7 +37,15 @@ bool board_flash_erase(uint32_t element, uint32_t page);
 bool board_registers_load(uint32_t element, uint8_t *registers, uint32_t length);
 bool board_registers_save(uint32_t element, const uint8_t *registers, uint32_t length);
 
-/* One block of random bytes that are fit for keys. False: the source says of itself that it does not work. */
+/*
+ * Where random bytes come from. NONE: there are none, and each question is answered by false. SEEDED: from a text, so that a run can
+ * be repeated; never for real money. FIT: from a source whose bytes are fit for keys.
+ */
+enum board_random_source { BOARD_RANDOM_NONE = 0, BOARD_RANDOM_SEEDED = 1, BOARD_RANDOM_FIT = 2 };
+
+enum board_random_source board_random_source(void);
+
+/* One block of random bytes. False: the source says of itself that it does not work. */
 bool board_random(uint8_t block[BOARD_RANDOM_BLOCK_BYTES]);
 
 /* Milliseconds by the chip's own tick, from any beginning; never goes back while there is power. */

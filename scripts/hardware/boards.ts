@@ -50,7 +50,7 @@ function cortexM4(): Board {
     compiler: "arm-none-eabi-gcc",
     flags: ["-O2", ...SECTIONS, ...CORTEX_M4],
     linkFlags: [...CORTEX_M4, "-nostartfiles", "-Wl,--gc-sections", "-Wl,--fatal-warnings", `-Wl,-T,${script}`],
-    folders: ["boards/common", "boards/netduinoplus2"],
+    folders: ["boards/common", "boards/qemu", "boards/stm32f405", "boards/netduinoplus2"],
     image: "tallystick.elf",
     // The two elements of a device. A purse is a card of its own.
     applets: ["money-module", "trusted-agent"],

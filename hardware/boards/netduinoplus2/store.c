@@ -8,7 +8,7 @@
 
 #include "boards/board.h"
 #include "boards/common/two-copies.h"
-#include "semihosting.h"
+#include "boards/qemu/semihosting.h"
 
 /* The simulator's usual geometry (simulator/flash.ts), so that both keep the same. */
 #define PAGE_BYTES 4096

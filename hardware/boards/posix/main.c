@@ -50,6 +50,10 @@ bool board_send(const uint8_t *bytes, size_t length) {
   return file_write(STDOUT_FILENO, bytes, length);
 }
 
+enum board_random_source board_random_source(void) {
+  return options.seed != NULL ? BOARD_RANDOM_SEEDED : BOARD_RANDOM_FIT;
+}
+
 bool board_random(uint8_t block[BOARD_RANDOM_BLOCK_BYTES]) {
   if (options.seed != NULL) return seeded_random_block(block);
   return getrandom(block, BOARD_RANDOM_BLOCK_BYTES, 0) == BOARD_RANDOM_BLOCK_BYTES;

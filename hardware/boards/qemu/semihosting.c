@@ -13,10 +13,30 @@
 #define STOPPED_APPLICATION_EXIT 0x20026
 
 static int32_t host_call(uint32_t operation, const void *block) {
+#if defined(__arm__)
   register uint32_t r0 __asm__("r0") = operation;
   register const void *r1 __asm__("r1") = block;
   __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
   return (int32_t)r0;
+#elif defined(__riscv)
+  register uint32_t a0 __asm__("a0") = operation;
+  register const void *a1 __asm__("a1") = block;
+  /* The two beside it say that this is a call, and all three must be of 32 bits, in one page. */
+  __asm__ volatile(
+      ".balign 16\n"
+      ".option push\n"
+      ".option norvc\n"
+      "slli zero, zero, 0x1f\n"
+      "ebreak\n"
+      "srai zero, zero, 7\n"
+      ".option pop\n"
+      : "+r"(a0)
+      : "r"(a1)
+      : "memory");
+  return (int32_t)a0;
+#else
+#error "no way to the host is known for this core"
+#endif
 }
 
 int32_t host_open(const char *path, enum host_mode mode) {
