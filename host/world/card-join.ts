@@ -22,8 +22,9 @@
  * "Has begun" stands between PUT KEY and the chip's own keys: two chips never have a chain with the same id. A card of which
  * it was not written down may be left for another blank one: it has a key for personalisation and nothing else.
  *
- * Both chips naming each other as partner is not being paired, for the second of two pairings may have reached the module
- * alone. They are paired again, unless one is operational: that was done after a pairing which reached both.
+ * That both chips name each other as partner proves no common secret: of two pairings the second may have reached the module
+ * alone. So they are paired again as long as both can be, and closed only after a pairing that reached both in the same run;
+ * where one is operational there was such a run.
  */
 
 import * as p from "../../firmware/protocol/apdu.js";

@@ -11,8 +11,8 @@ export type Tear = "lost" | "done" | "late";
 
 export class TornPlaces implements OpenPlaces {
   readonly missing: readonly Error[] = [];
-  /** Since `tear`, of all cards together. */
-  commands = 0;
+  /** Headers of commands since `tear`, of all cards together. */
+  readonly sent: Uint8Array[] = [];
   readonly cards: Card[] = [];
   readonly #places: CardPlace[] = [];
   #tornAt = Number.POSITIVE_INFINITY;
@@ -33,7 +33,7 @@ export class TornPlaces implements OpenPlaces {
 
   /** At the command of this number from now on; without one never. */
   tear(command = Number.POSITIVE_INFINITY, how: Tear = "lost"): void {
-    this.commands = 0;
+    this.sent.splice(0);
     this.#tornAt = command;
     this.#how = how;
   }
@@ -52,8 +52,8 @@ export class TornPlaces implements OpenPlaces {
       extendedLength: true,
       transmit: async (apdu) => {
         if (isOut) throw new CardRemovedError(title);
-        this.commands += 1;
-        if (this.commands !== this.#tornAt) return card.transmit(apdu);
+        this.sent.push(apdu.slice(0, 4));
+        if (this.sent.length !== this.#tornAt) return card.transmit(apdu);
         if (this.#how !== "lost") card.transmit(apdu);
         isOut = this.#how !== "late";
         if (isOut) card.powerOff();
