@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { AppletName } from "../../simulator/applet-files.js";
 import { record } from "../fuzz/recordings.js";
 import type { BoardUnderTest } from "./board.js";
+import { conformanceSessions } from "./conformance.js";
 import { corpusSessions } from "./corpus-sessions.js";
 import { noisySession } from "./noise-sessions.js";
 import { checkCalls } from "./platform-calls.js";
@@ -58,12 +59,14 @@ async function compareSessions(
 ): Promise<void> {
   const recordings = await record();
   const corpus = await corpusSessions(recordings, corpusEvery);
+  const conformance = conformanceSessions(join(folder, "conformance"));
   console.log(`inputs of the fuzzer's corpus: ${corpus.length}`);
   const sessions = [
     ...recordings.map(recordedSession),
     ...recordings.map((each) => spoiltSession(each, seed)),
     ...recordings.map((each) => noisySession(each, seed, noiseEvery)),
     ...Array.from({ length: kills }, (_, i) => recordings.map((each) => killedSession(each, `${seed}.${i}`))).flat(),
+    ...conformance,
     ...corpus,
     channelSession(seed, CHANNEL_STEPS),
   ];
