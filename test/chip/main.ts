@@ -12,6 +12,7 @@ import { PLATFORM_ELEMENT } from "../hardware/calls.js";
 import { compareBoards } from "../hardware/compare.js";
 import { checkCopies } from "../hardware/copies.js";
 import { QemuBoard } from "../hardware/qemu-board.js";
+import { checkServedBoard } from "./served-board.js";
 
 const { values } = parseArgs({
   options: {
@@ -28,8 +29,11 @@ const PURSE = ["purse"] as const;
 const device = new QemuBoard((await buildImage(root, "cortex-m4", { applets: DEVICE })).path, DEVICE);
 const purse = new QemuBoard((await buildImage(root, "cortex-m4", { applets: PURSE })).path, PURSE);
 const platform = new QemuBoard((await buildImage(root, "cortex-m4", {}, "platform-test")).path, [PLATFORM_ELEMENT]);
-const own = async (folder: string) =>
-  `registers in two copies, either of them spoilt: ${await checkCopies(platform, join(folder, "copies"))} starts`;
+const own = async (folder: string) => {
+  const starts = await checkCopies(platform, join(folder, "copies"));
+  const served = await checkServedBoard(join(folder, "served"));
+  return `registers in two copies, either of them spoilt: ${starts} starts\n${served}`;
+};
 const firmware = (applets: readonly AppletName[]) => (applets.includes("purse") ? purse : device);
 await compareBoards(
   { name: device.name, firmware, platform, own },
