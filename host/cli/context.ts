@@ -34,7 +34,8 @@ export interface DeviceOptions extends GlobalOptions {
 /** Agent and module are in one place, or in two. */
 const PLACES_MAX = 2;
 
-const OWNERS_CHIPS = "where the chips are: a reader or a USB device, from `tally device list`; twice if they are apart";
+const OWNERS_CHIPS =
+  "where the chips are: a reader or a USB device, from `tally device list`, or serial:PATH; twice if they are apart";
 
 /** Adds `--device` to a command that uses one owner's chips. */
 export function withDevice(command: Command, description = OWNERS_CHIPS): Command {
