@@ -198,7 +198,8 @@ export {
   MemoryHome,
 } from "./world/home.js";
 export { createWorld } from "./world/init.js";
-export { JoinBrokenOffError, type Joined, type JoinOrder, joinSite } from "./world/join.js";
+export { type Joined, type JoinOrder, joinSite } from "./world/join.js";
+export { JoinBrokenOffError } from "./world/join-errors.js";
 export { STANDARD_PLAN, type WorldPlan } from "./world/plan.js";
 export { type Served, serveBank, serveMerchant, serveNetwork } from "./world/serve.js";
 export { type ServedMint, serveMint } from "./world/serve-mint.js";

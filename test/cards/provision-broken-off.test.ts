@@ -82,6 +82,35 @@ describe("broken off", { timeout: 240_000 }, () => {
     }
   });
 
+  test("by a power cut within a command, before or after any of what the chips write: the store is one or the other", async () => {
+    let writes = 0;
+    let cutAt = Number.POSITIVE_INFINITY;
+    let cut: "before" | "after" = "before";
+    const joinWith = (order: Order): Promise<string> => {
+      places.takeOutAll();
+      const chips = blanks("cut");
+      for (const { element } of chips) {
+        element.chip.onOperation = () => {
+          writes += 1;
+          return writes === cutAt ? { cut } : undefined;
+        };
+      }
+      places.put("A", chips);
+      writes = 0;
+      return refusal(order);
+    };
+    expect(await joinWith(newOrder())).toBe("");
+    const all = writes;
+    expect(all).toBeGreaterThan(80);
+    for (cutAt = 1; cutAt <= all; cutAt += 2) {
+      cut = cutAt % 4 === 1 ? "before" : "after";
+      const order = newOrder();
+      expect(await joinWith(order), `write ${cutAt}`).toMatch(/The card was taken out of A/);
+      await join(order);
+      await expectJoined(order);
+    }
+  });
+
   test("again and again", async () => {
     let seed = 20_261_126;
     const drawn = (below: number) => {

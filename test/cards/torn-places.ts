@@ -29,7 +29,8 @@ export class TornPlaces implements OpenPlaces {
   put(title: string, applications: readonly CardApplication[], more: PlacedCard = {}): ReadableCard {
     const card = cardOf(applications, more.protocol ?? "T=1");
     this.cards.push(card);
-    const connect = async () => this.#connect(title, card, more);
+    const hasPower = () => applications.every(({ element }) => element.isOn);
+    const connect = async () => this.#connect(title, card, hasPower, more);
     this.#places.push({ locator: `pcsc:${title}`, title, state: "card", connect });
     return card;
   }
@@ -52,16 +53,21 @@ export class TornPlaces implements OpenPlaces {
 
   async close(): Promise<void> {}
 
-  #connect(title: string, card: ReadableCard, { protocol, origin }: PlacedCard): Transport {
+  #connect(title: string, card: ReadableCard, hasPower: () => boolean, { protocol, origin }: PlacedCard): Transport {
     card.powerOn();
     let isOut = false;
     return {
       name: title,
       extendedLength: protocol !== "T=0",
       transmit: async (apdu) => {
-        if (isOut) throw new CardRemovedError(title);
+        if (isOut || !hasPower()) throw new CardRemovedError(title);
         this.sent.push(apdu.slice(0, 4));
-        if (this.sent.length !== this.#tornAt) return card.transmit(apdu);
+        if (this.sent.length !== this.#tornAt) {
+          const answer = await card.transmit(apdu);
+          // One chip that lost its power in mid-command did not lose its own alone.
+          if (!hasPower()) throw new CardRemovedError(title);
+          return answer;
+        }
         if (this.#how !== "lost") await card.transmit(apdu);
         isOut = this.#how !== "late";
         if (isOut) card.powerOff();

@@ -1,11 +1,14 @@
 import { describe, expect, test } from "vitest";
 import {
+  INS_ENVELOPE,
   LIFE_BLANK,
   LIFE_INITIALISED,
   LIFE_OPERATIONAL,
   LIFE_PERSONALISED,
   LIFE_TERMINATED,
   STORE_DATA_PIN,
+  SW_CONDITIONS,
+  SW_UNKNOWN,
 } from "../../firmware/protocol/apdu.js";
 import {
   ROLE_CUSTOMER,
@@ -27,6 +30,7 @@ import {
   ChipTakenError,
   continuePersonalisation,
   finishPersonalisation,
+  NotPairedError,
   newRecord,
   openPersonalisation,
   type PersonalisationRecord,
@@ -170,6 +174,34 @@ describe("pairing", () => {
       expect((await module.counters()).now_seconds).toBe(START_SECONDS);
     }
   });
+});
+
+test("a chip that stops while it is paired is not waited for", async () => {
+  const { agencies, chips, time } = newWorld();
+  const agent = await chips.chip("agent", "agent");
+  const module = await chips.chip("module", "module");
+  await personalise(agent.element, agencies, { ...order, role: ROLE_CUSTOMER }, systemRandom, START_SECONDS);
+  await personalise(module.element, agencies, order, systemRandom, START_SECONDS);
+  const parts = { agent: agent.element, module: module.element, clock: time, timers: time };
+  const device = new Device({ name: "pair", ...parts });
+  const { transmit } = module.transport;
+  /** The pairing begins well, and at its last envelope the module refuses: that, or whatever comes. */
+  const refusing = (status: number, refusesAll: boolean) => {
+    let envelopes = 0;
+    module.transport.transmit = (apdu) => {
+      const isEnvelope = apdu[1] === INS_ENVELOPE;
+      if (isEnvelope) envelopes += 1;
+      const isRefused = envelopes >= 3 && (refusesAll || isEnvelope);
+      return isRefused ? Uint8Array.of(status >> 8, status & 0xff) : transmit.call(module.transport, apdu);
+    };
+  };
+  refusing(SW_UNKNOWN, true);
+  await expect(pair(device)).rejects.toThrow(/The chip stopped/);
+  refusing(SW_CONDITIONS, false);
+  await expect(pair(device)).rejects.toThrow(NotPairedError);
+  module.transport.transmit = (apdu) => transmit.call(module.transport, apdu);
+  await pair(device);
+  expect(module.element.known.partner).toEqual(agent.element.id);
 });
 
 describe("personalisation that is gone on with", () => {
