@@ -86,11 +86,11 @@ export class RiscvBoard implements BoardUnderTest {
     this.#keepPages(folder, new Map([[page, copyOf(registers)]]));
   }
 
-  /** Gives a chip that was never started an element of which every page is programmed, but for the registers. */
+  /** Gives a chip that was never started elements of which every page is programmed, and no registers: their pages lie in turns. */
   keepFlash(folder: string, flashes: ReadonlyMap<string, Uint8Array>): void {
     const pages = new Map<number, Uint8Array>();
-    for (const [applet, flash] of flashes) {
-      for (let page = 0; page < DEFAULT_GEOMETRY.pageCount; page++)
+    for (let page = 0; page < DEFAULT_GEOMETRY.pageCount; page++) {
+      for (const [applet, flash] of flashes)
         pages.set(this.#firstPage(applet) + page, flash.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES));
     }
     this.#keepPages(folder, pages);

@@ -8,7 +8,7 @@ import { PAGES_GEOMETRY, RiscvBoard } from "./riscv-board.js";
 import { Difference } from "./session.js";
 import { Draws } from "./sessions.js";
 
-/** An element that works and two that rest, whose pages are moved all the same. */
+/** One that works, and two that rest, whose pages lie among its own and are moved with them. */
 const ELEMENTS = [PLATFORM_ELEMENT, "resting", "resting too"];
 const CUTS = 40;
 const REGION_BYTES = DEFAULT_GEOMETRY.pageCount * DEFAULT_GEOMETRY.pageSizeBytes;
@@ -18,8 +18,8 @@ const FLASH_FAILURE = -3;
 /** Sectors are collected with the power lost in the middle; a sentence about it. */
 async function checkCollecting(image: string, folder: string): Promise<string> {
   const board = new RiscvBoard(image, ELEMENTS);
-  const draws = new Draws("resting");
-  board.keepFlash(folder, new Map(ELEMENTS.slice(1).map((name) => [name, draws.bytes(REGION_BYTES)])));
+  const draws = new Draws("full");
+  board.keepFlash(folder, new Map(ELEMENTS.map((name) => [name, draws.bytes(REGION_BYTES)])));
   let collecting = 0;
   const operations = await checkCuts(board, folder, ELEMENTS, CUTS, () => {
     if (isCollecting(board.flash(folder), PAGES_GEOMETRY)) collecting += 1;
