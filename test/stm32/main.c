@@ -6,6 +6,7 @@
 #include "medium.h"
 #include "nor.h"
 #include "platform/element.h"
+#include "store-cuts.h"
 
 #define KIB 1024u
 
@@ -32,6 +33,11 @@ int main(int count, char **values) {
   on_nor(32 * KIB, 5, 32, 12, 2000 * effort, 2);
   on_nor(16 * KIB, 10, 1, 11, 500 * effort, 2);
   on_nor(256 * KIB, 5, 4, 198, 1000 * effort, 1);
+  struct medium registers = nor_medium(16 * KIB, 10, 4, 0);
+  uint32_t saves = 400 * effort;
+  copies_damage();
+  uint64_t cuts = store_cuts(&registers, saves);
+  (void)printf("registers of two elements in pages: %u saves, %llu cuts\n", saves, (unsigned long long)cuts);
   struct medium medium = nor_medium(128 * KIB, 5, 4, 100);
   (void)printf("wear on NOR flash: 5 x 128 KiB, 100 pages\n");
   pages_wear(&medium, 4000 * effort);

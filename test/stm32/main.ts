@@ -15,7 +15,15 @@ import { compileObject, hashOfHeaders } from "../../scripts/hardware/objects.js"
 import { run } from "../../scripts/hardware/run.js";
 import { packageRoot } from "../../simulator/applet-files.js";
 
-const OWN = ["boards/common/pages.c", "boards/common/pages-sector.c", "platform/bytes.c", "platform/misuse.c"];
+const OWN = [
+  "boards/common/copies.c",
+  "boards/common/pages.c",
+  "boards/common/pages-sector.c",
+  "boards/paged/store.c",
+  "platform/bytes.c",
+  "platform/hashes.c",
+  "platform/misuse.c",
+];
 const SECTIONS = ["-ffunction-sections", "-fdata-sections"];
 
 const { values } = parseArgs({
