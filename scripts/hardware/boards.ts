@@ -75,7 +75,7 @@ function rv32imc(): Board {
     compiler: "riscv64-unknown-elf-gcc",
     flags: ["-O2", ...SECTIONS, ...RV32IMC],
     linkFlags: [...RV32IMC, "-nostartfiles", "-Wl,--gc-sections", "-Wl,--fatal-warnings", "-T", script],
-    folders: ["boards/common", "boards/qemu", "boards/riscv-virt"],
+    folders: ["boards/common", "boards/paged", "boards/qemu", "boards/riscv-virt"],
     image: "tallystick.elf",
     applets: APPLETS,
     // There is room for whole pages: so that what is tested is what boards with little have.

@@ -5,15 +5,17 @@ import { join } from "node:path";
 import { DEFAULT_GEOMETRY } from "../../simulator/flash.js";
 import type { BoardStart, BoardUnderTest, Kept, RunningBoard } from "./board.js";
 import { PAGE_BYTES, type PagesGeometry, pagesOf, sectorsWith } from "./pages-reader.js";
-import { copyOf, latestRegisters } from "./qemu-board.js";
+import { COPY_BYTES, copyOf, latestRegisters } from "./qemu-board.js";
 import { quoted, startMachine } from "./qemu-machine.js";
 
 /** As QEMU wants it. */
 const FILE_BYTES = 32 * 1024 * 1024;
-// As hardware/boards/riscv-virt/store.c has it.
+// As hardware/boards/riscv-virt/store.c has it, and hardware/boards/paged/store.c.
 const SECTOR_COUNT = 5;
 const ELEMENTS_MAX = 3;
 const REGISTER_PAGES = 2;
+const COPY_ROOM = Math.ceil(COPY_BYTES / 32) * 32;
+const COPIES_PER_PAGE = Math.floor(PAGE_BYTES / COPY_ROOM);
 const ELEMENT_PAGES = DEFAULT_GEOMETRY.pageCount + REGISTER_PAGES;
 export const PAGES_GEOMETRY: PagesGeometry = {
   sectorBytes: 256 * 1024,
@@ -78,7 +80,10 @@ export class RiscvBoard implements BoardUnderTest {
       return place === undefined ? Buffer.alloc(PAGE_BYTES, 0xff) : flash.subarray(place, place + PAGE_BYTES);
     });
     const { pageCount } = DEFAULT_GEOMETRY;
-    return { flash: Buffer.concat(pages.slice(0, pageCount)), registers: latestRegisters(pages.slice(pageCount)) };
+    const copies = pages
+      .slice(pageCount)
+      .flatMap((page) => Array.from({ length: COPIES_PER_PAGE }, (_, copy) => page.subarray(copy * COPY_ROOM)));
+    return { flash: Buffer.concat(pages.slice(0, pageCount)), registers: latestRegisters(copies) };
   }
 
   keep(folder: string, applet: string, registers: Uint8Array): void {

@@ -1,4 +1,4 @@
-/* Flash and registers of all elements, in pages (boards/common/pages.h) on the second flash. */
+/* Flash and registers of all elements, in pages on the second flash (boards/paged/store.h). */
 #ifndef TALLYSTICK_STORE_H
 #define TALLYSTICK_STORE_H
 
