@@ -35,7 +35,7 @@ async function rv32imc(): Promise<Boards> {
   const firmware = new RiscvBoard((await buildImage(root, "rv32imc")).path, APPLETS);
   const image = (await buildImage(root, "rv32imc", {}, "platform-test")).path;
   const platform = new RiscvBoard(image, [PLATFORM_ELEMENT]);
-  const own = (folder: string) => checkFlash(image, join(folder, "flash"));
+  const own = (folder: string) => checkFlash(root, image, join(folder, "flash"));
   return { name: firmware.name, firmware: () => firmware, platform, own };
 }
 

@@ -2,6 +2,7 @@
 
 import { DEFAULT_GEOMETRY } from "../../simulator/flash.js";
 import { callMessage, PLATFORM_ELEMENT, POWER_MESSAGE } from "./calls.js";
+import { checkDriver } from "./cfi-driver.js";
 import { checkCuts } from "./cuts.js";
 import { erasesOf, isCollecting } from "./pages-reader.js";
 import { PAGES_GEOMETRY, RiscvBoard } from "./riscv-board.js";
@@ -50,7 +51,8 @@ async function checkFailing(image: string, folder: string): Promise<void> {
   }
 }
 
-export async function checkFlash(image: string, folder: string): Promise<string> {
+export async function checkFlash(root: string, image: string, folder: string): Promise<string> {
+  checkDriver(root);
   await checkFailing(image, `${folder}-failing`);
   return checkCollecting(image, folder);
 }

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "registers.h"
+#include "cfi-bus.h"
 #include "time.h"
 
 #define COMMAND_QUERY 0x98u
@@ -37,10 +37,8 @@
 #define US_PER_MS 1000u
 
 static struct cfi_geometry found;
-
-static volatile uint32_t *word_at(uint32_t address) {
-  return (volatile uint32_t *)(uintptr_t)(FLASH_BASE + address);
-}
+/* No chip was found, or one did not end what it had begun: while it works it takes no command, and does not read as memory. */
+static bool is_lost = true;
 
 /* The same for both chips. */
 static uint32_t doubled(uint32_t value) {
@@ -48,7 +46,7 @@ static uint32_t doubled(uint32_t value) {
 }
 
 static void command(uint32_t address, uint32_t value) {
-  *word_at(address) = doubled(value);
+  cfi_bus_write(address, doubled(value));
 }
 
 static void read_as_memory(void) {
@@ -57,7 +55,7 @@ static void read_as_memory(void) {
 
 /* One byte of the query. Where the chips do not answer alike `is_good` becomes false. */
 static uint32_t queried(uint32_t place, bool *is_good) {
-  uint32_t answer = *word_at(place * CFI_WORD_BYTES);
+  uint32_t answer = cfi_bus_read(place * CFI_WORD_BYTES);
   if (answer != doubled(answer & 0xff)) *is_good = false;
   return answer & 0xff;
 }
@@ -92,39 +90,44 @@ static bool read_query(struct cfi_geometry *geometry) {
 }
 
 bool cfi_start(struct cfi_geometry *geometry) {
+  /* Whatever they were at when the core was reset. */
+  command(0, COMMAND_STATUS_CLEAR);
   read_as_memory();
   command(QUERY_AT * CFI_WORD_BYTES, COMMAND_QUERY);
   bool is_good = read_query(&found);
   read_as_memory();
+  is_lost = !is_good;
   if (is_good) *geometry = found;
   return is_good;
 }
 
-/* The status of both when both are ready. False: one is not, so long. */
+/* The status of both when both are ready. False: one is not, after so long. */
 static bool wait_ready(uint32_t address, uint32_t us_max, uint32_t *status) {
   uint64_t begun = time_us();
-  for (;;) {
+  do {
     /* First the time: a chip that became ready since is no late one. */
-    bool is_late = time_us() - begun > us_max;
-    *status = *word_at(address);
-    if ((*status & doubled(STATUS_READY)) == doubled(STATUS_READY)) return true;
-    if (is_late) return false;
-  }
+    is_lost = time_us() - begun > us_max;
+    *status = cfi_bus_read(address);
+    if ((*status & doubled(STATUS_READY)) == doubled(STATUS_READY)) {
+      is_lost = false;
+      return true;
+    }
+  } while (!is_lost);
+  return false;
 }
 
 /* What began is over; whether both chips did it. */
 static bool finish(uint32_t address, uint32_t us_max) {
   uint32_t status;
-  bool is_done = wait_ready(address, us_max, &status) && (status & doubled(STATUS_FAILED)) == 0;
+  if (!wait_ready(address, us_max, &status)) return false;
   command(address, COMMAND_STATUS_CLEAR);
   read_as_memory();
-  return is_done;
+  return (status & doubled(STATUS_FAILED)) == 0;
 }
 
 bool cfi_read(uint32_t address, uint8_t *destination, uint32_t length) {
-  memcpy(destination, (const void *)(uintptr_t)(FLASH_BASE + address), length);
-  /* What a later command changes is read again. */
-  __asm__ volatile("" ::: "memory");
+  if (is_lost) return false;
+  cfi_bus_copy(address, destination, length);
   return true;
 }
 
@@ -138,7 +141,7 @@ static uint32_t word_of(const uint8_t *bytes) {
 static bool sets_no_bit(uint32_t address, const uint8_t *source, uint32_t length) {
   for (uint32_t done = 0; done < length; done += CFI_WORD_BYTES) {
     uint32_t wanted = word_of(source + done);
-    if ((*word_at(address + done) & wanted) != wanted) return false;
+    if ((cfi_bus_read(address + done) & wanted) != wanted) return false;
   }
   return true;
 }
@@ -147,19 +150,16 @@ static bool sets_no_bit(uint32_t address, const uint8_t *source, uint32_t length
 static bool program_piece(uint32_t address, const uint8_t *source, uint32_t length) {
   uint32_t status;
   command(address, COMMAND_BUFFER_WRITE);
-  if (!wait_ready(address, found.program_us_max, &status)) {
-    (void)finish(address, 0);
-    return false;
-  }
+  if (!wait_ready(address, found.program_us_max, &status)) return false;
   /* Words of each chip, less one. */
   command(address, length / CFI_WORD_BYTES - 1);
-  for (uint32_t done = 0; done < length; done += CFI_WORD_BYTES) *word_at(address + done) = word_of(source + done);
+  for (uint32_t done = 0; done < length; done += CFI_WORD_BYTES) cfi_bus_write(address + done, word_of(source + done));
   command(address, COMMAND_CONFIRM);
   return finish(address, found.program_us_max);
 }
 
 bool cfi_program(uint32_t address, const uint8_t *source, uint32_t length) {
-  if (address % CFI_WORD_BYTES != 0 || length % CFI_WORD_BYTES != 0) return false;
+  if (is_lost || address % CFI_WORD_BYTES != 0 || length % CFI_WORD_BYTES != 0) return false;
   if (!sets_no_bit(address, source, length)) return false;
   while (length > 0) {
     uint32_t room = found.buffer_bytes - address % found.buffer_bytes;
@@ -173,6 +173,7 @@ bool cfi_program(uint32_t address, const uint8_t *source, uint32_t length) {
 }
 
 bool cfi_erase(uint32_t sector) {
+  if (is_lost) return false;
   uint32_t address = sector * found.sector_bytes;
   command(address, COMMAND_ERASE);
   command(address, COMMAND_CONFIRM);

@@ -2,7 +2,8 @@
  * A NOR flash with the Common Flash Interface (JEDEC JESD68.01) and the extended command set of Intel and Sharp (0x0001): two chips
  * of 16 bits side by side, which take each command together. What they are is asked of them, not assumed.
  *
- * Addresses count from the flash's beginning. After every function it reads as memory does.
+ * Addresses count from the flash's beginning. A chip that does not end what it began within the time that it names is lost: every
+ * function answers false until cfi_start finds the chips again.
  */
 #ifndef TALLYSTICK_CFI_H
 #define TALLYSTICK_CFI_H
