@@ -1,7 +1,8 @@
 /**
  * The firmware for chips, in QEMU (hardware/boards), beside the simulator: what either answers must be the same to the byte.
  *
- *   npm run test:chip -- [--board cortex-m4|rv32imc|all] [--seed S] [--calls N] [--kills N] [--corpus-every N]
+ *   npm run test:chip -- [--board cortex-m4|rv32imc|all] [--seed S] [--calls N] [--kills N]
+ *     [--noise-every N] [--corpus-every N]
  */
 
 import { join } from "node:path";
@@ -15,6 +16,7 @@ import { checkCopies } from "../hardware/copies.js";
 import { QemuBoard } from "../hardware/qemu-board.js";
 import { RiscvBoard } from "../hardware/riscv-board.js";
 import { checkFlash } from "../hardware/riscv-flash.js";
+import { checkServedBoard } from "./served-board.js";
 
 const ALL = "all";
 const root = packageRoot();
@@ -25,8 +27,11 @@ async function cortexM4(): Promise<Boards> {
   const device = await build(["money-module", "trusted-agent"]);
   const purse = await build(["purse"]);
   const platform = new QemuBoard((await buildImage(root, "cortex-m4", {}, "platform-test")).path, [PLATFORM_ELEMENT]);
-  const own = async (folder: string) =>
-    `registers in two copies, either of them spoilt: ${await checkCopies(platform, join(folder, "copies"))} starts`;
+  const own = async (folder: string) => {
+    const starts = await checkCopies(platform, join(folder, "copies"));
+    const served = await checkServedBoard(join(folder, "served"));
+    return `registers in two copies, either of them spoilt: ${starts} starts\n${served}`;
+  };
   const firmware = (applets: readonly AppletName[]) => (applets.includes("purse") ? purse : device);
   return { name: device.name, firmware, platform, own };
 }
@@ -52,6 +57,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     calls: { type: "string", default: "500" },
     kills: { type: "string", default: "1" },
+    "noise-every": { type: "string", default: "16" },
     "corpus-every": { type: "string", default: "20" },
   },
 });
@@ -62,6 +68,7 @@ const amounts = {
   seed: values.seed,
   calls: Number(values.calls),
   kills: Number(values.kills),
+  noiseEvery: Number(values["noise-every"]),
   corpusEvery: Number(values["corpus-every"]),
 };
 for (const chip of chips) await compareBoards(await CHIPS[chip](), amounts);
