@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { cortexM4 } from "../../scripts/hardware/emulation.js";
 import { REGISTER_BYTES_PERSISTENT } from "../../simulator/chip.js";
 import { DEFAULT_GEOMETRY } from "../../simulator/flash.js";
 import type { BoardStart, BoardUnderTest, Kept, RunningBoard } from "./board.js";
@@ -56,9 +57,8 @@ export class QemuBoard implements BoardUnderTest {
   }
 
   start(start: BoardStart): Promise<RunningBoard> {
-    const values = ["-M", "netduinoplus2", "-kernel", this.#image];
-    const told = [`store=${join(start.folder, "store")}`];
-    return startMachine({ emulator: "qemu-system-arm", values, told }, start);
+    const store = join(start.folder, "store");
+    return startMachine({ emulation: cortexM4, image: this.#image, store }, start);
   }
 
   /** Where in the store both copies of an element's registers begin. */

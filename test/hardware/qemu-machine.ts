@@ -1,17 +1,17 @@
-/** Boards in QEMU (hardware/boards/qemu): the serial line is QEMU's standard streams, the command line comes by semihosting. */
+/** Boards in QEMU, as tests start them (scripts/hardware/emulation.ts). */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import type { Emulation } from "../../scripts/hardware/emulation.js";
 import { type BoardStart, MessageStream, type RunningBoard } from "./board.js";
 import { ended, writeClock } from "./posix-board.js";
 
 export interface Machine {
-  readonly emulator: string;
-  /** Arguments of the emulator: the machine, its image, what else it has. */
-  readonly values: readonly string[];
-  /** What the image is told beside what every test tells it (hardware/boards/qemu/machine.h). */
-  readonly told: readonly string[];
+  readonly emulation: Emulation;
+  readonly image: string;
+  /** File of what outlives power. */
+  readonly store: string;
 }
 
 /** Waits until the chip listens: what it is sent before is lost. What it says afterwards, of a trap above all, is shown. */
@@ -30,22 +30,15 @@ function ready(child: ChildProcess): Promise<void> {
   });
 }
 
-/** A comma within what QEMU is told is written twice. */
-export function quoted(value: string): string {
-  return value.replaceAll(",", ",,");
-}
-
-/** Starts it in a folder that there is; its clock is a file there. */
-export async function startMachine(machine: Machine, start: BoardStart): Promise<RunningBoard> {
+/** Starts it in a folder, where its clock is a file; its serial line is QEMU's standard streams. */
+export async function startMachine({ emulation, image, store }: Machine, start: BoardStart): Promise<RunningBoard> {
   const { folder, applets, seed, now_ms } = start;
   mkdirSync(folder, { recursive: true });
+  if (!existsSync(store)) emulation.makeStore?.(store);
   const clock = join(folder, "clock");
   writeClock(clock, now_ms);
-  const told = [...machine.told, `clock=${clock}`, `applets=${applets.join(",")}`, `seed=${seed}`];
-  const semihosting = ["enable=on", "target=native", "arg=tallystick", ...told.map((each) => `arg=${quoted(each)}`)];
-  const streams = ["-display", "none", "-monitor", "none", "-serial", "stdio"];
-  const values = [...machine.values, ...streams, "-semihosting-config", semihosting.join(",")];
-  const child = spawn(machine.emulator, values, { stdio: ["pipe", "pipe", "pipe"] });
+  const values = [...emulation.values({ image, store, applets, clock, seed }), "-serial", "stdio"];
+  const child = spawn(emulation.program, values, { stdio: ["pipe", "pipe", "pipe"] });
   await ready(child);
   return {
     stream: new MessageStream(child.stdout, child.stdin),

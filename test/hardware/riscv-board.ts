@@ -1,15 +1,14 @@
 /** RISC-V in QEMU (hardware/boards/riscv-virt): what outlives power is in the file of the machine's second flash. */
 
-import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { type Emulation, rv32imc } from "../../scripts/hardware/emulation.js";
 import { DEFAULT_GEOMETRY } from "../../simulator/flash.js";
 import type { BoardStart, BoardUnderTest, Kept, RunningBoard } from "./board.js";
 import { PAGE_BYTES, type PagesGeometry, pagesOf, sectorsWith } from "./pages-reader.js";
 import { COPY_BYTES, copyOf, latestRegisters } from "./qemu-board.js";
-import { quoted, startMachine } from "./qemu-machine.js";
+import { startMachine } from "./qemu-machine.js";
 
-/** As QEMU wants it. */
-const FILE_BYTES = 32 * 1024 * 1024;
 // As hardware/boards/riscv-virt/store.c has it, and hardware/boards/paged/store.c.
 const SECTOR_COUNT = 5;
 const ELEMENTS_MAX = 3;
@@ -23,13 +22,10 @@ export const PAGES_GEOMETRY: PagesGeometry = {
   pageCount: ELEMENTS_MAX * ELEMENT_PAGES,
 };
 
-/** New flash: QEMU reads zeros where the file has nothing. */
-function openFlash(folder: string): number {
-  mkdirSync(folder, { recursive: true });
-  const file = openSync(join(folder, "flash"), "w", 0o600);
-  ftruncateSync(file, FILE_BYTES);
-  return file;
-}
+const READ_ONLY: Emulation = {
+  ...rv32imc,
+  values: (start) => rv32imc.values(start).map((value) => value.replace("if=pflash", "readonly=on,if=pflash")),
+};
 
 export class RiscvBoard implements BoardUnderTest {
   readonly name = "riscv-virt in QEMU";
@@ -53,12 +49,8 @@ export class RiscvBoard implements BoardUnderTest {
   }
 
   start(start: BoardStart): Promise<RunningBoard> {
-    const flash = join(start.folder, "flash");
-    if (!existsSync(flash)) closeSync(openFlash(start.folder));
-    const drive = ["if=pflash", "unit=1", "format=raw", `file=${quoted(flash)}`];
-    if (this.#isReadOnly) drive.push("readonly=on");
-    const values = ["-M", "virt", "-bios", this.#image, "-drive", drive.join(",")];
-    return startMachine({ emulator: "qemu-system-riscv32", values, told: [] }, start);
+    const emulation = this.#isReadOnly ? READ_ONLY : rv32imc;
+    return startMachine({ emulation, image: this.#image, store: join(start.folder, "flash") }, start);
   }
 
   /** All sectors of pages. */
@@ -102,7 +94,10 @@ export class RiscvBoard implements BoardUnderTest {
   }
 
   #keepPages(folder: string, pages: ReadonlyMap<number, Uint8Array>): void {
-    const file = openFlash(folder);
+    const flash = join(folder, "flash");
+    mkdirSync(folder, { recursive: true });
+    rv32imc.makeStore?.(flash);
+    const file = openSync(flash, "r+");
     writeSync(file, sectorsWith(pages, PAGES_GEOMETRY));
     closeSync(file);
   }
