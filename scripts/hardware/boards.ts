@@ -3,7 +3,7 @@
 import { APPLETS } from "../firmware/applets.js";
 import type { AppletName } from "./applets.js";
 
-export const BOARDS = ["posix", "cortex-m4"] as const;
+export const BOARDS = ["posix", "cortex-m4", "stm32f405"] as const;
 export type BoardName = (typeof BOARDS)[number];
 
 export interface Board {
@@ -14,6 +14,8 @@ export interface Board {
   /** Folders of hardware/ whose files are its own. */
   readonly folders: readonly string[];
   readonly image: string;
+  /** The tool that makes of the image the bytes that go into flash, beside it. */
+  readonly objcopy?: string;
   /** What an image has when nobody says: as many as there is room for. */
   readonly applets: readonly AppletName[];
   /** Linear memory of an applet is no more than its static data. */
@@ -54,13 +56,11 @@ function posix({ compiler = "gcc", sanitize = false }: BoardOptions): Board {
   };
 }
 
-function cortexM4(): Board {
-  const script = "hardware/boards/netduinoplus2/memory.ld";
+function stm32f405(script: string): Omit<Board, "folders"> {
   return {
     compiler: "arm-none-eabi-gcc",
     flags: ["-O2", ...SECTIONS, ...CORTEX_M4],
     linkFlags: [...CORTEX_M4, "-nostartfiles", "-Wl,--gc-sections", "-Wl,--fatal-warnings", `-Wl,-T,${script}`],
-    folders: ["boards/common", "boards/qemu", "boards/stm32f405", "boards/netduinoplus2"],
     image: "tallystick.elf",
     // The two elements of a device. A purse is a card of its own.
     applets: ["money-module", "trusted-agent"],
@@ -68,8 +68,30 @@ function cortexM4(): Board {
   };
 }
 
+function cortexM4(): Board {
+  const folders = ["boards/common", "boards/qemu", "boards/stm32f405", "boards/netduinoplus2"];
+  return { ...stm32f405("hardware/boards/netduinoplus2/memory.ld"), folders };
+}
+
+/** The same chip without QEMU: with its flash, random source and clocks. */
+function chip(): Board {
+  const folders = ["boards/common", "boards/paged", "boards/stm32f405", "boards/stm32f405-chip"];
+  return {
+    ...stm32f405("hardware/boards/stm32f405-chip/memory.ld"),
+    folders,
+    objcopy: "arm-none-eabi-objcopy",
+  };
+}
+
 export function boardOf(name: BoardName, options: BoardOptions): Board {
-  return name === "posix" ? posix(options) : cortexM4();
+  switch (name) {
+    case "posix":
+      return posix(options);
+    case "cortex-m4":
+      return cortexM4();
+    case "stm32f405":
+      return chip();
+  }
 }
 
 /** Folder of what is built, below build/hardware. */

@@ -92,5 +92,6 @@ export async function buildImage(
   const objects = compileAll({ root, output, sodium, applets, board }, [...own, applets.table]);
   const path = join(output, board.image.replace(/(\.elf)?$/, `${suffix}$1`));
   run(board.compiler, [...board.linkFlags, ...objects, "-o", path]);
+  if (board.objcopy !== undefined) run(board.objcopy, ["-O", "binary", path, path.replace(/\.elf$/, ".bin")]);
   return { path, objects };
 }
