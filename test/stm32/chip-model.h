@@ -37,8 +37,8 @@ void model_protect(uint32_t sectors);
 enum model_crystal { CRYSTAL_GOOD, CRYSTAL_DEAD };
 void model_crystal(enum model_crystal crystal);
 
-/* The generator's words from now on, for so many words; then good ones again. */
-enum model_source { SOURCE_GOOD, SOURCE_STUCK, SOURCE_SEED_ERROR, SOURCE_CLOCK_ERROR, SOURCE_SILENT };
+/* The generator's words from now on, for so many words; then good ones again. A late error comes with the word itself. */
+enum model_source { SOURCE_GOOD, SOURCE_STUCK, SOURCE_SEED_ERROR, SOURCE_CLOCK_ERROR, SOURCE_SILENT, SOURCE_LATE_ERROR };
 void model_source(enum model_source source, uint32_t words);
 
 /* The n-th good word that the generator gives after model_reset. */

@@ -109,7 +109,8 @@ static bool is_block(uint32_t first) {
 }
 
 static void check_random(void) {
-  static const enum model_source bad[] = {SOURCE_STUCK, SOURCE_SEED_ERROR, SOURCE_CLOCK_ERROR, SOURCE_SILENT};
+  static const enum model_source bad[] = {SOURCE_STUCK, SOURCE_SEED_ERROR, SOURCE_CLOCK_ERROR, SOURCE_LATE_ERROR,
+                                          SOURCE_SILENT};
   uint8_t block[BOARD_RANDOM_BLOCK_BYTES];
   power_on();
   CHECK(chip_random_start());
@@ -126,7 +127,7 @@ static void check_random(void) {
     CHECK(is_started == (bad[i] == SOURCE_STUCK) && !chip_random_block(block));
   }
   /* An error that passes: the generator is begun anew, and its next first word is left out too. */
-  for (uint32_t i = 1; i <= 2; i++) {
+  for (uint32_t i = 1; i <= 3; i++) {
     power_on();
     CHECK(chip_random_start());
     model_source(bad[i], 1);

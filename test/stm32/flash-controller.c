@@ -17,6 +17,8 @@
 #define LINES (REGION_BYTES / LINE_BYTES)
 /* Looks at the status before an operation is done. */
 #define BUSY_LOOKS_MAX 5
+/* And before wait states that were chosen hold. */
+#define LATENCY_LOOKS 3
 #define ERRORS (FLASH_SR_OPERR | FLASH_SR_WRPERR | FLASH_SR_PGAERR | FLASH_SR_PGPERR | FLASH_SR_PGSERR)
 
 enum keys { KEYS_NONE, KEYS_FIRST, KEYS_OPEN, KEYS_SPOILT };
@@ -27,6 +29,7 @@ static uint8_t cached[REGION_BYTES];
 static bool is_cached[LINES];
 
 static uint32_t acr, sr, cr;
+static uint32_t latency, latency_looks;
 static uint32_t busy_looks;
 static enum keys keys;
 static uint32_t protected_sectors;
@@ -42,6 +45,8 @@ void model_protect(uint32_t sectors) {
 void flash_controller_reset(void) {
   memset(is_cached, 0, sizeof is_cached);
   acr = 0;
+  latency = 0;
+  latency_looks = 0;
   sr = 0;
   cr = FLASH_CR_LOCK;
   busy_looks = 0;
@@ -49,7 +54,7 @@ void flash_controller_reset(void) {
 }
 
 uint32_t flash_controller_wait_states(void) {
-  return acr & FLASH_ACR_LATENCY_MASK;
+  return latency;
 }
 
 static void note(bool is_misuse, enum misuse misuse) {
@@ -139,6 +144,12 @@ static void write_acr(uint32_t value) {
   note(is_emptied && ((acr | value) & (FLASH_ACR_DCEN | FLASH_ACR_ICEN)) != 0, MISUSE_CACHES);
   if ((value & FLASH_ACR_DCRST) != 0) memset(is_cached, 0, sizeof is_cached);
   acr = value;
+  latency_looks = LATENCY_LOOKS;
+}
+
+static uint32_t read_acr(void) {
+  if (latency_looks > 0 && --latency_looks == 0) latency = acr & FLASH_ACR_LATENCY_MASK;
+  return (acr & ~FLASH_ACR_LATENCY_MASK) | latency;
 }
 
 bool flash_controller_write(uint32_t address, uint32_t value) {
@@ -178,7 +189,7 @@ bool flash_controller_read(uint32_t address, uint32_t *value) {
   if (address >= CHIP_FLASH_AT && address < REGION_END) {
     memory_read(address, bytes, sizeof bytes);
     *value = (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
-  } else if (address == FLASH_ACR) *value = acr;
+  } else if (address == FLASH_ACR) *value = read_acr();
   else if (address == FLASH_SR) *value = read_sr();
   else if (address == FLASH_CR) *value = cr;
   else return false;

@@ -45,9 +45,10 @@ static uint32_t read_sr(void) {
 static uint32_t read_dr(void) {
   if (looks <= NOT_READY_LOOKS || (sr & RNG_SR_SEIS) != 0) return 0;
   looks = 0;
-  if (current() != SOURCE_STUCK) return model_word(words++);
-  source_words--;
-  return STUCK_WORD;
+  if (current() == SOURCE_LATE_ERROR) sr |= RNG_SR_SEIS;
+  bool is_bad = current() == SOURCE_STUCK || current() == SOURCE_LATE_ERROR;
+  source_words -= is_bad;
+  return is_bad ? STUCK_WORD : model_word(words++);
 }
 
 bool random_generator_read(uint32_t address, uint32_t *value) {
