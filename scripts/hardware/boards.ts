@@ -3,7 +3,7 @@
 import { APPLETS } from "../firmware/applets.js";
 import type { AppletName } from "./applets.js";
 
-export const BOARDS = ["posix", "cortex-m4", "stm32f405"] as const;
+export const BOARDS = ["posix", "cortex-m4", "stm32f405", "stm32f405-model"] as const;
 export type BoardName = (typeof BOARDS)[number];
 
 export interface Board {
@@ -11,7 +11,7 @@ export interface Board {
   /** Of every file. */
   readonly flags: readonly string[];
   readonly linkFlags: readonly string[];
-  /** Folders of hardware/ whose files are its own. */
+  /** Folders of hardware/ whose files are its own, and single files. */
   readonly folders: readonly string[];
   readonly image: string;
   /** The tool that makes of the image the bytes that go into flash, beside it. */
@@ -83,6 +83,18 @@ function chip(): Board {
   };
 }
 
+/** The POSIX board on the chip's flash as test/stm32 models it, with sectors for three elements of the simulator's geometry. */
+function chipModel(options: BoardOptions): Board {
+  const board = posix(options);
+  const portable = ["boards/common", "boards/paged", "boards/posix/files.c", "boards/posix/main.c"];
+  const drivers = ["boards/stm32f405/clock.c", "boards/stm32f405/flash.c"];
+  return {
+    ...board,
+    flags: [...board.flags, "-DCHIP_FLASH_SECTORS=8u", "-Itest/stm32/model"],
+    folders: [...portable, ...drivers, "../test/stm32/model", "../test/stm32/hosted"],
+  };
+}
+
 export function boardOf(name: BoardName, options: BoardOptions): Board {
   switch (name) {
     case "posix":
@@ -91,6 +103,8 @@ export function boardOf(name: BoardName, options: BoardOptions): Board {
       return cortexM4();
     case "stm32f405":
       return chip();
+    case "stm32f405-model":
+      return chipModel(options);
   }
 }
 

@@ -11,7 +11,10 @@
 #include "boards/common/pages.h"
 
 #define CHIP_FLASH_SECTOR_FIRST 7u
+/* A model may have more (test/stm32/hosted). */
+#ifndef CHIP_FLASH_SECTORS
 #define CHIP_FLASH_SECTORS 5u
+#endif
 #define CHIP_FLASH_SECTOR_BYTES 0x20000u
 #define CHIP_FLASH_WORD_BYTES 4u
 #define CHIP_FLASH_AT 0x08060000u

@@ -31,6 +31,9 @@ void model_reset(void);
 /* Flash of the store, with nothing in it changed by reading. */
 uint8_t *model_store(void);
 
+/* Has the flash of the store in these bytes from now on, as many as the driver's sectors have. */
+void model_keep(uint8_t *bytes);
+
 /* Sectors of the store that option bytes protect from now on. */
 void model_protect(uint32_t sectors);
 
