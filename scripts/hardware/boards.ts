@@ -3,7 +3,7 @@
 import { APPLETS } from "../firmware/applets.js";
 import type { AppletName } from "./applets.js";
 
-export const BOARDS = ["posix", "cortex-m4", "rv32imc"] as const;
+export const BOARDS = ["posix", "cortex-m4", "stm32f405", "stm32f405-model", "rv32imc"] as const;
 export type BoardName = (typeof BOARDS)[number];
 
 export interface Board {
@@ -11,9 +11,11 @@ export interface Board {
   /** Of every file. */
   readonly flags: readonly string[];
   readonly linkFlags: readonly string[];
-  /** Folders of hardware/ whose files are its own. */
+  /** Folders of hardware/ whose files are its own, and single files. */
   readonly folders: readonly string[];
   readonly image: string;
+  /** The tool that makes of the image the bytes that go into flash, beside it. */
+  readonly objcopy?: string;
   /** What an image has when nobody says: as many as there is room for. */
   readonly applets: readonly AppletName[];
   /** Linear memory of an applet is no more than its static data. */
@@ -55,17 +57,42 @@ function posix({ compiler = "gcc", sanitize = false }: BoardOptions): Board {
   };
 }
 
-function cortexM4(): Board {
-  const script = "hardware/boards/netduinoplus2/memory.ld";
+function stm32f405(script: string): Omit<Board, "folders"> {
   return {
     compiler: "arm-none-eabi-gcc",
     flags: ["-O2", ...SECTIONS, ...CORTEX_M4],
     linkFlags: [...CORTEX_M4, "-nostartfiles", "-Wl,--gc-sections", "-Wl,--fatal-warnings", `-Wl,-T,${script}`],
-    folders: ["boards/common", "boards/qemu", "boards/stm32f405", "boards/netduinoplus2"],
     image: "tallystick.elf",
     // The two elements of a device. A purse is a card of its own.
     applets: ["money-module", "trusted-agent"],
     shrunk: true,
+  };
+}
+
+function cortexM4(): Board {
+  const folders = ["boards/common", "boards/qemu", "boards/stm32f405", "boards/netduinoplus2"];
+  return { ...stm32f405("hardware/boards/netduinoplus2/memory.ld"), folders };
+}
+
+/** The same chip without QEMU: with its flash, random source and clocks. */
+function chip(): Board {
+  const folders = ["boards/common", "boards/paged", "boards/stm32f405", "boards/stm32f405-chip"];
+  return {
+    ...stm32f405("hardware/boards/stm32f405-chip/memory.ld"),
+    folders,
+    objcopy: "arm-none-eabi-objcopy",
+  };
+}
+
+/** The POSIX board on the chip's flash as test/stm32 models it, with sectors for three elements of the simulator's geometry. */
+function chipModel(options: BoardOptions): Board {
+  const board = posix(options);
+  const portable = ["boards/common", "boards/paged", "boards/posix/files.c", "boards/posix/main.c"];
+  const drivers = ["boards/stm32f405/clock.c", "boards/stm32f405/flash.c"];
+  return {
+    ...board,
+    flags: [...board.flags, "-DCHIP_FLASH_SECTORS=8u", "-Itest/stm32/model"],
+    folders: [...portable, ...drivers, "../test/stm32/model", "../test/stm32/hosted"],
   };
 }
 
@@ -89,6 +116,10 @@ export function boardOf(name: BoardName, options: BoardOptions): Board {
       return posix(options);
     case "cortex-m4":
       return cortexM4();
+    case "stm32f405":
+      return chip();
+    case "stm32f405-model":
+      return chipModel(options);
     case "rv32imc":
       return rv32imc();
   }
