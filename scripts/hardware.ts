@@ -1,7 +1,9 @@
 /**
  * Builds the firmware for a board, to build/hardware/BOARD:
  *
- *   npm run build:hardware -- posix|cortex-m4|stm32f405|stm32f405-model [--compiler NAME] [--sanitize] [--applets NAME[,NAME]...]
+ *   npm run build:hardware -- BOARD [--compiler NAME] [--sanitize] [--applets NAME[,NAME]...]
+ *
+ * The boards: scripts/hardware/boards.ts.
  */
 
 import { parseArgs } from "node:util";

@@ -3,7 +3,7 @@
 import { APPLETS } from "../firmware/applets.js";
 import type { AppletName } from "./applets.js";
 
-export const BOARDS = ["posix", "cortex-m4", "stm32f405", "stm32f405-model"] as const;
+export const BOARDS = ["posix", "cortex-m4", "rv32imc", "stm32f405", "stm32f405-model"] as const;
 export type BoardName = (typeof BOARDS)[number];
 
 export interface Board {
@@ -35,6 +35,7 @@ export const SANITIZERS = [
 ];
 const SECTIONS = ["-ffunction-sections", "-fdata-sections"];
 const CORTEX_M4 = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft", "--specs=nano.specs"];
+const RV32IMC = ["-march=rv32imc", "-mabi=ilp32", "-mcmodel=medany", "--specs=picolibc.specs"];
 
 export interface BoardOptions {
   readonly compiler?: string | undefined;
@@ -95,12 +96,28 @@ function chipModel(options: BoardOptions): Board {
   };
 }
 
+function rv32imc(): Board {
+  const script = "hardware/boards/riscv-virt/memory.ld";
+  return {
+    compiler: "riscv64-unknown-elf-gcc",
+    flags: ["-O2", ...SECTIONS, ...RV32IMC],
+    linkFlags: [...RV32IMC, "-nostartfiles", "-Wl,--gc-sections", "-Wl,--fatal-warnings", "-T", script],
+    folders: ["boards/common", "boards/paged", "boards/qemu", "boards/riscv-virt"],
+    image: "tallystick.elf",
+    applets: APPLETS,
+    // There is room for whole pages: so that what is tested is what boards with little have.
+    shrunk: true,
+  };
+}
+
 export function boardOf(name: BoardName, options: BoardOptions): Board {
   switch (name) {
     case "posix":
       return posix(options);
     case "cortex-m4":
       return cortexM4();
+    case "rv32imc":
+      return rv32imc();
     case "stm32f405":
       return chip();
     case "stm32f405-model":
