@@ -123,22 +123,19 @@ async function dieWithPin(locator: string): Promise<void> {
   socket.destroy();
 }
 
-/** The emulator is killed in a session of the host, which goes on with what the chip kept when it was started again. */
-async function checkKilled({ place, ended, killEmulator }: Runner, store: string, id: string): Promise<Runner> {
-  const card = await opened(place);
-  try {
-    killEmulator();
-    demand((await ended) === 1, "it does not say that its emulator is gone");
-    await refused(() => card.module.balances(), TransportError, "a killed board answers");
-    const again = await startRunner(BOARD, store);
-    await card.module.restart();
-    demand(card.module.idHex === id, "after a kill the module is another one");
-    await card.module.verifyPin(PIN);
-    await card.module.balances();
-    return again;
-  } finally {
-    await card.close();
-  }
+/** The emulator is killed in a session of the host. */
+async function kill({ ended, killEmulator }: Runner, module: Element): Promise<void> {
+  killEmulator();
+  demand((await ended) === 1, "it does not say that its emulator is gone");
+  await refused(() => module.balances(), TransportError, "a killed board answers");
+}
+
+/** The session goes on, with what the chip kept, when the board was started again. */
+async function goOn(module: Element, id: string): Promise<void> {
+  await module.restart();
+  demand(module.idHex === id, "after a kill the module is another one");
+  await module.verifyPin(PIN);
+  await module.balances();
 }
 
 /** The same chip on a pseudo-terminal: to the library for serial ports it is one. */
@@ -205,7 +202,11 @@ export async function checkServedBoard(folder: string): Promise<string> {
     const second = runner(BOARD, store);
     demand((await new Promise((done) => second.once("exit", done))) === 1, "two boards have one store");
     demand((await originOf(place)) === "fit", "its random bytes are not the host's");
-    served = await checkKilled(served, store, id);
+    const session = await opened(place);
+    await kill(served, session.module);
+    served = await startRunner(BOARD, store);
+    await goOn(session.module, id);
+    await session.close();
     served.child.kill("SIGTERM");
     demand((await served.ended) === 0, "it does not end when it is told to");
     demand(!existsSync(`${store}.lock`) && !existsSync(`${store}.serial`), "it leaves something behind");
