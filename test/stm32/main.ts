@@ -31,6 +31,7 @@ const OWN = [
   "boards/stm32f405/flash.c",
   "boards/stm32f405/pins.c",
   "boards/stm32f405/random.c",
+  "boards/stm32f405-chip/serial.c",
   "platform/bytes.c",
   "platform/hashes.c",
   "platform/misuse.c",
