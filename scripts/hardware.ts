@@ -1,9 +1,8 @@
 /**
  * Builds the firmware for a board, to build/hardware/BOARD:
  *
- *   npm run build:hardware -- BOARD [--compiler NAME] [--sanitize] [--applets NAME[,NAME]...]
- *
- * The boards: scripts/hardware/boards.ts.
+ *   npm run build:hardware -- posix|cortex-m4|stm32f405|stm32f405-model|rv32imc [--compiler NAME] [--sanitize]
+ *     [--applets NAME[,NAME]...]
  */
 
 import { parseArgs } from "node:util";

@@ -3,7 +3,7 @@
 import { APPLETS } from "../firmware/applets.js";
 import type { AppletName } from "./applets.js";
 
-export const BOARDS = ["posix", "cortex-m4", "rv32imc", "stm32f405", "stm32f405-model"] as const;
+export const BOARDS = ["posix", "cortex-m4", "stm32f405", "stm32f405-model", "rv32imc"] as const;
 export type BoardName = (typeof BOARDS)[number];
 
 export interface Board {
@@ -116,12 +116,12 @@ export function boardOf(name: BoardName, options: BoardOptions): Board {
       return posix(options);
     case "cortex-m4":
       return cortexM4();
-    case "rv32imc":
-      return rv32imc();
     case "stm32f405":
       return chip();
     case "stm32f405-model":
       return chipModel(options);
+    case "rv32imc":
+      return rv32imc();
   }
 }
 

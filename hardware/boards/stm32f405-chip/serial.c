@@ -8,7 +8,7 @@
 #include "boards/stm32f405/bus.h"
 #include "boards/stm32f405/registers.h"
 
-/* More than the longest command in its frame has, unless very many of its bytes are escaped: nobody sends another before the answer. */
+/* More than the longest command in its frame has, unless a quarter of it is escaped: nobody sends another before the answer. */
 #define RING_BYTES 8192u
 #define TICKS_PER_S 1000u
 

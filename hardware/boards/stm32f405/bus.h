@@ -1,6 +1,6 @@
 /*
- * How drivers reach the chip's registers and flash: on the chip by its addresses; elsewhere by functions of a model (test/stm32), so that
- * the same drivers run there.
+ * How drivers reach the chip's registers and flash: on the chip by its addresses; elsewhere by functions of a model (test/stm32), so
+ * that the same drivers run there.
  */
 #ifndef TALLYSTICK_BUS_H
 #define TALLYSTICK_BUS_H

@@ -73,7 +73,7 @@
 #define DMA2_LIFCR_STREAM_2 (0x3du << 16)
 #define DMA2_S2CR 0x40026440u
 #define DMA2_CR_EN 1u
-#define DMA2_USART1_TO_RING (4u << 25 | 2u << 16 | 1u << 10 | 1u << 8) /* channel, priority high; bytes, memory counts up, in a circle */
+#define DMA2_USART1_TO_RING (4u << 25 | 2u << 16 | 1u << 10 | 1u << 8) /* channel, priority; bytes, upwards, in a circle */
 #define DMA2_S2NDTR 0x40026444u
 #define DMA2_S2PAR 0x40026448u
 #define DMA2_S2M0AR 0x4002644cu
