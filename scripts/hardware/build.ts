@@ -37,7 +37,7 @@ function compileAll({ root, output, sodium, applets, board }: Place, own: readon
   const generated = join(output, "applets");
   const include = [`-I${join(root, "hardware")}`, `-I${generated}`, `-I${join(root, "hardware/wasm")}`];
   const headers = hashOfHeaders([join(root, "hardware"), join(root, "test/hardware")]);
-  const { compiler, flags } = board;
+  const { compiler, flags, sodiumFlags = [] } = board;
   const objects = join(output, "objects");
   // System headers: what they say is no warning of ours.
   const strict = { compiler, headers, flags: [...flags, ...STRICT, ...include, "-isystem", sodium.include] };
@@ -45,7 +45,7 @@ function compileAll({ root, output, sodium, applets, board }: Place, own: readon
   const library = {
     compiler,
     headers,
-    flags: [...flags, ...OTHERS, ...LIBSODIUM_DEFINES, `-I${sodium.include}`, `-I${sodium.ownInclude}`],
+    flags: [...flags, ...OTHERS, ...LIBSODIUM_DEFINES, ...sodiumFlags, `-I${sodium.include}`, `-I${sodium.ownInclude}`],
   };
   return [
     ...own.map((source) => compileObject(source, objects, strict)),
