@@ -1,7 +1,7 @@
 /**
  * The firmware for chips, in QEMU (hardware/boards), beside the simulator: what either answers must be the same to the byte.
  *
- *   npm run test:chip -- [--seed S] [--calls N] [--kills N] [--corpus-every N]
+ *   npm run test:chip -- [--seed S] [--calls N] [--kills N] [--noise-every N] [--corpus-every N]
  */
 
 import { join } from "node:path";
@@ -12,12 +12,14 @@ import { PLATFORM_ELEMENT } from "../hardware/calls.js";
 import { compareBoards } from "../hardware/compare.js";
 import { checkCopies } from "../hardware/copies.js";
 import { QemuBoard } from "../hardware/qemu-board.js";
+import { checkServedBoard } from "./served-board.js";
 
 const { values } = parseArgs({
   options: {
     seed: { type: "string", default: "1" },
     calls: { type: "string", default: "500" },
     kills: { type: "string", default: "1" },
+    "noise-every": { type: "string", default: "16" },
     "corpus-every": { type: "string", default: "20" },
   },
 });
@@ -27,8 +29,11 @@ const PURSE = ["purse"] as const;
 const device = new QemuBoard((await buildImage(root, "cortex-m4", { applets: DEVICE })).path, DEVICE);
 const purse = new QemuBoard((await buildImage(root, "cortex-m4", { applets: PURSE })).path, PURSE);
 const platform = new QemuBoard((await buildImage(root, "cortex-m4", {}, "platform-test")).path, [PLATFORM_ELEMENT]);
-const own = async (folder: string) =>
-  `registers in two copies, either of them spoilt: ${await checkCopies(platform, join(folder, "copies"))} starts`;
+const own = async (folder: string) => {
+  const starts = await checkCopies(platform, join(folder, "copies"));
+  const served = await checkServedBoard(join(folder, "served"));
+  return `registers in two copies, either of them spoilt: ${starts} starts\n${served}`;
+};
 const firmware = (applets: readonly AppletName[]) => (applets.includes("purse") ? purse : device);
 await compareBoards(
   { name: device.name, firmware, platform, own },
@@ -36,6 +41,7 @@ await compareBoards(
     seed: values.seed,
     calls: Number(values.calls),
     kills: Number(values.kills),
+    noiseEvery: Number(values["noise-every"]),
     corpusEvery: Number(values["corpus-every"]),
   },
 );
