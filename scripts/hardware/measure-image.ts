@@ -20,7 +20,7 @@ const WRAPPED = [
   "machine_start",
   "host_say",
   "card_power_on",
-  "card_transmit",
+  "card_command_end",
   "card_answer_to_reset",
   "board_flash_read",
   "board_flash_program",

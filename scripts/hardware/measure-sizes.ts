@@ -44,6 +44,8 @@ const INPUT = new RegExp(`^ (\\S+)\\s+${HEX}\\s+${HEX} (\\S.*)$`);
 const FILL = new RegExp(`^ \\*fill\\*\\s+${HEX}\\s+${HEX}`);
 /** Of a section, what alignment may take without a line in the map. */
 const GAPS_BYTES_MAX = 64;
+/** Strings that other files have too are listed with the size that they had before they were put together. */
+const STRINGS = /\.str\d+\.\d+$/;
 /** A name too long for its column: the numbers are on the next line. */
 const ALONE = /^( ?[.\w][^\s(]*)$/;
 
@@ -92,8 +94,9 @@ function shares({ address, bytes, pieces }: MapSection, name: string): MapPiece[
   let gaps = 0;
   const own: MapPiece[] = [];
   for (const piece of sorted) {
-    const pieceEnd = piece.address + piece.bytes;
-    if (piece.address < address || pieceEnd > end)
+    const isStrings = STRINGS.test(piece.section);
+    const pieceEnd = isStrings ? Math.min(piece.address + piece.bytes, end) : piece.address + piece.bytes;
+    if (piece.address < address || piece.address > end || pieceEnd > end)
       throw new SizesError(`In the map ${piece.section} lies beside its section ${name}.`);
     gaps += Math.max(0, piece.address - at);
     const from = Math.max(at, piece.address);

@@ -1,8 +1,9 @@
 /** Lives of chips, done again by a board in QEMU that measures itself. Its answers must be the simulator's, or what it did is something else. */
 
 import { rmSync } from "node:fs";
+import { CONTROL_ATR } from "../../host/transports/serial-frames.js";
 import { MEASURED_FUNCTIONS } from "../../scripts/hardware/measure-image.js";
-import { type BoardUnderTest, CONTROL_ATR, type RunningBoard } from "../hardware/board.js";
+import type { BoardUnderTest, RunningBoard } from "../hardware/board.js";
 import type { Life, RecordedExchange } from "./lives.js";
 
 /** As test/hardware/measure/measure.h has them, in this order. */

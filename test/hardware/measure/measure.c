@@ -84,14 +84,14 @@ void __wrap_card_power_on(void) {
   __real_host_say(READY);
 }
 
-struct card_response __real_card_transmit(uint8_t *command, uint32_t length);
-struct card_response __wrap_card_transmit(uint8_t *command, uint32_t length);
+struct card_response __real_card_command_end(void);
+struct card_response __wrap_card_command_end(void);
 
-struct card_response __wrap_card_transmit(uint8_t *command, uint32_t length) {
+struct card_response __wrap_card_command_end(void) {
   depth = 0;
   spent = 0;
   uint32_t begin = now();
-  struct card_response response = __real_card_transmit(command, length);
+  struct card_response response = __real_card_command_end();
   counts.instructions += now() - begin - spent;
   counts.commands++;
   return response;
