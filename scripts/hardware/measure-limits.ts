@@ -16,9 +16,12 @@ export const LIMITS: Readonly<Record<string, readonly Limit[]>> = {
   "cortex-m4": [
     { what: "instructions.offlinePaymentModuleToModule", most: 30 * MILLION },
     { what: "instructions.offlinePaymentWithAgents", most: 60 * MILLION },
-    { what: "ram.perApplet.money-module", most: RAM_GOAL },
-    { what: "ram.perApplet.trusted-agent", most: RAM_GOAL },
+    // Linear memory alone is 46,760 bytes of the one and 42,592 of the other: docs/PERFORMANCE.md says of what.
+    { what: "ram.perApplet.money-module", most: 54_600, goal: RAM_GOAL },
+    { what: "ram.perApplet.trusted-agent", most: 50_200, goal: RAM_GOAL },
     { what: "ram.perApplet.purse", most: RAM_GOAL },
+    // Three quarters of what the linker keeps for it.
+    { what: "ram.stackUsed", most: 4_608 },
   ],
 };
 
