@@ -1,5 +1,5 @@
 /*
- * Products of the field by this board's own function (boards/stm32f405/fe25519.h) beside libsodium's, on the core: of random
+ * Products and squares of the field by this board's own functions (boards/stm32f405/fe25519.h) beside libsodium's, on the core: of random
  * elements, and of the largest and smallest that libsodium lets in. Ends QEMU with 0 where all are the same.
  */
 
@@ -68,12 +68,24 @@ static bool is_right(const fe25519 f, const fe25519 g) {
   return is_product(h, expected) && memcmp(over_f, h, sizeof h) == 0 && memcmp(over_g, h, sizeof h) == 0;
 }
 
+static bool is_square_right(const fe25519 f) {
+  fe25519 h, over_f;
+  uint8_t expected[32];
+  fe25519_sq_of_libsodium(h, f);
+  fe25519_tobytes(expected, h);
+  memset(h, 0xa5, sizeof h);
+  memcpy(over_f, f, sizeof over_f);
+  fe25519_sq(h, f);
+  fe25519_sq(over_f, over_f);
+  return is_product(h, expected) && memcmp(over_f, h, sizeof h) == 0;
+}
+
 int main(void) {
   for (uint32_t i = 0; i < ROUNDS; i++) {
     fe25519 f, g;
     draw_element(f);
     draw_element(g);
-    if (is_right(f, g) && is_right(f, f)) continue;
+    if (is_right(f, g) && is_right(f, f) && is_square_right(f)) continue;
     host_say("a product is wrong\n");
     host_exit(EXIT_FAILURE);
   }
