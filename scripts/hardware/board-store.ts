@@ -25,12 +25,23 @@ function lockPath(store: string): string {
   return `${store}.lock`;
 }
 
+function parsed(text: string): { readonly board?: unknown; readonly applets?: unknown } {
+  try {
+    return Object(JSON.parse(text));
+  } catch {
+    return {};
+  }
+}
+
 function readContents(store: string): StoreContents | undefined {
   if (!existsSync(contentsPath(store))) return undefined;
-  const { board, applets } = JSON.parse(readFileSync(contentsPath(store), "utf8")) as Partial<StoreContents>;
+  const { board, applets } = parsed(readFileSync(contentsPath(store), "utf8"));
   const isBoard = BOARDS.some((each) => each === board);
   const isList = Array.isArray(applets) && applets.every((each) => APPLETS.some((applet) => applet === each));
-  if (!isBoard || !isList) throw new StoreError(`${contentsPath(store)} does not say what ${store} is the store of.`);
+  if (!isBoard || !isList)
+    throw new StoreError(
+      `${contentsPath(store)} does not say whose store ${store} is. Nothing was started. Name another file.`,
+    );
   return { board: board as BoardName, applets: applets as AppletName[] };
 }
 

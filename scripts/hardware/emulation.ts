@@ -18,6 +18,8 @@ export interface Emulation {
   readonly program: string;
   /** Debian's package of it. */
   readonly debianPackage: string;
+  /** Makes a new store, where the emulator wants one of a certain kind. Absent: the board makes its own. */
+  makeStore?(path: string): void;
   /** All but the serial line. */
   values(start: EmulationStart): string[];
 }

@@ -138,6 +138,7 @@ async function main(): Promise<void> {
   const { applets } = settleContents(order.store, order.board, order.applets, usual);
   const isUsual = applets.join() === usual.join();
   const { path } = await buildImage(process.cwd(), order.board, isUsual ? {} : { applets });
+  if (!existsSync(order.store)) order.emulation.makeStore?.(order.store);
   console.error(`${order.board} with ${applets.join(", ")}. Ctrl-C ends it.`);
   await served(order, start(order, path, applets));
 }

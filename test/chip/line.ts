@@ -63,6 +63,11 @@ export class CountedLine {
     this.#strike = strike;
   }
 
+  /** The moment has not come. */
+  get isArmed(): boolean {
+    return this.#moment !== undefined;
+  }
+
   disarm(): void {
     this.#moment = undefined;
   }

@@ -4,8 +4,8 @@
  * the library for serial ports opens.
  */
 
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { ROLE_CUSTOMER, ROLE_TRANSACTION } from "../../firmware/protocol/kinds.js";
@@ -28,12 +28,11 @@ import { buildImage } from "../../scripts/hardware/build.js";
 import { EMULATIONS } from "../../scripts/hardware/emulation.js";
 import { packageRoot } from "../../simulator/applet-files.js";
 import { Difference } from "../hardware/session.js";
+import { type Runner, runner, startRunner } from "./board-runner.js";
 
 const BOARD = "cortex-m4";
 const PIN = "4711";
 const PUK = "12345678";
-/** A start may compile first. */
-const START_MS_MAX = 300_000;
 /** Where frames of VERIFY are cut off: in its beginning, and where the applet already gets it. */
 const CUTS = [1, 2, 6, 11, 17, 40];
 
@@ -48,39 +47,6 @@ async function refused(work: () => Promise<unknown>, kind: abstract new (...valu
     (reason: unknown) => reason,
   );
   demand(error instanceof kind, `${what}: ${String(error)}`);
-}
-
-interface Runner {
-  readonly child: ChildProcess;
-  readonly place: string;
-  readonly ended: Promise<number | null>;
-}
-
-function runner(store: string, ...more: string[]): ChildProcess {
-  const values = [join(packageRoot(), "scripts/run.mjs"), "hardware/run-board", BOARD, "--store", store, ...more];
-  return spawn(process.execPath, values, { stdio: ["ignore", "pipe", "pipe"] });
-}
-
-/** Starts it, and waits until it says where it is. */
-function startRunner(store: string, ...more: string[]): Promise<Runner> {
-  const child = runner(store, ...more);
-  const ended = new Promise<number | null>((done) => child.once("exit", done));
-  return new Promise((resolve, reject) => {
-    let said = "";
-    const timer = setTimeout(() => reject(new Difference(`the board does not get ready: ${said}`)), START_MS_MAX);
-    child.stderr?.on("data", (bytes: Buffer) => {
-      said += bytes.toString();
-    });
-    child.stdout?.on("data", (bytes: Buffer) => {
-      const place = /^(serial:.*)$/m.exec(bytes.toString())?.[1];
-      clearTimeout(timer);
-      if (place !== undefined) resolve({ child, place, ended });
-    });
-    child.once("exit", (status) => {
-      clearTimeout(timer);
-      reject(new Difference(`the board was not started (${status}): ${said}`));
-    });
-  });
 }
 
 function places(begin_ms = SERIAL_LIMITS.begin_ms): AllPlaces {
@@ -157,22 +123,19 @@ async function dieWithPin(locator: string): Promise<void> {
   socket.destroy();
 }
 
-/** The emulator is killed in a session of the host, which goes on with what the chip kept when it was started again. */
-async function checkKilled({ place, ended }: Runner, store: string, id: string): Promise<Runner> {
-  const card = await opened(place);
-  try {
-    process.kill(Number(readFileSync(`${store}.lock`, "utf8")), "SIGKILL");
-    demand((await ended) === 1, "it does not say that its emulator is gone");
-    await refused(() => card.module.balances(), TransportError, "a killed board answers");
-    const again = await startRunner(store);
-    await card.module.restart();
-    demand(card.module.idHex === id, "after a kill the module is another one");
-    await card.module.verifyPin(PIN);
-    await card.module.balances();
-    return again;
-  } finally {
-    await card.close();
-  }
+/** The emulator is killed in a session of the host. */
+async function kill({ ended, killEmulator }: Runner, module: Element): Promise<void> {
+  killEmulator();
+  demand((await ended) === 1, "it does not say that its emulator is gone");
+  await refused(() => module.balances(), TransportError, "a killed board answers");
+}
+
+/** The session goes on, with what the chip kept, when the board was started again. */
+async function goOn(module: Element, id: string): Promise<void> {
+  await module.restart();
+  demand(module.idHex === id, "after a kill the module is another one");
+  await module.verifyPin(PIN);
+  await module.balances();
 }
 
 /** The same chip on a pseudo-terminal: to the library for serial ports it is one. */
@@ -222,7 +185,7 @@ async function originOf(locator: string): Promise<string | undefined> {
 export async function checkServedBoard(folder: string): Promise<string> {
   mkdirSync(folder, { recursive: true });
   const store = join(folder, "chips");
-  let served = await startRunner(store);
+  let served = await startRunner(BOARD, store);
   try {
     const { place } = served;
     const id = await makeDevice(place);
@@ -236,15 +199,19 @@ export async function checkServedBoard(folder: string): Promise<string> {
     const other = await findPlace(places(1_000), place);
     await refused(() => other.connect(), CardInUseError, "a board that is in use is given away");
     await card.close();
-    const second = runner(store);
+    const second = runner(BOARD, store);
     demand((await new Promise((done) => second.once("exit", done))) === 1, "two boards have one store");
     demand((await originOf(place)) === "fit", "its random bytes are not the host's");
-    served = await checkKilled(served, store, id);
+    const session = await opened(place);
+    await kill(served, session.module);
+    served = await startRunner(BOARD, store);
+    await goOn(session.module, id);
+    await session.close();
     served.child.kill("SIGTERM");
     demand((await served.ended) === 0, "it does not end when it is told to");
     demand(!existsSync(`${store}.lock`) && !existsSync(`${store}.serial`), "it leaves something behind");
     await checkTerminal(folder, id);
-    served = await startRunner(store, "--seed", "test", "--serial", join(folder, "other, line"));
+    served = await startRunner(BOARD, store, "--seed", "test", "--serial", join(folder, "other, line"));
     demand((await originOf(served.place)) === "seeded", "its random bytes are not those of a seed");
     await checkDevice(served.place, id, "at another place");
   } finally {
