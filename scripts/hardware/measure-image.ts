@@ -124,6 +124,11 @@ async function imageOfOne(root: string, name: BoardName, applet: AppletName, of:
   return { path: linked(name, objects, join(output, image)), objects };
 }
 
+/** One of the programs that come with the board's compiler. */
+export function toolOf(name: BoardName, tool: string): string {
+  return boardOf(name, {}).compiler.replace(/gcc$/, tool);
+}
+
 export interface SizedImage extends Image {
   readonly applets: readonly AppletName[];
   readonly sizes: Sizes;
@@ -140,8 +145,7 @@ function sized(root: string, name: BoardName, applets: readonly AppletName[], im
     libsodium: new Set(libsodium(root).sources.map((source) => basename(objectOf("", source)))),
     applets: new Map(APPLETS.map((applet) => [identifier(applet), applet])),
   };
-  const readelf = boardOf(name, {}).compiler.replace(/gcc$/, "readelf");
-  const sections = readSections(run(readelf, ["-SW", path]));
+  const sections = readSections(run(toolOf(name, "readelf"), ["-SW", path]));
   return { ...image, applets, sizes: sizesOf(readFileSync(map, "utf8"), sections, owners) };
 }
 

@@ -1,10 +1,7 @@
 /** The boards that are measured, and what each needs of this machine. */
 
 import { spawnSync } from "node:child_process";
-import type { AppletName } from "../../scripts/hardware/applets.js";
 import type { BoardName, BoardOptions } from "../../scripts/hardware/boards.js";
-import type { BoardUnderTest } from "../hardware/board.js";
-import { QemuBoard } from "../hardware/qemu-board.js";
 
 /** A program of a package of Debian. */
 interface Tool {
@@ -25,13 +22,10 @@ export interface MeasuredBoard {
   readonly tools: readonly Tool[];
   /** As the board's tests build its usual image, so that it is built once. */
   readonly usual: BoardOptions;
-  /** Absent where only sizes are known. */
-  readonly emulated?: {
-    readonly board: (image: string, elements: readonly AppletName[], options: readonly string[]) => BoardUnderTest;
-    readonly nm: string;
-    /** Absent where the emulated flash is no chip's. */
-    readonly flash?: FlashTimes;
-  };
+  /** Whether it runs here, and so is more known than its sizes. */
+  readonly isEmulated: boolean;
+  /** Absent where its flash is no chip's. */
+  readonly flash?: FlashTimes;
 }
 
 export const MEASURED_BOARDS: readonly MeasuredBoard[] = [
@@ -42,14 +36,11 @@ export const MEASURED_BOARDS: readonly MeasuredBoard[] = [
       { program: "qemu-system-arm", debian: "qemu-system-arm" },
     ],
     usual: { applets: ["money-module", "trusted-agent"] },
-    emulated: {
-      board: (image, elements, options) => new QemuBoard(image, elements, options),
-      nm: "arm-none-eabi-nm",
-      // STM32F405 data sheet (DS8626), 5.3.12: 32 bits at once, sectors of 128 KiB, of which one slot of 4 KiB is the header's.
-      flash: { word_ms: 0.016, sector_ms: 1000, pagesOfSector: 31 },
-    },
+    isEmulated: true,
+    // STM32F405 data sheet (DS8626), 5.3.12: 32 bits at once, sectors of 128 KiB, of which one slot of 4 KiB is the header's.
+    flash: { word_ms: 0.016, sector_ms: 1000, pagesOfSector: 31 },
   },
-  { name: "posix", tools: [{ program: "gcc", debian: "gcc and libc6-dev" }], usual: {} },
+  { name: "posix", tools: [{ program: "gcc", debian: "gcc and libc6-dev" }], usual: {}, isEmulated: false },
 ];
 
 /** A sentence for each program that is not here. */

@@ -3,8 +3,9 @@
 import { rmSync } from "node:fs";
 import { CONTROL_ATR } from "../../host/transports/serial-frames.js";
 import { MEASURED_FUNCTIONS } from "../../scripts/hardware/measure-image.js";
-import type { BoardUnderTest, RunningBoard } from "../hardware/board.js";
+import type { RunningBoard } from "../hardware/board.js";
 import type { Life, RecordedExchange } from "./lives.js";
+import type { Startable } from "./machine.js";
 
 /** As test/hardware/measure/measure.h has them, in this order. */
 const FIELDS = [
@@ -79,12 +80,7 @@ async function exchange({ stream }: RunningBoard, { command, response }: Recorde
 }
 
 /** Has the board live through a chip's lives, each from a power-on. */
-export async function replay(
-  board: BoardUnderTest,
-  folder: string,
-  lives: readonly Life[],
-  watch: Watch,
-): Promise<void> {
+export async function replay(board: Startable, folder: string, lives: readonly Life[], watch: Watch): Promise<void> {
   rmSync(folder, { recursive: true, force: true });
   for (const { applet, seed, now_ms, exchanges } of lives) {
     const running = await board.start({ folder, applets: [applet], seed, now_ms });
@@ -122,7 +118,7 @@ export interface MeasuredLife {
 }
 
 /** What the board counted in each of the lives. */
-export async function measure(board: BoardUnderTest, folder: string, lives: readonly Life[]): Promise<MeasuredLife[]> {
+export async function measure(board: Startable, folder: string, lives: readonly Life[]): Promise<MeasuredLife[]> {
   const measured: { boot: number; commands: Counts[] }[] = [];
   const ask = async ({ stream }: RunningBoard) => readCounts(await stream.exchange(Uint8Array.of(CONTROL_ATR)));
   await replay(board, folder, lives, {

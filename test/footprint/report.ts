@@ -6,11 +6,12 @@ import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import type { AppletName } from "../../scripts/hardware/applets.js";
 import { boardOf } from "../../scripts/hardware/boards.js";
-import { imagesOf, measuringImage, type SizedImage } from "../../scripts/hardware/measure-image.js";
+import { imagesOf, measuringImage, type SizedImage, toolOf } from "../../scripts/hardware/measure-image.js";
 import { run } from "../../scripts/hardware/run.js";
 import { REGISTER_BYTES_PERSISTENT } from "../../simulator/chip.js";
 import type { FlashTimes, MeasuredBoard } from "./boards.js";
 import type { Life } from "./lives.js";
+import { emulatedBoard } from "./machine.js";
 import { type Counts, type MeasuredLife, measure, replay, sumOf } from "./replay.js";
 import { monitorOptions, stackPlace, stackUsed } from "./stack.js";
 import { WORKLOADS, type WorkloadName, type Workloads } from "./workloads.js";
@@ -47,22 +48,15 @@ function appletOf(chip: readonly Life[]): AppletName {
 class Bench {
   readonly #root: string;
   readonly #board: MeasuredBoard;
-  readonly #emulated: NonNullable<MeasuredBoard["emulated"]>;
   readonly #images: readonly SizedImage[];
   /** By the path of the shipping one. */
   readonly #measuring: ReadonlyMap<string, string>;
   /** Boards are told the names of their files, and open one to read their clock: names as long everywhere take as long everywhere. */
   readonly #folder = "build/hardware/measuring";
 
-  constructor(
-    root: string,
-    board: MeasuredBoard,
-    emulated: NonNullable<MeasuredBoard["emulated"]>,
-    images: readonly SizedImage[],
-  ) {
+  constructor(root: string, board: MeasuredBoard, images: readonly SizedImage[]) {
     this.#root = root;
     this.#board = board;
-    this.#emulated = emulated;
     this.#images = images;
     this.#measuring = new Map(images.map((image) => [image.path, measuringImage(root, board.name, image)]));
   }
@@ -80,7 +74,7 @@ class Bench {
 
   async #counted(chip: readonly Life[], folder: string): Promise<readonly MeasuredLife[]> {
     const image = this.#imageWith(appletOf(chip));
-    const board = this.#emulated.board(this.#measuringOf(image), image.applets, COUNTED);
+    const board = emulatedBoard(this.#board.name, this.#measuringOf(image), COUNTED);
     const first = await measure(board, folder, chip);
     const second = await measure(board, folder, chip);
     if (JSON.stringify(first) !== JSON.stringify(second))
@@ -91,9 +85,9 @@ class Bench {
   /** Of the shipping image. */
   async #stack(chip: readonly Life[], folder: string): Promise<number> {
     const image = this.#imageWith(appletOf(chip));
-    const place = stackPlace(this.#emulated.nm, image.path);
+    const place = stackPlace(toolOf(this.#board.name, "nm"), image.path);
     const socket = `${folder}.qmp`;
-    const board = this.#emulated.board(image.path, image.applets, monitorOptions(socket));
+    const board = emulatedBoard(this.#board.name, image.path, monitorOptions(socket));
     let most = 0;
     await replay(board, folder, chip, {
       over: async () => {
@@ -204,10 +198,10 @@ export async function reportOf(
   const images = await imagesOf(root, board.name, board.usual);
   const [usual] = images as [SizedImage];
   const sizes = { ...usual.sizes, images: sizesOfImages(images) };
-  if (board.emulated === undefined) return sizes;
+  if (!board.isEmulated) return sizes;
   const recorded = await workloads();
   const chips = chipsOf(recorded);
-  const bench = new Bench(root, board, board.emulated, images);
+  const bench = new Bench(root, board, images);
   try {
     const measured = await bench.measured(chips);
     const used = (applets: readonly AppletName[]) =>
@@ -223,7 +217,7 @@ export async function reportOf(
       stackUsed: used(boardOf(board.name, {}).applets),
       perApplet: Object.fromEntries(perApplet),
     };
-    const work = worked(recorded, measured, chips, board.emulated.flash);
+    const work = worked(recorded, measured, chips, board.flash);
     return { flash: usual.sizes.flash, ram, images: sizes.images, stackUsed: measured.stackUsed, ...work };
   } finally {
     bench.close();

@@ -43,13 +43,9 @@ export class QemuBoard implements BoardUnderTest {
   /** In the order of the image. */
   readonly #elements: readonly string[];
 
-  /** More of QEMU's options, for who measures. */
-  readonly #options: readonly string[];
-
-  constructor(image: string, elements: readonly string[], options: readonly string[] = []) {
+  constructor(image: string, elements: readonly string[]) {
     this.#image = image;
     this.#elements = elements;
-    this.#options = options;
   }
 
   #startOf(applet: string): number {
@@ -70,7 +66,7 @@ export class QemuBoard implements BoardUnderTest {
       ...given.map((each) => `arg=${each.replaceAll(",", ",,")}`),
     ];
     const machine = ["-M", "netduinoplus2", "-kernel", this.#image, "-display", "none", "-monitor", "none"];
-    const values = [...machine, "-serial", "stdio", "-semihosting-config", semihosting.join(","), ...this.#options];
+    const values = [...machine, "-serial", "stdio", "-semihosting-config", semihosting.join(",")];
     const child = spawn("qemu-system-arm", values, { stdio: ["pipe", "pipe", "pipe"] });
     await ready(child);
     return {
