@@ -40,6 +40,18 @@ export const MEASURED_BOARDS: readonly MeasuredBoard[] = [
     // STM32F405 data sheet (DS8626), 5.3.12: 32 bits at once, sectors of 128 KiB, of which one slot of 4 KiB is the header's.
     flash: { word_ms: 0.016, sector_ms: 1000, pagesOfSector: 31 },
   },
+  {
+    name: "rv32imc",
+    tools: [
+      {
+        program: "riscv64-unknown-elf-gcc",
+        debian: "gcc-riscv64-unknown-elf, binutils-riscv64-unknown-elf and picolibc-riscv64-unknown-elf",
+      },
+      { program: "qemu-system-riscv32", debian: "qemu-system-misc" },
+    ],
+    usual: {},
+    isEmulated: true,
+  },
   { name: "posix", tools: [{ program: "gcc", debian: "gcc and libc6-dev" }], usual: {}, isEmulated: false },
 ];
 
