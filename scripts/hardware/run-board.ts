@@ -15,7 +15,7 @@ import { parseArgs } from "node:util";
 import { APPLETS } from "../firmware/applets.js";
 import { FirmwareCompileError } from "../firmware/compile.js";
 import type { AppletName } from "./applets.js";
-import { demandFree, lock, StoreError, settleContents, unlock } from "./board-store.js";
+import { demandFree, passOn, StoreError, settleContents, take, unlock } from "./board-store.js";
 import { type BoardName, boardOf } from "./boards.js";
 import { buildImage } from "./build.js";
 import { EMULATIONS, type Emulation, qemuText } from "./emulation.js";
@@ -113,8 +113,9 @@ function served(order: Order, child: ChildProcess): Promise<boolean> {
       isReady = true;
       console.log(`serial:${serial}`);
     });
-    child.once("spawn", () => lock(store, child.pid ?? 0));
+    if (child.pid !== undefined) passOn(store, child.pid);
     child.once("error", (error) => {
+      if (child.pid === undefined) unlock(store);
       const isMissing = "code" in error && error.code === "ENOENT";
       const why = isMissing ? `is not installed (Debian: apt-get install ${emulation.debianPackage})` : error.message;
       failed(new ToolError(`${emulation.program}: ${why}.`));
@@ -138,6 +139,8 @@ async function main(): Promise<void> {
   const { applets } = settleContents(order.store, order.board, order.applets, usual);
   const isUsual = applets.join() === usual.join();
   const { path } = await buildImage(process.cwd(), order.board, isUsual ? {} : { applets });
+  // Building takes a while: another may have been started meanwhile.
+  take(order.store);
   if (!existsSync(order.store)) order.emulation.makeStore?.(order.store);
   console.error(`${order.board} with ${applets.join(", ")}. Ctrl-C ends it.`);
   await served(order, start(order, path, applets));
