@@ -81,7 +81,7 @@ function busy(who: string, file: string): StoreError {
   );
 }
 
-/** Refuses while an emulator has the store: two of them would destroy what is in it. */
+/** Refuses while another has the store: two emulators would destroy what is in it. */
 export function demandFree(store: string): void {
   if (!existsSync(lockPath(store))) return;
   const pid = Number(readFileSync(lockPath(store), "utf8"));
