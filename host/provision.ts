@@ -60,6 +60,17 @@ export class ChipTakenError extends Error {
   }
 }
 
+/** One chip has not taken what the other said. */
+export class NotPairedError extends Error {
+  constructor(name: string) {
+    super(
+      `The trusted agent and the money module of ${name} were not paired: one did not take what the other said. No money moved. ` +
+        "Pair them again.",
+    );
+    this.name = "NotPairedError";
+  }
+}
+
 /** Personalises a blank chip up to the state in which it can be paired; `finishPersonalisation` ends it. */
 export async function personalise(
   element: Element,
@@ -182,13 +193,16 @@ export async function pair(device: Device): Promise<void> {
   await device.converse(undefined, "agent", async (conversation) => {
     await conversation.command(command.pair(false), "module");
     await conversation.command(command.pair(true), "agent");
-    const paired = new Set<string>();
-    while (paired.size < 2) {
-      const { source, notice } = await conversation.next();
+    // All of it is within the device: what has not come when nothing is under way any more will never come.
+    await conversation.idle();
+    const notices = conversation.drain();
+    for (const { notice } of notices) {
       if (notice.name === "aborted") throw new ReasonError(notice.reason, notice.byPeer);
-      if (notice.name === "paired") paired.add(source);
     }
+    // A chip that is gone, or has stopped, says so now.
+    await device.agent.information();
+    await device.module.information();
+    const paired = new Set(notices.filter(({ notice }) => notice.name === "paired").map(({ source }) => source));
+    if (paired.size < 2) throw new NotPairedError(device.name);
   });
-  await device.agent.information();
-  await device.module.information();
 }

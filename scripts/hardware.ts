@@ -1,7 +1,8 @@
 /**
  * Builds the firmware for a board, to build/hardware/BOARD:
  *
- *   npm run build:hardware -- posix|cortex-m4 [--compiler NAME] [--sanitize] [--applets NAME[,NAME]...]
+ *   npm run build:hardware -- posix|cortex-m4|stm32f405|stm32f405-model|rv32imc [--compiler NAME] [--sanitize]
+ *     [--applets NAME[,NAME]...]
  */
 
 import { parseArgs } from "node:util";

@@ -47,7 +47,7 @@ export function addProvision(device: Command): void {
     .addHelpText("after", AFTERWORD);
   withDevice(
     provisioning,
-    "where blank chips are: a reader or a USB device, from `tally device list`; twice if they are apart",
+    "where blank chips are: a reader or a USB device, from `tally device list`, or serial:PATH; twice if they are apart",
   );
 }
 

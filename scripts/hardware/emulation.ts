@@ -1,6 +1,10 @@
 /** Boards that run in QEMU: which machine it is there, and what it is told. */
 
+import { closeSync, ftruncateSync, openSync } from "node:fs";
 import type { BoardName } from "./boards.js";
+
+/** The second flash of QEMU's machine `virt`. */
+const RISCV_FLASH_BYTES = 32 * 1024 * 1024;
 
 /** What a board is started with. Paths are as QEMU sees them. */
 export interface EmulationStart {
@@ -43,7 +47,7 @@ function machineValues({ applets, clock, seed }: EmulationStart): string[] {
   ];
 }
 
-const cortexM4: Emulation = {
+export const cortexM4: Emulation = {
   program: "qemu-system-arm",
   debianPackage: "qemu-system-arm",
   values: (start) => [
@@ -52,4 +56,22 @@ const cortexM4: Emulation = {
   ],
 };
 
-export const EMULATIONS: Readonly<Partial<Record<BoardName, Emulation>>> = { "cortex-m4": cortexM4 };
+/** QEMU wants its machine's flash in full. Where the file has nothing it reads zeros, which the board takes for a new chip. */
+function makeFlash(path: string): void {
+  const file = openSync(path, "wx", 0o600);
+  ftruncateSync(file, RISCV_FLASH_BYTES);
+  closeSync(file);
+}
+
+export const rv32imc: Emulation = {
+  program: "qemu-system-riscv32",
+  debianPackage: "qemu-system-misc",
+  makeStore: makeFlash,
+  values: (start) => [
+    ...["-M", "virt", "-bios", start.image, "-display", "none", "-monitor", "none"],
+    ...["-drive", `if=pflash,unit=1,format=raw,file=${qemuText(start.store)}`],
+    ...["-semihosting-config", semihosting(machineValues(start))],
+  ],
+};
+
+export const EMULATIONS: Readonly<Partial<Record<BoardName, Emulation>>> = { "cortex-m4": cortexM4, rv32imc };

@@ -12,6 +12,7 @@ import {
   join,
   livesAt,
   newOrder,
+  type Order,
   parts,
   places,
   provideEconomy,
@@ -22,10 +23,8 @@ import {
 
 provideEconomy();
 
-describe("broken off", () => {
-  test("at every command, before and after the card has carried it out: the same again ends with one device", {
-    timeout: 240_000,
-  }, async () => {
+describe("broken off", { timeout: 240_000 }, () => {
+  test("at every command, before and after the card has carried it out: the same again ends with one device", async () => {
     putBlank();
     await join(newOrder());
     const commands = places.sent.length;
@@ -59,20 +58,56 @@ describe("broken off", () => {
   });
 
   test("when both were paired and not closed, and then at every command of pairing them again", async () => {
+    const closingOf = async (order: Order) => {
+      await join(order);
+      return places.sent.findIndex(([, ins, , p2]) => ins === INS_SET_STATUS && p2 === LIFE_OPERATIONAL) + 1;
+    };
     putBlank();
-    await join(newOrder());
-    const closing = places.sent.findIndex(([, ins, , p2]) => ins === INS_SET_STATUS && p2 === LIFE_OPERATIONAL) + 1;
-    expect(closing).toBeGreaterThan(30);
-    let isThrough = false;
-    for (let command = 1; !isThrough; command += 1) {
+    const closing = await closingOf(newOrder());
+    const tornWhenPaired = async () => {
+      const order = newOrder();
+      putBlank();
+      expect((await torn(order, closing, "lost"))?.message).toMatch(/broken off/);
+      return order;
+    };
+    const again = await closingOf(await tornWhenPaired());
+    expect([closing > 30, again > 10]).toEqual([true, true]);
+    for (let command = 1; command <= again; command += 1) {
       for (const how of ["lost", "done"] as const) {
-        const order = newOrder();
-        putBlank();
-        expect((await torn(order, closing, "lost"))?.message).toMatch(/broken off/);
-        isThrough = (await torn(order, command, how)) === undefined;
-        if (!isThrough) await join(order);
+        const order = await tornWhenPaired();
+        expect(await torn(order, command, how)).toBeDefined();
+        await join(order);
         await expectJoined(order);
       }
+    }
+  });
+
+  test("by a power cut within a command, before or after any of what the chips write: the store is one or the other", async () => {
+    let writes = 0;
+    let cutAt = Number.POSITIVE_INFINITY;
+    let cut: "before" | "after" = "before";
+    const joinWith = (order: Order): Promise<string> => {
+      places.takeOutAll();
+      const chips = blanks("cut");
+      for (const { element } of chips) {
+        element.chip.onOperation = () => {
+          writes += 1;
+          return writes === cutAt ? { cut } : undefined;
+        };
+      }
+      places.put("A", chips);
+      writes = 0;
+      return refusal(order);
+    };
+    expect(await joinWith(newOrder())).toBe("");
+    const all = writes;
+    expect(all).toBeGreaterThan(80);
+    for (cutAt = 1; cutAt <= all; cutAt += 2) {
+      cut = cutAt % 4 === 1 ? "before" : "after";
+      const order = newOrder();
+      expect(await joinWith(order), `write ${cutAt}`).toMatch(/The card was taken out of A/);
+      await join(order);
+      await expectJoined(order);
     }
   });
 
@@ -82,7 +117,7 @@ describe("broken off", () => {
       seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
       return (seed >>> 8) % below;
     };
-    for (let trial = 0; trial < 40; trial += 1) {
+    for (let trial = 0; trial < 20; trial += 1) {
       const order = newOrder();
       putBlank();
       for (let tears = 0; tears < 4; tears += 1) {

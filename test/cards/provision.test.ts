@@ -64,6 +64,17 @@ describe("a device on cards", () => {
   });
 });
 
+test("a device is made on a card that knows short commands alone", async () => {
+  const order = newOrder();
+  const chips = blanks("T=0");
+  places.put("A", chips, { protocol: "T=0" });
+  places.tear(90, "done");
+  await expect(join(order)).rejects.toThrow(/broken off/);
+  places.tear();
+  await join(order);
+  await expectJoined(order);
+});
+
 describe("on two cards", () => {
   function apart() {
     places.takeOutAll();
@@ -161,7 +172,7 @@ describe("a place whose random bytes are not fit for keys", () => {
     ["none", /it cannot make keys/],
   ] as const)("%s: refused before anything is written or asked of the chips", async (origin, message) => {
     const order = newOrder();
-    places.put("A", blanks("board"), origin);
+    places.put("A", blanks("board"), { origin });
     expect(await refusal(order)).toMatch(message);
     expect(await refusal(order)).toMatch(/Nothing was written and no money moved/);
     expect(places.sent).toEqual([]);
@@ -172,15 +183,15 @@ describe("a place whose random bytes are not fit for keys", () => {
   test("is refused in the middle of an order too; one that is fit, or does not know, is taken", async () => {
     const order = newOrder();
     const chips = blanks("board");
-    places.put("A", chips, "fit");
+    places.put("A", chips, { origin: "fit" });
     places.tear(20);
     await expect(join(order)).rejects.toThrow(/broken off/);
     places.tear();
     places.takeOutAll();
-    places.put("A", chips, "seeded");
+    places.put("A", chips, { origin: "seeded" });
     expect(await refusal(order)).toMatch(/from a seed/);
     places.takeOutAll();
-    places.put("A", chips, "fit");
+    places.put("A", chips, { origin: "fit" });
     await join(order);
     await expectJoined(order);
   });

@@ -4,24 +4,33 @@ import type { CardPlace } from "../../host/cards/place.js";
 import type { RandomOrigin, Transport } from "../../host/transport.js";
 import { CardRemovedError } from "../../host/transports/card-errors.js";
 import type { OpenPlaces } from "../../host/world/owners-device.js";
-import { Card, type CardApplication } from "../../simulator/card/card.js";
+import type { CardProtocol } from "../../simulator/card/atr.js";
+import type { CardApplication, ReadableCard } from "../../simulator/card/card.js";
+import { cardOf } from "../support/cards.js";
 
 /** "lost": the command did not arrive. "done": its answer did not. "late": neither did its answer, and the card stays in. */
 export type Tear = "lost" | "done" | "late";
+
+/** What is unlike other cards in readers. */
+export interface PlacedCard {
+  readonly protocol?: CardProtocol;
+  readonly origin?: RandomOrigin;
+}
 
 export class TornPlaces implements OpenPlaces {
   readonly missing: readonly Error[] = [];
   /** Headers of commands since `tear`, of all cards together. */
   readonly sent: Uint8Array[] = [];
-  readonly cards: Card[] = [];
+  readonly cards: ReadableCard[] = [];
   readonly #places: CardPlace[] = [];
   #tornAt = Number.POSITIVE_INFINITY;
   #how: Tear = "lost";
 
-  put(title: string, applications: readonly CardApplication[], randomOrigin?: RandomOrigin): Card {
-    const card = new Card(applications);
+  put(title: string, applications: readonly CardApplication[], more: PlacedCard = {}): ReadableCard {
+    const card = cardOf(applications, more.protocol ?? "T=1");
     this.cards.push(card);
-    const connect = async () => this.#connect(title, card, randomOrigin);
+    const hasPower = () => applications.every(({ element }) => element.isOn);
+    const connect = async () => this.#connect(title, card, hasPower, more);
     this.#places.push({ locator: `pcsc:${title}`, title, state: "card", connect });
     return card;
   }
@@ -44,17 +53,22 @@ export class TornPlaces implements OpenPlaces {
 
   async close(): Promise<void> {}
 
-  #connect(title: string, card: Card, origin: RandomOrigin | undefined): Transport {
+  #connect(title: string, card: ReadableCard, hasPower: () => boolean, { protocol, origin }: PlacedCard): Transport {
     card.powerOn();
     let isOut = false;
     return {
       name: title,
-      extendedLength: true,
+      extendedLength: protocol !== "T=0",
       transmit: async (apdu) => {
-        if (isOut) throw new CardRemovedError(title);
+        if (isOut || !hasPower()) throw new CardRemovedError(title);
         this.sent.push(apdu.slice(0, 4));
-        if (this.sent.length !== this.#tornAt) return card.transmit(apdu);
-        if (this.#how !== "lost") card.transmit(apdu);
+        if (this.sent.length !== this.#tornAt) {
+          const answer = await card.transmit(apdu);
+          // One chip that lost its power in mid-command did not lose its own alone.
+          if (!hasPower()) throw new CardRemovedError(title);
+          return answer;
+        }
+        if (this.#how !== "lost") await card.transmit(apdu);
         isOut = this.#how !== "late";
         if (isOut) card.powerOff();
         throw new CardRemovedError(title);
