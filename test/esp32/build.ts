@@ -1,0 +1,145 @@
+/**
+ * Builds the board of hardware/boards/esp32 for this machine: every file of ours as strictly as anywhere, against the headers in
+ * `include`, over the fakes in `fakes`. What libsodium and wasm2c give is as on the other boards.
+ */
+
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { PLATFORM_FUNCTIONS, PLATFORM_MODULE } from "../../firmware/platform/interface.js";
+import { APPLETS, appletRequest } from "../../scripts/firmware/applets.js";
+import { inspect } from "../../scripts/firmware/footprint.js";
+import { prepareEsp32 } from "../../scripts/hardware/esp32.js";
+import { LIBSODIUM_DEFINES, libsodium } from "../../scripts/hardware/libsodium.js";
+import { type Compilation, compileObject, hashOfHeaders } from "../../scripts/hardware/objects.js";
+import { run } from "../../scripts/hardware/run.js";
+
+export const CHIPS = ["esp32c3", "esp32s3"] as const;
+export type Chip = (typeof CHIPS)[number];
+
+export interface EspBuild {
+  readonly chip: Chip;
+  /** Registers encrypted with a key from an eFuse. */
+  readonly isSealed?: boolean;
+  /** Folder of WAMR's source, built there by whoever gives it; the fake of it otherwise. */
+  readonly wamr?: string | undefined;
+  readonly sanitizers?: string;
+}
+
+const STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wstrict-prototypes", "-Wconversion"];
+const OTHERS = ["-std=gnu11", "-w", "-DNDEBUG"];
+/** The files that the project for ESP-IDF names (hardware/boards/esp32/main/CMakeLists.txt). */
+const OF_BOTH = ["main", "board", "store", "seal", "binaries"];
+
+function sourcesIn(folder: string): string[] {
+  return readdirSync(folder).flatMap((name) => (name.endsWith(".c") ? [join(folder, name)] : []));
+}
+
+function identifier(applet: string): string {
+  return applet.replaceAll("-", "");
+}
+
+/** Applets as C whose imports have names of their own, and the functions with these names, which go to the fake of WAMR. */
+function fakeApplets(root: string, output: string): string[] {
+  const memoryBytes: number[] = [];
+  const sources = APPLETS.map((applet) => {
+    const binary = join(root, appletRequest(root, applet, "release").outputPath);
+    memoryBytes.push(Math.ceil(inspect(readFileSync(binary)).footprint.memoryBytes / 16) * 16);
+    const source = join(output, `${applet}.c`);
+    run(process.execPath, [join(root, "node_modules/wabt/bin/wasm2c"), binary, "-n", identifier(applet), "-o", source]);
+    return source;
+  });
+  const names = PLATFORM_FUNCTIONS.map(({ name }) => `#define w2c_${PLATFORM_MODULE}_${name} fake_${name}\n`);
+  writeFileSync(
+    join(output, "fake-imports.h"),
+    `#include "wasm/binding.h"\nuint32_t fake_import(const char *name, uint32_t count, const uint32_t *values);\n${names.join("")}`,
+  );
+  writeFileSync(
+    join(output, "fake-applets.h"),
+    `static const uint32_t fake_memory_bytes[] = {${memoryBytes.join(", ")}};\n`,
+  );
+  const functions = PLATFORM_FUNCTIONS.map(({ name, parameters }) => {
+    const count = parameters.reduce((sum, { kind }) => sum + (kind === "u32" ? 1 : 2), 0);
+    const arguments_ = Array.from({ length: count }, (_, i) => `, uint32_t a${i}`).join("");
+    const values = Array.from({ length: count }, (_, i) => `a${i}`).join(", ");
+    return `uint32_t fake_${name}(struct w2c_tallystick *applet${arguments_}) {
+  (void)applet;
+  const uint32_t values[] = {${count === 0 ? "0" : values}};
+  return fake_import("${name}", ${count}, values);
+}
+`;
+  });
+  writeFileSync(join(output, "fake-imports.c"), `#include "fake-imports.h"\n${functions.join("")}`);
+  return [...sources, join(output, "fake-imports.c")];
+}
+
+/** The binaries under the names that ESP-IDF's EMBED_FILES gives them. */
+function embedded(root: string, output: string): string {
+  const source = join(output, "embedded.c");
+  const text = APPLETS.map((applet) => {
+    const symbol = `_binary_${applet.replaceAll("-", "_")}_wasm`;
+    const path = join(root, appletRequest(root, applet, "release").outputPath);
+    return `__asm__(".section .rodata\\n.global ${symbol}_start\\n.global ${symbol}_end\\n${symbol}_start:\\n.incbin \\"${path}\\"\\n${symbol}_end:\\n.byte 0\\n.previous");\n`;
+  });
+  // What is in the binaries is not what the object's inputs are told by: the text says it.
+  const digests = APPLETS.map((applet) => {
+    const path = join(root, appletRequest(root, applet, "release").outputPath);
+    return `/* ${applet}: ${createHash("sha256").update(readFileSync(path)).digest("hex")} */\n`;
+  });
+  writeFileSync(source, `${digests.join("")}${text.join("")}`);
+  return source;
+}
+
+/** Builds the program; its path. */
+export async function buildEsp32(root: string, { chip, isSealed = false, wamr, sanitizers }: EspBuild): Promise<string> {
+  const prepared = await prepareEsp32(root);
+  const hardware = join(root, "hardware");
+  const board = join(hardware, "boards/esp32/main");
+  const test = join(root, "test/esp32");
+  const parts = [chip, ...(isSealed ? ["sealed"] : []), ...(wamr === undefined ? [] : ["wamr"]), sanitizers ?? ""];
+  const output = join(root, "build/esp32-test", parts.filter((part) => part !== "").join("-").replaceAll(",", "-"));
+  mkdirSync(output, { recursive: true });
+  const sodium = libsodium(root);
+  const isUsb = chip === "esp32s3";
+
+  const instrumented = sanitizers === undefined ? [] : [`-fsanitize=${sanitizers}`, "-fno-sanitize-recover=all", "-g"];
+  const common = ["-O2", "-D_GNU_SOURCE", "-ffunction-sections", "-fdata-sections", ...instrumented, ...(isSealed ? ["-DCONFIG_TALLYSTICK_SEALED=1"] : [])];
+  const include = [
+    ...(wamr === undefined ? [] : [`-I${join(wamr, "core/iwasm/include")}`]),
+    ...[join(test, "config", chip), join(test, "include"), test, hardware, join(hardware, "wasm"), join(hardware, "wamr")],
+    ...[prepared, output],
+  ].map((folder) => (folder.startsWith("-I") ? folder : `-I${folder}`));
+  const headers = hashOfHeaders([hardware, test, prepared]);
+  const compilation = (flags: readonly string[]): Compilation => ({ compiler: "gcc", headers, flags: [...common, ...flags] });
+  const definitions = [`-DBOARD_NAME="${chip}"`, "-DCONFIG_TALLYSTICK_SEALED_BLOCK=2"];
+  const strict = compilation([...STRICT, ...definitions, ...include, "-isystem", sodium.include]);
+
+  const card = sourcesIn(join(hardware, "card")).filter((path) => !isUsb || path.endsWith("/card.c"));
+  const own = [
+    ...[...OF_BOTH, isUsb ? "usb" : "serial"].map((name) => join(board, `${name}.c`)),
+    ...sourcesIn(join(hardware, "platform")),
+    ...card,
+    ...sourcesIn(join(hardware, "wamr")),
+    join(hardware, "wasm/binding.generated.c"),
+    ...(isUsb ? sourcesIn(join(hardware, "usb")) : []),
+    ...["listed", "two-copies", "seeded-random"].map((name) => join(hardware, "boards/common", `${name}.c`)),
+    ...["main", "partition", "hmac", isUsb ? "usb" : "serial"].map((name) => join(test, "fakes", `${name}.c`)),
+    ...(wamr === undefined ? [join(test, "fakes/wamr.c")] : []),
+    embedded(root, output),
+  ];
+  const generated = wamr === undefined ? fakeApplets(root, output) : [];
+  const others = compilation([...OTHERS, ...include, "-include", join(output, "fake-imports.h")]);
+  const framing = compilation([...OTHERS, ...include, "-include", join(hardware, "usb/framing-names.h")]);
+  const library = compilation([...OTHERS, ...LIBSODIUM_DEFINES, `-I${sodium.include}`, `-I${sodium.ownInclude}`]);
+  const objects = join(output, "objects");
+  const all = [
+    ...own.map((source) => compileObject(source, objects, strict)),
+    ...generated.map((source) => compileObject(source, objects, others)),
+    ...(isUsb ? [compileObject(join(prepared, "framing-code.c"), objects, framing)] : []),
+    ...sodium.sources.map((source) => compileObject(source, objects, library)),
+  ];
+  const program = join(output, "tallystick");
+  const runtime = wamr === undefined ? [] : [join(wamr, "b/libvmlib.a"), "-lm"];
+  run("gcc", ["-Wl,--gc-sections", ...instrumented, ...all, ...runtime, "-pthread", "-o", program]);
+  return program;
+}
