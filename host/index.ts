@@ -3,7 +3,7 @@
  *
  * - a wallet, from its home: `openWallet`, `Wallet`, `Reception`; a merchant, a bank, a card network to serve: `serveMerchant`,
  *   `serveBank`, `serveNetwork`. They tell what happens by typed events (`WalletEvents`, `ReceptionEvents`, ...);
- * - where cards are, readers and USB devices: `allPlaces`, `findPlace`, `openCard`; "device" of `openWallet`'s options names one;
+ * - where cards are, readers, USB devices, serial lines: `allPlaces`, `findPlace`, `openCard`; "device" of `openWallet`'s options names one;
  * - what is under them: chips and devices (`Element`, `Device`, `ChipFactory`, `personalise`, `pair`), and what is done with
  *   them (`pay`, `receive`, `buy`, `sell`, `Merchant`, `TellerService`, ...), over a link of one's own;
  * - token halves (docs/TOKENS.md): to sell, `openSeller`, `serveSeller`, or `paywall` before a server of one's own; to buy, `payingFetch`

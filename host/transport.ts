@@ -1,4 +1,4 @@
-/** How command APDUs reach a card: what a simulator, a PC/SC reader and a USB device have in common. */
+/** How command APDUs reach a card: what a simulator, a PC/SC reader, a USB device and a serial line have in common. */
 
 /** Where a chip's random bytes come from (hardware/boards/board.h): nowhere, a seed for tests, or a source fit for keys. */
 export type RandomOrigin = "none" | "seeded" | "fit";

@@ -35,7 +35,7 @@ export class SeededRandomness implements Randomness {
 
   constructor(
     private readonly cryptography: Cryptography,
-    seed: string | Uint8Array,
+    readonly seed: string | Uint8Array,
   ) {
     const bytes = typeof seed === "string" ? new TextEncoder().encode(seed) : seed;
     cryptography.sha256(bytes, this.key);

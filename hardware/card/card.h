@@ -8,9 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of a command, so many bytes are kept: an applet whose I/O buffer is longer is not started. */
-#define CARD_COMMAND_BYTES_MAX 6400
-
 struct card_response {
   const uint8_t *bytes;
   uint32_t length;
@@ -22,10 +19,19 @@ void card_power_off(void);
 bool card_is_on(void);
 
 /*
- * One command APDU of `length` bytes, the first CARD_COMMAND_BYTES_MAX of which are in `command`, and the response with its status
- * word, which lies where it is until the next command. `command` may be changed. The card is on.
+ * A command APDU, byte by byte as it comes. Its first bytes tell which applet gets it, and the others go straight into that one's I/O
+ * buffer, where nothing lies between two commands; of a longer command the rest is only counted.
  */
-struct card_response card_transmit(uint8_t *command, uint32_t length);
+void card_command_take(uint8_t byte);
+
+/* What was taken is no command; nothing of it stays. */
+void card_command_drop(void);
+
+/*
+ * The command is whole: carries it out, and gives the response with its status word, which lies where it is until the next byte is
+ * taken. The card is on.
+ */
+struct card_response card_command_end(void);
 
 /* The answer to reset (ISO/IEC 7816-3, 8.2). */
 struct card_response card_answer_to_reset(void);

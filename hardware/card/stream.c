@@ -1,38 +1,47 @@
 #include "stream.h"
 
+#include <string.h>
+
 #include "boards/board.h"
 #include "card.h"
-#include "platform/bytes.h"
+#include "frames.h"
 
-#define LENGTH_BYTES 2
+#ifndef BOARD_NAME
+#error "BOARD_NAME: what this board is called, a string; the build says it (scripts/hardware/build.ts)"
+#endif
+
 #define CONTROL_POWER_OFF 0
 #define CONTROL_POWER_ON 1
 #define CONTROL_RESET 2
 #define CONTROL_ATR 4
+#define CONTROL_BOARD 5
 
-static uint8_t message[CARD_COMMAND_BYTES_MAX];
+static const char name[] = BOARD_NAME;
 
-static bool receive_message(uint32_t *length) {
-  uint8_t head[LENGTH_BYTES];
-  if (!board_receive(head, sizeof head)) return false;
-  *length = (uint32_t)head[0] << 8 | head[1];
-  uint32_t kept = *length < sizeof message ? *length : sizeof message;
-  if (kept > 0 && !board_receive(message, kept)) return false;
-  /* The rest of what no applet takes is read, so that the next message begins where it does. */
-  for (uint32_t left = *length - kept; left > 0; left--) {
-    uint8_t byte;
-    if (!board_receive(&byte, 1)) return false;
-  }
-  return true;
+/* A control looks like a command until it ends. */
+static uint8_t first;
+static bool is_first_known;
+
+static void take(uint8_t byte) {
+  if (!is_first_known) first = byte;
+  is_first_known = true;
+  card_command_take(byte);
 }
 
-static bool send_message(struct card_response response) {
-  uint8_t head[LENGTH_BYTES] = {(uint8_t)(response.length >> 8), (uint8_t)response.length};
-  if (!board_send(head, sizeof head)) return false;
-  return response.length == 0 || board_send(response.bytes, response.length);
+static void drop(void) {
+  is_first_known = false;
+  card_command_drop();
 }
 
-static bool obey(uint8_t control) {
+static bool send_board(uint8_t tag) {
+  uint8_t source = (uint8_t)board_random_source();
+  frame_begin(tag);
+  frame_put(&source, 1);
+  frame_put((const uint8_t *)name, sizeof name - 1);
+  return frame_end();
+}
+
+static bool obey(uint8_t control, uint8_t tag) {
   switch (control) {
     case CONTROL_POWER_OFF:
       card_power_off();
@@ -41,25 +50,36 @@ static bool obey(uint8_t control) {
     case CONTROL_RESET:
       card_power_on();
       return true;
-    case CONTROL_ATR:
-      return send_message(card_answer_to_reset());
+    case CONTROL_ATR: {
+      struct card_response answer = card_answer_to_reset();
+      return frame_send(tag, answer.bytes, answer.length);
+    }
+    case CONTROL_BOARD:
+      return send_board(tag);
     default:
       return true;
   }
 }
 
-static bool answer(uint32_t length) {
-  if (length == 1) return obey(message[0]);
-  if (!card_is_on()) return send_message((struct card_response){message, 0});
-  bool is_sent = send_message(card_transmit(message, length));
-  /* A command may hold a PIN. */
-  bytes_wipe(message, length < sizeof message ? length : sizeof message);
-  return is_sent;
+static bool answer(struct frame frame) {
+  if (frame.length == 1) {
+    uint8_t control = first;
+    drop();
+    return obey(control, frame.tag);
+  }
+  is_first_known = false;
+  if (!card_is_on()) {
+    card_command_drop();
+    return frame_send(frame.tag, NULL, 0);
+  }
+  struct card_response response = card_command_end();
+  return frame_send(frame.tag, response.bytes, response.length);
 }
 
 void stream_serve(void) {
-  uint32_t length;
+  static const struct frame_taker taker = {take, drop};
+  struct frame frame;
   card_power_on();
-  while (receive_message(&length) && answer(length)) continue;
+  while (frame_receive(&taker, &frame) && answer(frame)) continue;
   card_power_off();
 }

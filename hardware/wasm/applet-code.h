@@ -5,12 +5,14 @@
 #include <stdint.h>
 
 #include "binding.h"
+#include "platform/element.h"
 
 struct applet_code {
   /* As its binary is called. */
   const char *name;
   /* The last byte of its AID. */
   uint32_t number;
+  struct element *element;
   wasm_rt_memory_t *memory;
   /* Address of the I/O buffer in linear memory, and its size. */
   uint32_t (*buffer)(void);
@@ -26,6 +28,7 @@ extern const struct applet_code applet_codes[];
 /* Defines what one entry needs, from the names that wasm2c gives. */
 #define APPLET_CODE(ID, MEMORY_BYTES)                                                                   \
   static w2c_##ID ID##_instance;                                                                        \
+  static struct element ID##_element;                                                                   \
   static uint8_t ID##_bytes[MEMORY_BYTES] __attribute__((aligned(8))); \
   static struct w2c_tallystick ID##_binding = {&ID##_instance.w2c_memory};                              \
   static int32_t ID##_start(uint32_t unused) {                                                          \
@@ -50,7 +53,7 @@ extern const struct applet_code applet_codes[];
   }
 
 #define APPLET_ENTRY(ID, NAME, NUMBER)                                                               \
-  {NAME,       NUMBER,        &ID##_instance.w2c_memory, ID##_buffer, ID##_buffer_bytes, \
+  {NAME, NUMBER, &ID##_element, &ID##_instance.w2c_memory, ID##_buffer, ID##_buffer_bytes, \
    ID##_start, ID##_command, ID##_wipe}
 
 #endif

@@ -28,10 +28,13 @@ bool applet_is_on(uint32_t index);
 /* Bytes of the longest command and of the longest response. The applet is on. */
 uint32_t applet_buffer_bytes(uint32_t index);
 
+/* The I/O buffer, whose size goes to `buffer_bytes`. Between two commands nothing is kept there. The applet is on. */
+uint8_t *applet_buffer(uint32_t index, uint32_t *buffer_bytes);
+
 /*
- * Runs a command that fits the buffer. The response lies in the applet's memory until the next command. NULL, and the applet is
- * off, when it trapped or broke its contract.
+ * Runs the command of `command_length` bytes in the I/O buffer. The response lies there until the next command. NULL, and the applet
+ * is off, when it trapped or broke its contract.
  */
-const uint8_t *applet_command(uint32_t index, const uint8_t *command, uint32_t command_length, uint32_t *response_length);
+const uint8_t *applet_command(uint32_t index, uint32_t command_length, uint32_t *response_length);
 
 #endif

@@ -3,6 +3,7 @@
 import { asError } from "../as-error.js";
 import { PcscPlaces } from "./pcsc-places.js";
 import type { CardPlace, CardPlaces, PlaceEvent } from "./place.js";
+import { SerialPlaces } from "./serial-places.js";
 import { UsbPlaces } from "./usb-places.js";
 
 export class AllPlaces implements CardPlaces {
@@ -24,6 +25,14 @@ export class AllPlaces implements CardPlaces {
     return lists.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
   }
 
+  named(locator: string): CardPlace | undefined {
+    for (const source of this.#sources) {
+      const place = source.named?.(locator);
+      if (place !== undefined) return place;
+    }
+    return undefined;
+  }
+
   watch(changed: (event: PlaceEvent) => void, failed: (error: Error) => void) {
     const watches = this.#sources.map((source) => source.watch(changed, failed));
     return {
@@ -40,5 +49,5 @@ export class AllPlaces implements CardPlaces {
 
 /** All that this computer may have. Close them. */
 export function allPlaces(): AllPlaces {
-  return new AllPlaces([new PcscPlaces(), new UsbPlaces()]);
+  return new AllPlaces([new PcscPlaces(), new UsbPlaces(), new SerialPlaces()]);
 }

@@ -11,6 +11,8 @@ import type { CardPlace } from "./place.js";
 /** Where is looked, and why there may be more. */
 export interface Lookout {
   list(): Promise<CardPlace[]>;
+  /** A place that need not be listed. */
+  named?(locator: string): CardPlace | undefined;
   /** Why some places could not be looked at when they were listed. */
   readonly missing: readonly Error[];
 }
@@ -126,8 +128,10 @@ function nameOfSort(sort: ElementSort): string {
   return sort === "agent" ? "a trusted agent" : "a money module";
 }
 
-/** The place of this locator, or the only one whose name has these words in it, whatever their case. */
+/** The place of this locator, listed or not, or the only listed one whose name has these words in it, whatever their case. */
 export async function findPlace(lookout: Lookout, locator: string): Promise<CardPlace> {
+  const named = lookout.named?.(locator);
+  if (named !== undefined) return named;
   const places = await lookout.list();
   const exact = places.find((place) => place.locator === locator) ?? places.find(({ title }) => title === locator);
   if (exact !== undefined) return exact;

@@ -1,9 +1,10 @@
 /**
- * Places where a card may be: the slot of a PC/SC reader, a USB device that is a card of its own. A place is named by its
- * locator, which people type after `--device` and which stays the same from day to day.
+ * Places where a card may be: the slot of a PC/SC reader, a USB device that is a card of its own, a board on a serial line. A place
+ * is named by its locator, which people type after `--device` and which stays the same from day to day.
  *
  *     pcsc:ACME Reader 00 00     a reader, by its name in PC/SC
  *     usb:0123456789AB           a USB device, by its serial number
+ *     serial:/dev/ttyUSB0        a serial port, or the Unix socket of a board in an emulator, by its path
  */
 
 import type { Transport } from "../transport.js";
@@ -35,6 +36,8 @@ export interface PlaceEvent {
 export interface CardPlaces {
   /** What is there now. */
   list(): Promise<CardPlace[]>;
+  /** The place of a locator, where one can be there that is not listed. Absent: everything is listed. */
+  named?(locator: string): CardPlace | undefined;
   /**
    * Tells what is there, as "added", and then every change, also after the service behind it was restarted; `failed` hears
    * what is wrong meanwhile. Ends when `stop` is called.

@@ -1,6 +1,5 @@
 /** USB devices as places of cards, each by its serial number: `usb:0123456789AB`. */
 
-import { asError } from "../as-error.js";
 import { systemRandom } from "../randomness.js";
 import { type Transport, TransportError } from "../transport.js";
 import { CardInUseError, CardMuteError, CardUnusableError, ReaderMissingError } from "../transports/card-errors.js";
@@ -9,10 +8,9 @@ import { HidTransport, type HidTransportParts, systemLineTime } from "../transpo
 import { UsbGoneError, UsbInUseError, UsbMuteError } from "../transports/hid-errors.js";
 import { type HidDevice, type HidDevices, systemHidDevices, titleOf } from "../transports/node-hid.js";
 import type { CardPlace, CardPlaces, PlaceEvent, PlaceState } from "./place.js";
+import { PlaceWatch } from "./place-watch.js";
 
 const USB_PREFIX = "usb:";
-/** USB devices come and go without telling anybody who has not asked: they are looked at this often. */
-export const LOOK_EVERY_MS = 1000;
 
 export interface UsbPlacesParts extends HidTransportParts {
   readonly devices?: HidDevices;
@@ -37,7 +35,7 @@ export class UsbPlaces implements CardPlaces {
   }
 
   watch(changed: (event: PlaceEvent) => void, failed: (error: Error) => void): { readonly stop: () => Promise<void> } {
-    const watch = new Watch(() => this.list(), changed, failed, this.#parts.time ?? systemLineTime);
+    const watch = new PlaceWatch(() => this.list(), changed, failed, this.#parts.time ?? systemLineTime);
     this.#watches.add(watch);
     return {
       stop: async () => {
@@ -99,68 +97,4 @@ function refusalOf(name: string, error: unknown): unknown {
   if (error instanceof UsbGoneError) return new ReaderMissingError(name, { cause: error });
   if (error instanceof UsbMuteError) return new CardMuteError(name, { cause: error });
   return error instanceof TransportError ? new CardUnusableError(error.what, { cause: error }) : error;
-}
-
-/** Looks again and again, and tells the difference. */
-class Watch {
-  readonly #list: () => Promise<CardPlace[]>;
-  readonly #changed: (event: PlaceEvent) => void;
-  readonly #failed: (error: Error) => void;
-  readonly #timers: Pick<typeof systemLineTime, "after">;
-  #known = new Map<string, CardPlace>();
-  #failure: string | undefined;
-  #isStopped = false;
-  #stopWaiting: () => void = () => undefined;
-  #looking: Promise<void>;
-
-  constructor(
-    list: () => Promise<CardPlace[]>,
-    changed: (event: PlaceEvent) => void,
-    failed: (error: Error) => void,
-    timers: Pick<typeof systemLineTime, "after">,
-  ) {
-    this.#list = list;
-    this.#changed = changed;
-    this.#failed = failed;
-    this.#timers = timers;
-    this.#looking = this.#look();
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    this.#stopWaiting();
-    await this.#looking;
-  }
-
-  async #look(): Promise<void> {
-    try {
-      const places = await this.#list();
-      this.#failure = undefined;
-      if (!this.#isStopped) this.#tell(new Map(places.map((place) => [place.locator, place])));
-    } catch (error) {
-      this.#fail(asError(error));
-    }
-    if (this.#isStopped) return;
-    this.#stopWaiting = this.#timers.after(LOOK_EVERY_MS, () => {
-      this.#looking = this.#look();
-    });
-  }
-
-  /** The same trouble is told once, not each second. */
-  #fail(error: Error): void {
-    if (this.#isStopped || this.#failure === error.message) return;
-    this.#failure = error.message;
-    this.#failed(error);
-  }
-
-  #tell(now: Map<string, CardPlace>): void {
-    const before = this.#known;
-    this.#known = now;
-    for (const [locator, place] of before) if (!now.has(locator)) this.#changed({ kind: "removed", place });
-    for (const [locator, place] of now) {
-      const state = before.get(locator)?.state;
-      if (state === undefined) this.#changed({ kind: "added", place });
-      else if (state !== place.state) this.#changed({ kind: "changed", place });
-    }
-  }
 }

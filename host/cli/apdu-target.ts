@@ -45,7 +45,7 @@ export function addTargetOptions(command: Command): Command {
       ).argParser(blankKind),
     )
     .option("--seed <number>", "of blank chips: the same answers each time, and a time that stands still", seedNumber)
-    .option("--device <place>", "a card: pcsc:READER or usb:SERIAL; again for another", another);
+    .option("--device <place>", "a card: pcsc:READER, usb:SERIAL or serial:PATH; again for another", another);
 }
 
 function another(text: string, before: readonly string[] = []): readonly string[] {

@@ -38,7 +38,7 @@ const PLACES_MAX = 2;
 export function withDevice(command: Command): Command {
   return command.option(
     "--device <place>",
-    "where the chips are: a reader or a USB device, from `tally device list`; twice if they are apart",
+    "where the chips are: a reader or a USB device, from `tally device list`, or serial:PATH; twice if they are apart",
     (place: string, places: readonly string[] = []) => {
       if (place === "") throw new InvalidArgumentError("It is empty.");
       if (places.length === PLACES_MAX)

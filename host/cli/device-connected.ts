@@ -1,4 +1,4 @@
-/** What is connected to this computer: readers, USB devices, the cards in them, and whose they are. */
+/** What is connected to this computer: readers, USB devices, serial ports that were named, the cards in them, and whose they are. */
 
 import { allPlaces } from "../cards/all-places.js";
 import { type OpenCard, openCard } from "../cards/card-elements.js";
@@ -6,7 +6,7 @@ import { findPlace, openOurs } from "../cards/find.js";
 import type { CardPlace, PlaceEvent, PlaceState } from "../cards/place.js";
 import { toHex } from "../codec/bytes.js";
 import type { Element } from "../element.js";
-import { CardInUseError, CardMuteError } from "../transports/card-errors.js";
+import { CardInUseError, CardMuteError, CardsUnavailableError } from "../transports/card-errors.js";
 import { isRemoteHome } from "../world/home.js";
 import { readRemoteWallet } from "../world/remote.js";
 import { readState } from "../world/state.js";
@@ -39,14 +39,20 @@ export async function listConnected(options: GlobalOptions) {
   try {
     const owners = await ownersOf(options);
     const connected: ConnectedPlace[] = [];
-    for (const place of await places.list()) connected.push(await lookAt(place, owners));
-    return { connected, missing: places.missing.map(({ message }) => message) };
+    // What a place lacks may show only when it is looked at.
+    const lacking = new Set<string>();
+    for (const place of await places.list()) connected.push(await lookAt(place, owners, lacking));
+    return { connected, missing: [...places.missing.map(({ message }) => message), ...lacking] };
   } finally {
     await places.close();
   }
 }
 
-async function lookAt(place: CardPlace, owners: ReadonlyMap<string, string>): Promise<ConnectedPlace> {
+async function lookAt(
+  place: CardPlace,
+  owners: ReadonlyMap<string, string>,
+  lacking: Set<string>,
+): Promise<ConnectedPlace> {
   const { locator, title, state } = place;
   const found = { place: locator, title, state, applications: [], isForeign: false };
   if (state !== "card") return found;
@@ -56,6 +62,7 @@ async function lookAt(place: CardPlace, owners: ReadonlyMap<string, string>): Pr
   } catch (error) {
     if (error instanceof CardInUseError) return { ...found, state: "busy" };
     if (error instanceof CardMuteError) return { ...found, state: "mute" };
+    if (error instanceof CardsUnavailableError) lacking.add(error.message);
     // Taken out meanwhile, or a fault of the reader: what was seen first stands.
     return found;
   }

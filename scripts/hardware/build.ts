@@ -20,6 +20,7 @@ export interface Image {
 
 interface Place {
   readonly root: string;
+  readonly name: BoardName;
   readonly output: string;
   readonly sodium: Libsodium;
   readonly applets: AppletSources;
@@ -33,14 +34,15 @@ function sourcesOf(root: string, folders: readonly string[]): string[] {
   });
 }
 
-function compileAll({ root, output, sodium, applets, board }: Place, own: readonly string[]): string[] {
+function compileAll({ root, name, output, sodium, applets, board }: Place, own: readonly string[]): string[] {
   const generated = join(output, "applets");
   const include = [`-I${join(root, "hardware")}`, `-I${generated}`, `-I${join(root, "hardware/wasm")}`];
   const headers = hashOfHeaders([join(root, "hardware"), join(root, "test/hardware")]);
   const { compiler, flags } = board;
   const objects = join(output, "objects");
   // System headers: what they say is no warning of ours.
-  const strict = { compiler, headers, flags: [...flags, ...STRICT, ...include, "-isystem", sodium.include] };
+  const ours = [...STRICT, `-DBOARD_NAME="${name}"`, ...include, "-isystem", sodium.include];
+  const strict = { compiler, headers, flags: [...flags, ...ours] };
   const others = { compiler, headers, flags: [...flags, ...OTHERS, "-DNDEBUG", ...include] };
   const library = {
     compiler,
@@ -59,6 +61,8 @@ export type ImageKind = "firmware" | "platform-test";
 
 interface Contents {
   readonly folders: readonly string[];
+  /** Of other folders. */
+  readonly files: readonly string[];
   readonly applets: AppletSources;
   readonly suffix: string;
 }
@@ -72,11 +76,12 @@ async function contentsOf(
 ): Promise<Contents> {
   if (kind === "firmware") {
     const applets = await appletSources(root, join(output, "applets"), chosen, board.shrunk);
-    return { folders: ["hardware/platform", "hardware/wasm", "hardware/card"], applets, suffix: "" };
+    return { folders: ["hardware/platform", "hardware/wasm", "hardware/card"], files: [], applets, suffix: "" };
   }
   const binding = join(root, "hardware/wasm/binding.generated.c");
   return {
     folders: ["hardware/platform", "test/hardware"],
+    files: ["hardware/card/frames.c"],
     applets: { generated: [], table: binding },
     suffix: "-platform-test",
   };
@@ -92,9 +97,16 @@ export async function buildImage(
   const board = boardOf(name, options);
   const output = join(root, "build/hardware", outputFolder(name, options));
   const sodium = libsodium(root);
-  const { folders, applets, suffix } = await contentsOf(kind, root, output, board, options.applets ?? board.applets);
+  const { folders, files, applets, suffix } = await contentsOf(
+    kind,
+    root,
+    output,
+    board,
+    options.applets ?? board.applets,
+  );
   const own = sourcesOf(root, [...folders, ...board.folders.map((folder) => `hardware/${folder}`)]);
-  const objects = compileAll({ root, output, sodium, applets, board }, [...own, applets.table]);
+  own.push(...files.map((file) => join(root, file)));
+  const objects = compileAll({ root, name, output, sodium, applets, board }, [...own, applets.table]);
   const path = join(output, board.image.replace(/(\.elf)?$/, `${suffix}$1`));
   run(board.compiler, [...board.linkFlags, ...objects, "-o", path]);
   return { path, objects };

@@ -1,7 +1,7 @@
 /**
  * The firmware for chips, in QEMU (hardware/boards), beside the simulator: what either answers must be the same to the byte.
  *
- *   npm run test:chip -- [--seed S] [--calls N] [--kills N] [--corpus-every N]
+ *   npm run test:chip -- [--seed S] [--calls N] [--kills N] [--noise-every N] [--corpus-every N]
  */
 
 import { join } from "node:path";
@@ -18,6 +18,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     calls: { type: "string", default: "500" },
     kills: { type: "string", default: "1" },
+    "noise-every": { type: "string", default: "16" },
     "corpus-every": { type: "string", default: "20" },
   },
 });
@@ -36,6 +37,7 @@ await compareBoards(
     seed: values.seed,
     calls: Number(values.calls),
     kills: Number(values.kills),
+    noiseEvery: Number(values["noise-every"]),
     corpusEvery: Number(values["corpus-every"]),
   },
 );

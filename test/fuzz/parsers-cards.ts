@@ -1,4 +1,5 @@
-/** The parsers of what comes from cards and readers: sessions of APDUs, whatever bytes are decoded, an ATR, reports of USB. */
+/** The parsers of what comes from cards and readers: sessions of APDUs, whatever bytes are decoded, an ATR, reports of USB,
+ * frames of a serial line. */
 
 import {
   announcedLength,
@@ -17,6 +18,7 @@ import { Device } from "../../firmware/usb/device.js";
 import { BYTES_KINDS, decodeAs, decodeFound } from "../../host/apdu-tools/decode.js";
 import { parseSession, printSession, SessionError } from "../../host/apdu-tools/session.js";
 import { saysExtendedLength } from "../../host/transports/atr.js";
+import { encodeFrame, type Frame, FrameDecoder } from "../../host/transports/serial-frames.js";
 import { answerToReset } from "../../simulator/card/atr.js";
 import { sameText } from "./parsers.js";
 import type { ParserParts } from "./parsers-host.js";
@@ -97,6 +99,18 @@ function reportSamples(): Uint8Array[] {
   ].map((sent) => Buffer.concat([initReport(), ...sent]));
 }
 
+/** In one piece and byte by byte the same frames are found, and each is what it is encoded as. */
+function serialFrames(bytes: Uint8Array): Frame[] {
+  const frames = new FrameDecoder().take(bytes);
+  const slow = new FrameDecoder();
+  const printed = (found: readonly Frame[]) =>
+    found.map(({ tag, message }) => `${tag} ${Buffer.from(message).toString("hex")}`).join();
+  sameText(printed(frames), printed([...bytes].flatMap((byte) => slow.take(Uint8Array.of(byte)))));
+  const again = frames.map(({ tag, message }) => encodeFrame(tag, message));
+  sameText(printed(frames), printed(new FrameDecoder().take(Buffer.concat(again))));
+  return frames;
+}
+
 export function cardParsers(): ParserParts[] {
   const hex = (digits: string) => new Uint8Array(Buffer.from(digits, "hex"));
   const commands = [hex("00a4040007f054414c4c590100"), hex("00cadf0100"), hex("80c20000000002810100")];
@@ -105,5 +119,6 @@ export function cardParsers(): ParserParts[] {
     ["decode", [...commands, answerToReset("T=1"), hex("9000")], decodedInEveryWay],
     ["answer to reset", [answerToReset("T=1"), answerToReset("T=0")], saysExtendedLength],
     ["USB reports", reportSamples(), reports],
+    ["serial frames", commands.map((command, tag) => encodeFrame(tag, command)), serialFrames],
   ];
 }

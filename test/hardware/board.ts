@@ -1,6 +1,7 @@
 /** A board as tests see it: a byte stream with a card on it (hardware/card/stream.h), and what it keeps without power. */
 
 import type { Duplex, Readable, Writable } from "node:stream";
+import { encodeFrame, FrameDecoder } from "../../host/transports/serial-frames.js";
 
 export interface BoardStart {
   /** Where it keeps what outlives power; the same folder again is the same chip. */
@@ -44,17 +45,18 @@ export class BoardGone extends Error {
   override readonly name = "BoardGone";
 }
 
-const LENGTH_BYTES = 2;
-export const CONTROL_POWER_OFF = 0;
-export const CONTROL_POWER_ON = 1;
-export const CONTROL_RESET = 2;
-export const CONTROL_ATR = 4;
+const TAGS = 256;
 
-/** Messages of two bytes of length and as many bytes. */
+/** Messages in frames, each sent with the next tag. */
 export class MessageStream {
   readonly #output: Writable;
-  #received: Buffer = Buffer.alloc(0);
-  #waiting: ((message: Uint8Array | undefined) => void)[] = [];
+  readonly #decoder = new FrameDecoder();
+  /** Messages that came, or what is wrong with one. */
+  #received: (Uint8Array | BoardGone)[] = [];
+  #waiting: ((message: Uint8Array | BoardGone) => void)[] = [];
+  /** Of messages that may still be answered, the oldest first. */
+  #tags: number[] = [];
+  #tag = 0;
   #isOver = false;
 
   constructor(input: Readable, output: Writable) {
@@ -70,19 +72,25 @@ export class MessageStream {
   }
 
   send(message: Uint8Array): void {
-    const head = Uint8Array.of(message.length >> 8, message.length & 0xff);
-    if (!this.#isOver) this.#output.write(Buffer.concat([head, message]));
+    this.#tag = (this.#tag + 1) % TAGS;
+    this.#tags = [...this.#tags.slice(1 - TAGS), this.#tag];
+    this.sendRaw(encodeFrame(this.#tag, message));
+  }
+
+  /** Bytes as they are, which need not be frames. */
+  sendRaw(bytes: Uint8Array): void {
+    if (!this.#isOver) this.#output.write(bytes);
   }
 
   async receive(): Promise<Uint8Array> {
     let timer: NodeJS.Timeout | undefined;
-    const message = await new Promise<Uint8Array | undefined>((resolve, reject) => {
+    const message = await new Promise<Uint8Array | BoardGone>((resolve, reject) => {
       timer = setTimeout(() => reject(new BoardGone("the board does not answer")), ANSWER_MS_MAX);
       this.#waiting.push(resolve);
       this.#deliver();
     });
     clearTimeout(timer);
-    if (message === undefined) throw new BoardGone("the board went away before it answered");
+    if (message instanceof BoardGone) throw message;
     return message;
   }
 
@@ -92,7 +100,11 @@ export class MessageStream {
   }
 
   #take(bytes: Buffer): void {
-    this.#received = this.#received.length === 0 ? bytes : Buffer.concat([this.#received, bytes]);
+    for (const { tag, message } of this.#decoder.take(bytes)) {
+      const at = this.#tags.indexOf(tag);
+      this.#tags = this.#tags.slice(at + 1);
+      this.#received.push(at < 0 ? new BoardGone("the board answers what nobody asked") : message);
+    }
     this.#deliver();
   }
 
@@ -103,18 +115,9 @@ export class MessageStream {
 
   #deliver(): void {
     while (this.#waiting.length > 0) {
-      const message = this.#next();
+      const message = this.#received.shift();
       if (message === undefined && !this.#isOver) return;
-      this.#waiting.shift()?.(message);
+      this.#waiting.shift()?.(message ?? new BoardGone("the board went away before it answered"));
     }
-  }
-
-  #next(): Uint8Array | undefined {
-    if (this.#received.length < LENGTH_BYTES) return undefined;
-    const end = LENGTH_BYTES + this.#received.readUInt16BE(0);
-    if (this.#received.length < end) return undefined;
-    const message = new Uint8Array(this.#received.subarray(LENGTH_BYTES, end));
-    this.#received = this.#received.subarray(end);
-    return message;
   }
 }

@@ -1,6 +1,6 @@
 /*
- * In the place of applets and card: one element whose platform a test calls over the board's byte stream. Messages have two bytes
- * of length, the more significant first; numbers in them are little endian.
+ * In the place of applets and card: one element whose platform a test calls over the board's byte stream. Messages come
+ * in frames (card/frames.h); numbers in them are little endian.
  *
  *   'p'                                   power goes and comes; answered by one byte, 1 when the element may run
  *   'w' address (4), bytes                writes linear memory; not answered
@@ -14,6 +14,7 @@
 
 #include "boards/board.h"
 #include "calls.h"
+#include "card/frames.h"
 #include "card/stream.h"
 #include "platform/bytes.h"
 #include "platform/element.h"
@@ -29,6 +30,9 @@ const uint32_t applets_count = 1;
 static struct element element;
 static jmp_buf stopped;
 static uint8_t message[MESSAGE_BYTES_MAX];
+static uint32_t taken;
+/* Of the message that is being answered. */
+static uint8_t tag;
 static uint8_t bytes[MEMORY_BYTES];
 static wasm_rt_memory_t memory = {bytes, MEMORY_BYTES, MEMORY_BYTES};
 static struct w2c_tallystick applet = {&memory};
@@ -49,8 +53,7 @@ _Noreturn void element_stop(void) {
 }
 
 static bool send_message(const uint8_t *answer, uint32_t length) {
-  uint8_t head[] = {(uint8_t)(length >> 8), (uint8_t)length};
-  return board_send(head, sizeof head) && board_send(answer, length);
+  return frame_send(tag, answer, length);
 }
 
 static bool power(void) {
@@ -100,11 +103,21 @@ static bool answer_message(uint32_t length) {
   }
 }
 
+static void take(uint8_t byte) {
+  if (taken < sizeof message) message[taken] = byte;
+  taken++;
+}
+
+static void drop(void) {
+  taken = 0;
+}
+
 void stream_serve(void) {
-  uint8_t head[2];
-  while (board_receive(head, sizeof head)) {
-    uint32_t length = (uint32_t)head[0] << 8 | head[1];
-    if (length == 0 || length > sizeof message || !board_receive(message, length)) return;
-    if (!answer_message(length)) return;
+  static const struct frame_taker taker = {take, drop};
+  struct frame frame;
+  while (frame_receive(&taker, &frame)) {
+    tag = frame.tag;
+    if (frame.length == 0 || frame.length > sizeof message || !answer_message(frame.length)) return;
+    drop();
   }
 }

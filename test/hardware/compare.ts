@@ -6,7 +6,9 @@ import { join } from "node:path";
 import type { AppletName } from "../../simulator/applet-files.js";
 import { record } from "../fuzz/recordings.js";
 import type { BoardUnderTest } from "./board.js";
+import { conformanceSessions } from "./conformance.js";
 import { corpusSessions } from "./corpus-sessions.js";
+import { noisySession } from "./noise-sessions.js";
 import { checkCalls } from "./platform-calls.js";
 import { checkVectors } from "./platform-vectors.js";
 import { compareSession, Difference, type Moments } from "./session.js";
@@ -32,6 +34,8 @@ export interface Amounts {
   readonly calls: number;
   /** Sessions of each recording in which the board is killed. */
   readonly kills: number;
+  /** There is garbage on the line before one of so many commands. */
+  readonly noiseEvery: number;
   /** One of so many inputs of the fuzzer's corpus. */
   readonly corpusEvery: number;
 }
@@ -51,18 +55,23 @@ async function comparePlatform(board: BoardUnderTest, folder: string, { seed, ca
 async function compareSessions(
   firmware: Boards["firmware"],
   folder: string,
-  { seed, kills, corpusEvery }: Amounts,
+  { seed, kills, noiseEvery, corpusEvery }: Amounts,
 ): Promise<void> {
   const recordings = await record();
   const corpus = await corpusSessions(recordings, corpusEvery);
+  const conformance = conformanceSessions(join(folder, "conformance"));
   console.log(`inputs of the fuzzer's corpus: ${corpus.length}`);
   const sessions = [
     ...recordings.map(recordedSession),
     ...recordings.map((each) => spoiltSession(each, seed)),
+    ...recordings.map((each) => noisySession(each, seed, noiseEvery)),
     ...Array.from({ length: kills }, (_, i) => recordings.map((each) => killedSession(each, `${seed}.${i}`))).flat(),
+    ...conformance,
     ...corpus,
     channelSession(seed, CHANNEL_STEPS),
   ];
+  const noise = sessions.flatMap(({ steps }) => steps.filter(({ kind }) => kind === "noise"));
+  console.log(`garbage on the line: ${noise.length} times`);
   let [apdus, good] = [0, 0];
   const killed: Moments = { before: 0, within: 0, after: 0 };
   const begun_ms = performance.now();

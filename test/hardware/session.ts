@@ -2,15 +2,9 @@
 
 import { rmSync } from "node:fs";
 import { toHex } from "../../host/codec/bytes.js";
+import { CONTROL_ATR, CONTROL_RESET } from "../../host/transports/serial-frames.js";
 import type { AppletName } from "../../simulator/applet-files.js";
-import {
-  type BoardStart,
-  type BoardUnderTest,
-  CONTROL_ATR,
-  CONTROL_RESET,
-  type Kept,
-  type RunningBoard,
-} from "./board.js";
+import { BoardGone, type BoardStart, type BoardUnderTest, type Kept, type RunningBoard } from "./board.js";
 import { Reference, ReferenceStore } from "./reference.js";
 
 export type Step =
@@ -18,6 +12,8 @@ export type Step =
   | { readonly kind: "power" }
   | { readonly kind: "atr" }
   | { readonly kind: "clock"; readonly now_ms: number }
+  /** What is no frame comes down the line: to the card nothing has happened. */
+  | { readonly kind: "noise"; readonly bytes: Uint8Array }
   /** The board is killed, and started again with what it kept. */
   | { readonly kind: "kill" }
   /**
@@ -136,6 +132,9 @@ class Run {
       case "clock":
         this.#setClock(step.now_ms);
         break;
+      case "noise":
+        stream.sendRaw(step.bytes);
+        break;
       case "kill":
         await this.#running.stop("kill");
         await this.#startAgain();
@@ -227,12 +226,17 @@ class Run {
 export async function compareSession(board: BoardUnderTest, session: Session, folder: string): Promise<Outcome> {
   rmSync(folder, { recursive: true, force: true });
   const run = await Run.start(board, session, folder);
+  let at = 0;
   try {
-    for (const [index, step] of session.steps.entries()) await run.step(step, index);
+    for (const [index, step] of session.steps.entries()) {
+      at = index;
+      await run.step(step, index);
+    }
     await run.end();
   } catch (error) {
     await run.abandon();
-    throw error;
+    if (!(error instanceof BoardGone)) throw error;
+    throw new Difference(`${board.name}, ${session.name}, step ${at}: ${error.message}`);
   }
   rmSync(folder, { recursive: true, force: true });
   return run.outcome;

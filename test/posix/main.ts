@@ -1,7 +1,7 @@
 /**
  * The firmware on the POSIX board (hardware/boards/posix) beside the simulator: what either answers must be the same to the byte.
  *
- *   npm run test:posix -- [--compiler NAME] [--no-sanitize] [--seed S] [--calls N] [--kills N] [--corpus-every N]
+ *   npm run test:posix -- [--compiler NAME] [--no-sanitize] [--seed S] [--calls N] [--kills N] [--noise-every N] [--corpus-every N]
  */
 
 import { join } from "node:path";
@@ -19,6 +19,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     calls: { type: "string", default: "4000" },
     kills: { type: "string", default: "8" },
+    "noise-every": { type: "string", default: "2" },
     "corpus-every": { type: "string", default: "1" },
   },
 });
@@ -32,5 +33,11 @@ const own = async (folder: string) =>
   `folders shared with the simulator: ${await checkFolders(firmware, join(folder, "shared"))} times taken over`;
 await compareBoards(
   { name, firmware: () => firmware, platform, own },
-  { seed, calls: Number(values.calls), kills: Number(values.kills), corpusEvery: Number(values["corpus-every"]) },
+  {
+    seed,
+    calls: Number(values.calls),
+    kills: Number(values.kills),
+    noiseEvery: Number(values["noise-every"]),
+    corpusEvery: Number(values["corpus-every"]),
+  },
 );

@@ -3,6 +3,7 @@
  * look elsewhere, `TALLY_SEED=42` repeats one; a failure prints the seed it came from.
  *
  * TALLY_TEST_AGENT, TALLY_TEST_MODULE and TALLY_TEST_PURSE put other applets in the place of those that ship: with a defect that tests must notice.
+ * TALLY_SESSIONS=FOLDER leaves there what elements were given (session-recorder.ts).
  * TALLY_COVERAGE=FOLDER runs instrumented applets and leaves there, for each test file, which blocks of them it reached.
  */
 
@@ -13,6 +14,7 @@ import fc from "fast-check";
 import { afterAll, expect } from "vitest";
 import { loadApplet, replaceApplet, shippedAppletPath } from "../../simulator/applet-files.js";
 import { type InstrumentedApplet, instrumentProcess } from "./coverage.js";
+import { recordSessions } from "./session-recorder.js";
 
 const wanted = process.env["TALLY_SEED"] ?? "1996";
 if (wanted !== "random") fc.configureGlobal({ ...fc.readConfigureGlobal(), seed: Number(wanted) });
@@ -35,4 +37,10 @@ const folder = process.env["TALLY_COVERAGE"];
 if (folder !== undefined) {
   const applets = await instrumentProcess();
   afterAll(() => writeReached(folder, applets));
+}
+
+const sessions = process.env["TALLY_SESSIONS"];
+if (sessions !== undefined) {
+  const { write } = recordSessions(sessions);
+  afterAll(write);
 }

@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from "vitest";
 import type { PlaceEvent } from "../../host/cards/place.js";
-import { LOOK_EVERY_MS, UsbPlaces } from "../../host/cards/usb-places.js";
+import { LOOK_EVERY_MS } from "../../host/cards/place-watch.js";
+import { UsbPlaces } from "../../host/cards/usb-places.js";
 import { TransportError } from "../../host/transport.js";
 import {
   CardInUseError,
