@@ -20,7 +20,17 @@ export interface Board {
   readonly shrunk: boolean;
 }
 
-const SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"];
+/** Our own files: nothing passes. */
+export const STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wstrict-prototypes", "-Wconversion"];
+/** Others' files, and generated ones: what they do not warn about themselves is theirs. */
+export const OTHERS = ["-std=gnu11", "-w", "-Werror=implicit-function-declaration"];
+
+export const SANITIZERS = [
+  "-fsanitize=address,undefined",
+  "-fno-sanitize-recover=all",
+  "-fno-omit-frame-pointer",
+  "-g",
+];
 const SECTIONS = ["-ffunction-sections", "-fdata-sections"];
 const CORTEX_M4 = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft", "--specs=nano.specs"];
 

@@ -3,15 +3,10 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type AppletName, type AppletSources, appletSources } from "./applets.js";
-import { type Board, type BoardName, type BoardOptions, boardOf, outputFolder } from "./boards.js";
+import { type Board, type BoardName, type BoardOptions, boardOf, OTHERS, outputFolder, STRICT } from "./boards.js";
 import { LIBSODIUM_DEFINES, type Libsodium, libsodium } from "./libsodium.js";
 import { compileObject, hashOfHeaders } from "./objects.js";
 import { run } from "./run.js";
-
-/** Our own files: nothing passes. */
-const STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wstrict-prototypes", "-Wconversion"];
-/** Others' files, and generated ones: what they do not warn about themselves is theirs. */
-const OTHERS = ["-std=gnu11", "-w", "-Werror=implicit-function-declaration"];
 
 export interface Image {
   readonly path: string;

@@ -1,5 +1,5 @@
 /**
- * Registers in two copies (hardware/boards/common/two-copies.h): one that a cut or age has spoilt does not count, and the one before
+ * Registers in two copies (hardware/boards/common/copies.h): one that a cut or age has spoilt does not count, and the one before
  * it does; where neither counts, though something was kept, the element does not start.
  */
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "boards/board.h"
-#include "boards/common/two-copies.h"
+#include "boards/common/copies.h"
 #include "boards/qemu/semihosting.h"
 
 /* The simulator's usual geometry (simulator/flash.ts), so that both keep the same. */
@@ -67,7 +67,7 @@ static bool write_copy(uint32_t element, uint32_t copy, const uint8_t bytes[COPY
   return host_write(file, copy_at(element, copy), bytes, COPY_BYTES);
 }
 
-static const struct copies copies = {read_copy, write_copy};
+static const struct copies copies = {1, read_copy, write_copy, NULL};
 
 bool board_registers_load(uint32_t element, uint8_t *registers, uint32_t length) {
   return length == REGISTER_BYTES_PERSISTENT && copies_load(&copies, element, registers);

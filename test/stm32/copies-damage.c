@@ -1,0 +1,74 @@
+/* Copies of registers (boards/common/copies.h) of which some are spoilt: which counts, and when none may. */
+
+#include <string.h>
+
+#include "boards/common/copies.h"
+#include "check.h"
+#include "store-cuts.h"
+
+#define COPIES 4
+
+static uint8_t room[COPIES][COPY_BYTES];
+static uint8_t registers[REGISTER_BYTES_PERSISTENT];
+
+static bool read_copy(uint32_t element, uint32_t copy, uint8_t bytes[COPY_BYTES]) {
+  memcpy(bytes, room[copy], COPY_BYTES);
+  return element == 0;
+}
+
+static bool write_copy(uint32_t element, uint32_t copy, const uint8_t bytes[COPY_BYTES]) {
+  for (uint32_t i = 0; i < COPY_BYTES; i++) CHECK(room[copy][i] == 0xff);
+  memcpy(room[copy], bytes, COPY_BYTES);
+  return element == 0;
+}
+
+static bool erase_area(uint32_t element, uint32_t area) {
+  memset(room[area * COPIES / 2], 0xff, COPIES / 2 * COPY_BYTES);
+  return element == 0;
+}
+
+static const struct copies copies = {COPIES / 2, read_copy, write_copy, erase_area};
+
+static void save(uint8_t value) {
+  memset(registers, value, sizeof registers);
+  CHECK(copies_save(&copies, 0, registers));
+}
+
+/* 256: they must not load. */
+static void check_loads(uint32_t value) {
+  bool is_loaded = copies_load(&copies, 0, registers);
+  CHECK(is_loaded == (value < 256));
+  for (uint32_t i = 0; is_loaded && i < sizeof registers; i++) CHECK(registers[i] == value);
+}
+
+static void spoil(uint32_t copy) {
+  room[copy][COPY_BYTES / 2] &= 0x0f;
+  room[copy][0] &= 0xfe;
+  room[copy][COPY_BYTES - 1] = 0;
+}
+
+void copies_damage(void) {
+  memset(room, 0xff, sizeof room);
+  check_loads(0);
+  spoil(0);
+  check_loads(0);
+  save(1);
+  check_loads(1);
+  /* Of a chip that kept something, whatever is left. */
+  spoil(0);
+  memset(room[0], 0xff, COPY_BYTES);
+  spoil(1);
+  check_loads(256);
+  memset(room, 0xff, sizeof room);
+  for (uint8_t value = 1; value <= 2 * COPIES + 1; value++) {
+    save(value);
+    check_loads(value);
+  }
+  /* Nine saves in twos: the ninth is alone in its area, the eighth the last of the other. */
+  spoil(0);
+  check_loads(2 * COPIES);
+  save(77);
+  check_loads(77);
+  for (uint32_t copy = 0; copy < COPIES; copy++) spoil(copy);
+  check_loads(256);
+}
