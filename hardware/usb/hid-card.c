@@ -94,7 +94,8 @@ void hid_card_end(void) {
 /* Carries out the command in the framing's memory, and puts the answer in its place. */
 static uint32_t answer_to(uint32_t length) {
   uint8_t *message = framing_message();
-  struct card_response response = card_transmit(message, length);
+  for (uint32_t i = 0; i < length; i++) card_command_take(message[i]);
+  struct card_response response = card_command_end();
   /* A command may hold a PIN. */
   bytes_wipe(message, length);
   if (response.length > TALLYSTICK_USB_MESSAGE_BYTES_MAX) hid_stop();

@@ -1,8 +1,8 @@
 /*
  * Applets under WAMR: `wasm/applets.h`, as `wasm/applets.c` has it for code of wasm2c.
  *
- * Each applet is an instance of its own, with linear memory no larger than its static data (WAMR shrinks it to `__heap_base`), no heap,
- * and an operand stack of fixed size; an applet that calls deeper traps. All functions here are called on one thread, which where
+ * Each applet is an instance of its own, with linear memory that WAMR shrinks to its static data where it can, no heap, and an operand
+ * stack of fixed size; an applet that calls deeper traps. All functions here are called on one thread, which where
  * WAMR runs on FreeRTOS is one of pthread's.
  *
  * `element_stop` comes from within an import, far from WAMR's own frames. It goes back to the import by longjmp, past the platform's
@@ -24,8 +24,8 @@
 #include "platform/element.h"
 
 #define STATUS_WORD_BYTES 2
-/* Of operands, locals and frames. The sessions of test/esp32 need NEEDED. */
-#define STACK_BYTES 16384
+/* Of operands, locals and frames. Sessions of test/esp32 need between 2 and 3 KiB of it, with pointers of 8 bytes. */
+#define STACK_BYTES 8192
 #define HEAP_BYTES 0
 #define ERROR_BYTES 96
 
@@ -182,23 +182,20 @@ uint32_t applet_buffer_bytes(uint32_t index) {
   return runners[index].buffer_bytes;
 }
 
-const uint8_t *applet_command(
-    uint32_t index,
-    const uint8_t *command,
-    uint32_t command_length,
-    uint32_t *response_length) {
+uint8_t *applet_buffer(uint32_t index, uint32_t *buffer_bytes) {
+  const struct runner *runner = &runners[index];
+  *buffer_bytes = runner->buffer_bytes;
+  return runner->memory.data + runner->buffer;
+}
+
+const uint8_t *applet_command(uint32_t index, uint32_t command_length, uint32_t *response_length) {
   struct runner *runner = &runners[index];
-  uint8_t *buffer = runner->memory.data + runner->buffer;
   uint32_t length = 0;
-  bool is_answered = false;
-  if (command_length <= runner->buffer_bytes) {
-    memcpy(buffer, command, command_length);
-    is_answered = call(runner, "command", 1, command_length, &length);
-  }
+  bool is_answered = command_length <= runner->buffer_bytes && call(runner, "command", 1, command_length, &length);
   if (!is_answered || (int32_t)length < STATUS_WORD_BYTES || length > runner->buffer_bytes) {
     applet_power_off(index);
     return NULL;
   }
   *response_length = length;
-  return buffer;
+  return runner->memory.data + runner->buffer;
 }

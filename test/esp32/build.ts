@@ -122,7 +122,7 @@ export async function buildEsp32(root: string, { chip, isSealed = false, wamr, s
     ...sourcesIn(join(hardware, "wamr")),
     join(hardware, "wasm/binding.generated.c"),
     ...(isUsb ? sourcesIn(join(hardware, "usb")) : []),
-    ...["listed", "two-copies", "seeded-random"].map((name) => join(hardware, "boards/common", `${name}.c`)),
+    ...["listed", "copies", "seeded-random"].map((name) => join(hardware, "boards/common", `${name}.c`)),
     ...["main", "partition", "hmac", isUsb ? "usb" : "serial"].map((name) => join(test, "fakes", `${name}.c`)),
     ...(wamr === undefined ? [join(test, "fakes/wamr.c")] : []),
     embedded(root, output),

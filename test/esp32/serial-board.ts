@@ -23,6 +23,8 @@ const TAG_BYTES = 16;
 /** The block that the build names, as the fake of the HMAC peripheral fills it. */
 const EFUSE_KEY = Buffer.alloc(32, 3);
 const SEALED_BYTES = NONCE_BYTES + COPY_BYTES + TAG_BYTES;
+const COPY_ROOM = 640;
+const COPIES_PER_AREA = Math.floor(SECTOR_BYTES / COPY_ROOM);
 
 export type Program = ChildProcessByStdio<Writable, Readable, null>;
 
@@ -62,7 +64,9 @@ function unsealed(element: number, sealed: Buffer): Buffer | undefined {
 /** Where in the partition the copies of an element's registers lie. */
 export function copyPlaces(applet: string): readonly number[] {
   const element = ELEMENTS.indexOf(applet);
-  return [0, 1].map((copy) => element * ELEMENT_BYTES + REGION_BYTES + copy * SECTOR_BYTES);
+  const start = element * ELEMENT_BYTES + REGION_BYTES;
+  const inArea = Array.from({ length: COPIES_PER_AREA }, (_, copy) => copy * COPY_ROOM);
+  return [0, SECTOR_BYTES].flatMap((area) => inArea.map((place) => start + area + place));
 }
 
 /** What a chip's partition keeps of an applet. */
@@ -72,8 +76,8 @@ export function keptBy(folder: string, applet: string, isSealed: boolean): Kept 
   const partition = readFileSync(join(folder, "partition"));
   let latest: Buffer | undefined;
   for (const place of copyPlaces(applet)) {
-    const sector = partition.subarray(place, place + SECTOR_BYTES);
-    const copy = isSealed ? unsealed(element, sector) : sector.subarray(0, COPY_BYTES);
+    const written = partition.subarray(place, place + COPY_ROOM);
+    const copy = isSealed ? unsealed(element, written) : written.subarray(0, COPY_BYTES);
     if (copy === undefined) continue;
     const hash = createHash("sha256").update(copy.subarray(0, HASH_AT)).digest();
     if (Buffer.compare(hash, copy.subarray(HASH_AT)) !== 0) continue;

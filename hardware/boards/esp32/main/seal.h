@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "boards/common/two-copies.h"
+#include "boards/common/copies.h"
 #include "sdkconfig.h"
 
 #if CONFIG_TALLYSTICK_SEALED

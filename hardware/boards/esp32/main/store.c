@@ -1,12 +1,12 @@
 /*
- * Each element has so many sectors of the partition: its flash, page by page, and then two copies of its registers, each in a sector of
- * its own. The driver programs any bytes; pages and words are the simulator's.
+ * Each element has so many sectors of the partition: its flash, page by page, and then two for copies of its registers, which are written
+ * one behind the other. The driver programs any bytes; pages and words are the simulator's.
  */
 
 #include "store.h"
 
 #include "boards/board.h"
-#include "boards/common/two-copies.h"
+#include "boards/common/copies.h"
 #include "esp_partition.h"
 #include "platform/bytes.h"
 #include "platform/element.h"
@@ -18,10 +18,12 @@
 #define SECTOR_BYTES 4096
 #define PAGE_COUNT 64
 #define WORD_BYTES 4
-#define COPIES 2
-#define ELEMENT_BYTES ((PAGE_COUNT + COPIES) * SECTOR_BYTES)
+#define AREAS 2
+#define COPY_ROOM 640
+#define COPIES_PER_AREA (SECTOR_BYTES / COPY_ROOM)
+#define ELEMENT_BYTES ((PAGE_COUNT + AREAS) * SECTOR_BYTES)
 
-_Static_assert(SEALED_BYTES <= SECTOR_BYTES, "a copy of the registers has room");
+_Static_assert(SEALED_BYTES <= COPY_ROOM, "a copy of the registers has room");
 
 const struct board_flash board_flash = {SECTOR_BYTES, PAGE_COUNT, WORD_BYTES};
 
@@ -45,8 +47,12 @@ bool board_flash_erase(uint32_t element, uint32_t page) {
   return esp_partition_erase_range(partition, element * ELEMENT_BYTES + page * SECTOR_BYTES, SECTOR_BYTES) == ESP_OK;
 }
 
+static uint32_t area_at(uint32_t element, uint32_t area) {
+  return element * ELEMENT_BYTES + (PAGE_COUNT + area) * SECTOR_BYTES;
+}
+
 static uint32_t copy_at(uint32_t element, uint32_t copy) {
-  return element * ELEMENT_BYTES + (PAGE_COUNT + copy) * SECTOR_BYTES;
+  return area_at(element, copy / COPIES_PER_AREA) + copy % COPIES_PER_AREA * COPY_ROOM;
 }
 
 static bool read_copy(uint32_t element, uint32_t copy, uint8_t bytes[COPY_BYTES]) {
@@ -59,15 +65,17 @@ static bool read_copy(uint32_t element, uint32_t copy, uint8_t bytes[COPY_BYTES]
 
 static bool write_copy(uint32_t element, uint32_t copy, const uint8_t bytes[COPY_BYTES]) {
   uint8_t sealed[SEALED_BYTES];
-  uint32_t address = copy_at(element, copy);
   bool is_written = seal(element, bytes, sealed) &&
-                    esp_partition_erase_range(partition, address, SECTOR_BYTES) == ESP_OK &&
-                    esp_partition_write(partition, address, sealed, sizeof sealed) == ESP_OK;
+                    esp_partition_write(partition, copy_at(element, copy), sealed, sizeof sealed) == ESP_OK;
   bytes_wipe(sealed, sizeof sealed);
   return is_written;
 }
 
-static const struct copies copies = {read_copy, write_copy};
+static bool erase_area(uint32_t element, uint32_t area) {
+  return esp_partition_erase_range(partition, area_at(element, area), SECTOR_BYTES) == ESP_OK;
+}
+
+static const struct copies copies = {COPIES_PER_AREA, read_copy, write_copy, erase_area};
 
 bool board_registers_load(uint32_t element, uint8_t *registers, uint32_t length) {
   return length == REGISTER_BYTES_PERSISTENT && copies_load(&copies, element, registers);
