@@ -14,6 +14,8 @@
 #define NS_PER_S 1000000000
 /* Reports that came while the framing was busy; USB brings one a millisecond. */
 #define INCOMING_MAX 16
+/* The framing takes them in far less, unless the host fetches nothing: then its USB stack has to get on with that first. */
+#define ROOM_WAIT_MS 100
 
 enum card_state { CARD_RESTS, CARD_ASKED, CARD_WORKS, CARD_DONE };
 
@@ -22,6 +24,8 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 /* Something has changed for the framing's thread; something is asked of the card's. */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static pthread_cond_t asked = PTHREAD_COND_INITIALIZER;
+/* There is room for a report. */
+static pthread_cond_t roomy = PTHREAD_COND_INITIALIZER;
 static struct {
   bool is_changed;
   bool is_reset;
@@ -37,10 +41,6 @@ static struct {
   uint32_t answer_bytes;
 } shared;
 
-/* Of the framing's thread alone: a report for which there was no room. */
-static uint8_t outgoing[TALLYSTICK_USB_REPORT_BYTES];
-static bool is_outgoing;
-
 static void enter(void) {
   if (pthread_mutex_lock(&mutex) != 0) hid_stop();
 }
@@ -55,9 +55,22 @@ static void say_changed(void) {
   if (pthread_cond_signal(&changed) != 0) hid_stop();
 }
 
+static struct timespec after_ms(uint32_t wait_ms) {
+  struct timespec until;
+  if (clock_gettime(CLOCK_REALTIME, &until) != 0) hid_stop();
+  until.tv_nsec += (long)wait_ms * NS_PER_MS;
+  if (until.tv_nsec >= NS_PER_S) {
+    until.tv_nsec -= NS_PER_S;
+    until.tv_sec++;
+  }
+  return until;
+}
+
 void hid_card_take(const uint8_t *report, size_t length) {
   if (length != TALLYSTICK_USB_REPORT_BYTES) return;
+  struct timespec until = after_ms(ROOM_WAIT_MS);
   enter();
+  while (shared.incoming_count == INCOMING_MAX && pthread_cond_timedwait(&roomy, &mutex, &until) == 0) continue;
   if (shared.incoming_count < INCOMING_MAX) {
     uint32_t place = (shared.first_incoming + shared.incoming_count) % INCOMING_MAX;
     memcpy(shared.incoming[place], report, TALLYSTICK_USB_REPORT_BYTES);
@@ -78,6 +91,7 @@ void hid_card_reset(void) {
   shared.is_reset = true;
   /* What came before the reset is nobody's. */
   shared.incoming_count = 0;
+  if (pthread_cond_signal(&roomy) != 0) hid_stop();
   say_changed();
   leave();
 }
@@ -156,12 +170,10 @@ static void start_card(void) {
   ask(is_restart, is_command, framing_begin());
 }
 
+/* Nothing is taken from the framing that cannot be sent: what nobody fetches it gives up. */
 static void send_all(uint32_t now_ms) {
-  for (;;) {
-    if (!is_outgoing) is_outgoing = framing_next(outgoing, now_ms);
-    if (!is_outgoing || !hid_send(outgoing)) return;
-    is_outgoing = false;
-  }
+  uint8_t report[TALLYSTICK_USB_REPORT_BYTES];
+  while (hid_can_send() && framing_next(report, now_ms)) hid_send(report);
 }
 
 static bool take_incoming(uint32_t now_ms) {
@@ -174,6 +186,7 @@ static bool take_incoming(uint32_t now_ms) {
     bytes_wipe(shared.incoming[shared.first_incoming], sizeof report);
     shared.first_incoming = (shared.first_incoming + 1) % INCOMING_MAX;
     shared.incoming_count--;
+    if (pthread_cond_signal(&roomy) != 0) hid_stop();
   }
   leave();
   if (is_there) framing_take(report, now_ms);
@@ -205,13 +218,7 @@ static bool take_reset(void) {
 
 /* Waits until something changes, or time has passed; false: it is over. */
 static bool wait(void) {
-  struct timespec until;
-  if (clock_gettime(CLOCK_REALTIME, &until) != 0) hid_stop();
-  until.tv_nsec += WAIT_MS * NS_PER_MS;
-  if (until.tv_nsec >= NS_PER_S) {
-    until.tv_nsec -= NS_PER_S;
-    until.tv_sec++;
-  }
+  struct timespec until = after_ms(WAIT_MS);
   enter();
   /* A wait that ends for no reason is as good as one whose time is over. */
   if (!shared.is_changed && !shared.is_over) (void)pthread_cond_timedwait(&changed, &mutex, &until);
@@ -223,7 +230,6 @@ static bool wait(void) {
 
 static void go_on(void) {
   if (take_reset()) {
-    is_outgoing = false;
     framing_start();
     ask(true, false, 0);
   }

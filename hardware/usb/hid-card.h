@@ -3,8 +3,8 @@
  * that.
  *
  * Two threads: the card works on one, and the framing goes on meanwhile on the other, so that the host hears that the card is alive
- * and others hear that it is busy. The USB stack's own thread gives reports and takes them, and never waits. What
- * a host has left in the card, a verified PIN above all, ends with its power before another host's command.
+ * and others hear that it is busy. What a host has left in the card, a verified PIN above all, ends with its power before another
+ * host's command.
  */
 #ifndef TALLYSTICK_HID_CARD_H
 #define TALLYSTICK_HID_CARD_H
@@ -20,7 +20,10 @@ bool hid_card_serve(size_t card_stack_bytes);
 
 /* For the USB stack, from any thread. */
 
-/* A report came. One of another length is none; one for which there is no room is lost, which the framing of both ends notices. */
+/*
+ * A report came; one of another length is none. Waits a moment where there is no room for it, so that a stack that takes no report before
+ * this one is done holds the host back. One for which there is none even then is lost, which the framing of both ends notices.
+ */
 void hid_card_take(const uint8_t *report, size_t length);
 /* The report that was sent last is with the host: there is room for the next. */
 void hid_card_sent(void);
@@ -30,8 +33,10 @@ void hid_card_end(void);
 
 /* What the board provides. */
 
-/* Gives a report to the USB stack. False: there is no room; `hid_card_sent` says when there is. */
-bool hid_send(const uint8_t report[TALLYSTICK_USB_REPORT_BYTES]);
+/* Whether the USB stack takes a report now; `hid_card_sent` says when it does again. */
+bool hid_can_send(void);
+/* Gives it one. What it does not take after all is lost: the device is about to be gone. */
+void hid_send(const uint8_t report[TALLYSTICK_USB_REPORT_BYTES]);
 /* Milliseconds, which may wrap around. */
 uint32_t hid_now_ms(void);
 /* Something is broken that cannot be: begins again from reset. */

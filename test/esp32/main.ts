@@ -3,16 +3,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { packageRoot } from "../../simulator/applet-files.js";
 import { record } from "../fuzz/recordings.js";
-import { compareSession } from "../hardware/session.js";
 import { recordedSession } from "../hardware/sessions.js";
 import { buildEsp32 } from "./build.js";
-import { SerialBoard } from "./serial-board.js";
+import { checkUsb, keepingCommand } from "./usb-checks.js";
+import { compareReports, compareUsbSession } from "./usb-sessions.js";
 const root = packageRoot();
 const folder = mkdtempSync(join(tmpdir(), "tallystick-esp32-"));
 const recordings = await record();
-for (const wamr of [undefined, "/tmp/esp32/wamr"]) {
-  const board = new SerialBoard(await buildEsp32(root, { chip: "esp32c3", wamr }), "c3");
-  const t = performance.now();
-  for (const r of recordings) console.log(r.name, await compareSession(board, recordedSession(r), join(folder, "chip")));
-  console.log(wamr, performance.now() - t);
-}
+const program = await buildEsp32(root, { chip: "esp32s3" });
+const t = performance.now();
+console.log(await compareReports(program, "1", 600, join(folder, "chip")), performance.now() - t);
+console.log(await checkUsb(program, keepingCommand(recordedSession(recordings[0]!)), join(folder, "chip")), performance.now() - t);
+for (const r of recordings) console.log(r.name, await compareUsbSession(program, recordedSession(r), join(folder, "chip")), performance.now() - t);
+process.exit();

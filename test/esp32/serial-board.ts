@@ -29,13 +29,13 @@ const COPIES_PER_AREA = Math.floor(SECTOR_BYTES / COPY_ROOM);
 export type Program = ChildProcessByStdio<Writable, Readable, null>;
 
 /** Starts a chip's program in its folder. */
-export async function startProgram(path: string, start: BoardStart): Promise<Program> {
+export async function startProgram(path: string, start: BoardStart, more: readonly string[] = []): Promise<Program> {
   const { folder, applets, seed, now_ms } = start;
   mkdirSync(folder, { recursive: true });
   const clock = join(folder, "clock");
   writeClock(clock, now_ms);
   const values = ["--store", join(folder, "partition"), "--clock", clock, "--seed", seed, "--applets", applets.join(",")];
-  const child = spawn(path, values, { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(path, [...values, ...more], { stdio: ["pipe", "pipe", "inherit"] });
   await new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
   return child;
 }

@@ -12,6 +12,8 @@ struct fake_options {
   const char *clock;
   const char *seed;
   const char *applets;
+  /* So long each programming of flash takes. */
+  unsigned slow_ms;
 };
 
 extern struct fake_options fake_options;

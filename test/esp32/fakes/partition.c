@@ -17,6 +17,7 @@
 #define PARTITION_BYTES 0xC6000
 #define SUBTYPE 0x40
 #define ERASED 0xff
+#define US_PER_MS 1000
 
 static esp_partition_t partition = {
     .type = ESP_PARTITION_TYPE_DATA,
@@ -77,6 +78,7 @@ esp_err_t esp_partition_read(const esp_partition_t *asked, size_t src_offset, vo
 esp_err_t esp_partition_write(const esp_partition_t *asked, size_t dst_offset, const void *src, size_t size) {
   esp_err_t error = range_error(asked, dst_offset, size);
   if (error != ESP_OK) return error;
+  if (fake_options.slow_ms > 0) (void)usleep(fake_options.slow_ms * US_PER_MS);
   const uint8_t *given = src;
   uint8_t *cells = malloc(size);
   if (cells == NULL) fail("no memory");

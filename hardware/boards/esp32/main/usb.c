@@ -33,8 +33,12 @@ static char serial[2 * MAC_BYTES + 1];
 /* By their numbers in the device descriptor. */
 static const char *strings[STRINGS] = {language, manufacturer, product, serial};
 
-bool hid_send(const uint8_t report[TALLYSTICK_USB_REPORT_BYTES]) {
-  return tud_hid_ready() && tud_hid_report(0, report, TALLYSTICK_USB_REPORT_BYTES);
+bool hid_can_send(void) {
+  return tud_hid_ready();
+}
+
+void hid_send(const uint8_t report[TALLYSTICK_USB_REPORT_BYTES]) {
+  (void)tud_hid_report(0, report, TALLYSTICK_USB_REPORT_BYTES);
 }
 
 uint32_t hid_now_ms(void) {
