@@ -19,6 +19,8 @@ export type Chip = (typeof CHIPS)[number];
 
 export interface EspBuild {
   readonly chip: Chip;
+  /** Applets as C by wasm2c; by WAMR otherwise. */
+  readonly isCompiled?: boolean;
   /** Registers encrypted with a key from an eFuse. */
   readonly isSealed?: boolean;
   /** Folder of WAMR's source, built there by whoever gives it; the fake of it otherwise. */
@@ -28,8 +30,8 @@ export interface EspBuild {
 
 const STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wstrict-prototypes", "-Wconversion"];
 const OTHERS = ["-std=gnu11", "-w", "-DNDEBUG"];
-/** The files that the project for ESP-IDF names (hardware/boards/esp32/main/CMakeLists.txt). */
-const OF_BOTH = ["main", "board", "store", "seal", "binaries"];
+/** The files that the project for ESP-IDF names always (hardware/boards/esp32/main/CMakeLists.txt). */
+const OF_BOTH = ["main", "board", "store", "seal"];
 
 function sourcesIn(folder: string): string[] {
   return readdirSync(folder).flatMap((name) => (name.endsWith(".c") ? [join(folder, name)] : []));
@@ -90,27 +92,78 @@ function embedded(root: string, output: string): string {
   return source;
 }
 
+function wamrRunner(root: string, hardware: string, output: string): string[] {
+  return [join(hardware, "boards/esp32/main/binaries.c"), ...sourcesIn(join(hardware, "wamr")), embedded(root, output)];
+}
+
+/** The table that the build writes is compiled as strictly as our own. */
+function compiledRunner(hardware: string, prepared: string): string[] {
+  return [
+    ...["applets.c", "wasm-rt.c"].map((name) => join(hardware, "wasm", name)),
+    join(prepared, "applets/applet-codes.c"),
+  ];
+}
+
+function compiledApplets(prepared: string): string[] {
+  return sourcesIn(join(prepared, "applets")).filter((path) => !path.endsWith("/applet-codes.c"));
+}
+
 /** Builds the program; its path. */
-export async function buildEsp32(root: string, { chip, isSealed = false, wamr, sanitizers }: EspBuild): Promise<string> {
+export async function buildEsp32(
+  root: string,
+  { chip, isCompiled = false, isSealed = false, wamr, sanitizers }: EspBuild,
+): Promise<string> {
   const prepared = await prepareEsp32(root);
   const hardware = join(root, "hardware");
   const board = join(hardware, "boards/esp32/main");
   const test = join(root, "test/esp32");
-  const parts = [chip, ...(isSealed ? ["sealed"] : []), ...(wamr === undefined ? [] : ["wamr"]), sanitizers ?? ""];
-  const output = join(root, "build/esp32-test", parts.filter((part) => part !== "").join("-").replaceAll(",", "-"));
+  const parts = [
+    chip,
+    ...(isCompiled ? ["compiled"] : []),
+    ...(isSealed ? ["sealed"] : []),
+    ...(wamr === undefined ? [] : ["wamr"]),
+    sanitizers ?? "",
+  ];
+  const output = join(
+    root,
+    "build/esp32-test",
+    parts
+      .filter((part) => part !== "")
+      .join("-")
+      .replaceAll(",", "-"),
+  );
   mkdirSync(output, { recursive: true });
   const sodium = libsodium(root);
   const isUsb = chip === "esp32s3";
+  const isFake = wamr === undefined && !isCompiled;
 
   const instrumented = sanitizers === undefined ? [] : [`-fsanitize=${sanitizers}`, "-fno-sanitize-recover=all", "-g"];
-  const common = ["-O2", "-D_GNU_SOURCE", "-ffunction-sections", "-fdata-sections", ...instrumented, ...(isSealed ? ["-DCONFIG_TALLYSTICK_SEALED=1"] : [])];
+  const common = [
+    "-O2",
+    "-D_GNU_SOURCE",
+    "-ffunction-sections",
+    "-fdata-sections",
+    ...instrumented,
+    ...(isSealed ? ["-DCONFIG_TALLYSTICK_SEALED=1"] : []),
+  ];
   const include = [
     ...(wamr === undefined ? [] : [`-I${join(wamr, "core/iwasm/include")}`]),
-    ...[join(test, "config", chip), join(test, "include"), test, hardware, join(hardware, "wasm"), join(hardware, "wamr")],
-    ...[prepared, output],
+    ...[
+      join(test, "config", chip),
+      join(test, "include"),
+      test,
+      hardware,
+      join(hardware, "wasm"),
+      join(hardware, "wamr"),
+    ],
+    ...[prepared, join(prepared, "applets"), output],
   ].map((folder) => (folder.startsWith("-I") ? folder : `-I${folder}`));
   const headers = hashOfHeaders([hardware, test, prepared]);
-  const compilation = (flags: readonly string[]): Compilation => ({ compiler: "gcc", headers, flags: [...common, ...flags] });
+  const compilation = (flags: readonly string[]): Compilation => ({
+    compiler: "gcc",
+    headers,
+    flags: [...common, ...flags],
+  });
   const definitions = [`-DBOARD_NAME="${chip}"`, "-DCONFIG_TALLYSTICK_SEALED_BLOCK=2"];
   const strict = compilation([...STRICT, ...definitions, ...include, "-isystem", sodium.include]);
 
@@ -119,18 +172,22 @@ export async function buildEsp32(root: string, { chip, isSealed = false, wamr, s
     ...[...OF_BOTH, isUsb ? "usb" : "serial"].map((name) => join(board, `${name}.c`)),
     ...sourcesIn(join(hardware, "platform")),
     ...card,
-    ...sourcesIn(join(hardware, "wamr")),
+    ...(isCompiled ? compiledRunner(hardware, prepared) : wamrRunner(root, hardware, output)),
     join(hardware, "wasm/binding.generated.c"),
     ...(isUsb ? sourcesIn(join(hardware, "usb")) : []),
     ...["listed", "copies", "seeded-random"].map((name) => join(hardware, "boards/common", `${name}.c`)),
     ...["main", "partition", "hmac", isUsb ? "usb" : "serial"].map((name) => join(test, "fakes", `${name}.c`)),
-    ...(wamr === undefined ? [join(test, "fakes/wamr.c")] : []),
-    embedded(root, output),
+    ...(isFake ? [join(test, "fakes/wamr.c")] : []),
   ];
-  const generated = wamr === undefined ? fakeApplets(root, output) : [];
-  const others = compilation([...OTHERS, ...include, "-include", join(output, "fake-imports.h")]);
+  const generated = isFake ? fakeApplets(root, output) : isCompiled ? compiledApplets(prepared) : [];
+  const renamed = isFake ? ["-include", join(output, "fake-imports.h")] : [];
+  const others = compilation([...OTHERS, ...include, ...renamed]);
   const framing = compilation([...OTHERS, ...include, "-include", join(hardware, "usb/framing-names.h")]);
-  const library = compilation([...OTHERS, ...LIBSODIUM_DEFINES, `-I${sodium.include}`, `-I${sodium.ownInclude}`]);
+  // It includes nothing of ours.
+  const library = {
+    ...compilation([...OTHERS, ...LIBSODIUM_DEFINES, `-I${sodium.include}`, `-I${sodium.ownInclude}`]),
+    headers: "",
+  };
   const objects = join(output, "objects");
   const all = [
     ...own.map((source) => compileObject(source, objects, strict)),

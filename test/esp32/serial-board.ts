@@ -7,7 +7,13 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { REGISTER_BYTES_PERSISTENT } from "../../simulator/chip.js";
 import { DEFAULT_GEOMETRY } from "../../simulator/flash.js";
-import { type BoardStart, type BoardUnderTest, type Kept, MessageStream, type RunningBoard } from "../hardware/board.js";
+import {
+  type BoardStart,
+  type BoardUnderTest,
+  type Kept,
+  MessageStream,
+  type RunningBoard,
+} from "../hardware/board.js";
 import { ended, writeClock } from "../hardware/posix-board.js";
 
 // As hardware/boards/esp32/main has it.
@@ -34,7 +40,16 @@ export async function startProgram(path: string, start: BoardStart, more: readon
   mkdirSync(folder, { recursive: true });
   const clock = join(folder, "clock");
   writeClock(clock, now_ms);
-  const values = ["--store", join(folder, "partition"), "--clock", clock, "--seed", seed, "--applets", applets.join(",")];
+  const values = [
+    "--store",
+    join(folder, "partition"),
+    "--clock",
+    clock,
+    "--seed",
+    seed,
+    "--applets",
+    applets.join(","),
+  ];
   const child = spawn(path, [...values, ...more], { stdio: ["pipe", "pipe", "inherit"] });
   await new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
   return child;
@@ -49,7 +64,9 @@ export function stopProgram(child: Program, how: "end" | "kill"): Promise<void> 
 /** Sealed bytes as they were before; undefined: whoever sealed them had another key, or they are damaged. */
 function unsealed(element: number, sealed: Buffer): Buffer | undefined {
   const key = createHmac("sha256", EFUSE_KEY).update("tallystick registers").digest();
-  const open = createDecipheriv("chacha20-poly1305", key, sealed.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES });
+  const open = createDecipheriv("chacha20-poly1305", key, sealed.subarray(0, NONCE_BYTES), {
+    authTagLength: TAG_BYTES,
+  });
   open.setAAD(Uint8Array.of(element), { plaintextLength: COPY_BYTES });
   open.setAuthTag(sealed.subarray(NONCE_BYTES + COPY_BYTES, SEALED_BYTES));
   try {
@@ -61,10 +78,14 @@ function unsealed(element: number, sealed: Buffer): Buffer | undefined {
   }
 }
 
-/** Where in the partition the copies of an element's registers lie. */
-export function copyPlaces(applet: string): readonly number[] {
-  const element = ELEMENTS.indexOf(applet);
-  const start = element * ELEMENT_BYTES + REGION_BYTES;
+/** Where in the partition the sectors of an element's registers begin. */
+export function areaOf(applet: string): number {
+  return ELEMENTS.indexOf(applet) * ELEMENT_BYTES + REGION_BYTES;
+}
+
+/** Where the copies lie there. */
+function copyPlaces(applet: string): readonly number[] {
+  const start = areaOf(applet);
   const inArea = Array.from({ length: COPIES_PER_AREA }, (_, copy) => copy * COPY_ROOM);
   return [0, SECTOR_BYTES].flatMap((area) => inArea.map((place) => start + area + place));
 }

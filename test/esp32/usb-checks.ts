@@ -1,7 +1,9 @@
 /** What a USB device does that has a time of its own: at work, reset, not listened to, taken by another. */
 
 import { rmSync } from "node:fs";
-import { HidTransport } from "../../host/transports/hid.js";
+import { systemRandom } from "../../host/randomness.js";
+import { CtapHidClient } from "../../host/transports/ctaphid-client.js";
+import { HidTransport, systemLineTime } from "../../host/transports/hid.js";
 import { UsbInUseError } from "../../host/transports/hid-errors.js";
 import type { AppletName } from "../../simulator/applet-files.js";
 import { Reference, ReferenceStore, selectCommand } from "../hardware/reference.js";
@@ -22,6 +24,8 @@ const GET_DATA = [0x80, 0xca, 0, 0, 0];
 const SW_CONDITIONS = [0x69, 0x85];
 /** Longer than the framing waits for somebody to fetch an answer (TRANSACTION_TIMEOUT_MS). */
 const UNFETCHED_MS = 800;
+/** So long a second program asks a device that is taken. */
+const BUSY_MS = 300;
 /** Of each programming of flash: a command that keeps something then takes some hundred milliseconds. */
 const SLOW_MS = 60;
 
@@ -62,7 +66,9 @@ export function keepingCommand(session: Session): Keeping {
     if (step.kind !== "apdu") continue;
     const kept = session.applets.map((applet) => store.kept(applet));
     reference.card.transmit(new Uint8Array(step.apdu));
-    const isKept = kept.some(({ flash }, i) => Buffer.compare(flash, store.kept(session.applets[i] as AppletName).flash) !== 0);
+    const isKept = kept.some(
+      ({ flash }, i) => Buffer.compare(flash, store.kept(session.applets[i] as AppletName).flash) !== 0,
+    );
     if (isKept) return { session, before, apdu: step.apdu };
     before.push(step.apdu);
   }
@@ -169,7 +175,8 @@ const lockKeepsOthersOut: Check = async (board) => {
   const host = new RawHost(board);
   const mine = await ask(host, -1, INIT, NONCE);
   check(mine?.command === ERROR && mine.data[0] === BUSY, "a channel while another has the lock");
-  const refused = await HidTransport.open(board.line()).catch((error: unknown) => error);
+  const second = new CtapHidClient(board.line(), systemLineTime, systemRandom);
+  const refused = await second.initialize(BUSY_MS).catch((error: unknown) => error);
   check(refused instanceof UsbInUseError, "a second program is not told that the first has the device");
   await transport.close();
   const next = await HidTransport.open(board.line());

@@ -39,7 +39,9 @@ describe("every function of the interface", () => {
     expect(texts["simulator/platform.generated.ts"]).toContain(`  ${camelCase(name)}(`);
     expect(texts[HEADER_PATH]).toContain(`int32_t tallystick_${name}(`);
     const signature = parameters.map(({ kind }) => (kind === "u32" ? "i" : "ii")).join("");
-    expect(texts["hardware/wamr/imports.generated.c"]).toContain(`{"${name}", (void *)wamr_import, "(${signature})i", `);
+    expect(texts["hardware/wamr/imports.generated.c"]).toContain(
+      `{"${name}", (void *)wamr_import, "(${signature})i", `,
+    );
   });
 });
 

@@ -14,6 +14,8 @@ struct fake_options {
   const char *applets;
   /* So long each programming of flash takes. */
   unsigned slow_ms;
+  /* Which programming of the first element's registers fails, from 1 on; 0: none. */
+  unsigned fail_at;
 };
 
 extern struct fake_options fake_options;

@@ -15,6 +15,8 @@
 #define SECTOR_BYTES 4096
 /* As hardware/boards/esp32/partitions.csv has it. */
 #define PARTITION_BYTES 0xC6000
+/* Of the first element. */
+#define FIRST_REGISTERS_AT (64 * SECTOR_BYTES)
 #define SUBTYPE 0x40
 #define ERASED 0xff
 #define US_PER_MS 1000
@@ -78,6 +80,9 @@ esp_err_t esp_partition_read(const esp_partition_t *asked, size_t src_offset, vo
 esp_err_t esp_partition_write(const esp_partition_t *asked, size_t dst_offset, const void *src, size_t size) {
   esp_err_t error = range_error(asked, dst_offset, size);
   if (error != ESP_OK) return error;
+  static unsigned count;
+  bool is_first = dst_offset >= FIRST_REGISTERS_AT && dst_offset < FIRST_REGISTERS_AT + 2 * SECTOR_BYTES;
+  if (is_first && ++count == fake_options.fail_at) return ESP_FAIL;
   if (fake_options.slow_ms > 0) (void)usleep(fake_options.slow_ms * US_PER_MS);
   const uint8_t *given = src;
   uint8_t *cells = malloc(size);
