@@ -28,6 +28,8 @@ export interface EspBuild {
   readonly sanitizers?: string;
 }
 
+const FOLDER = "build/esp32-test";
+const FLAGS = ["-O1", "-D_GNU_SOURCE", "-ffunction-sections", "-fdata-sections"];
 const STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wstrict-prototypes", "-Wconversion"];
 const OTHERS = ["-std=gnu11", "-w", "-DNDEBUG"];
 /** The files that the project for ESP-IDF names always (hardware/boards/esp32/main/CMakeLists.txt). */
@@ -43,6 +45,7 @@ function identifier(applet: string): string {
 
 /** Applets as C whose imports have names of their own, and the functions with these names, which go to the fake of WAMR. */
 function fakeApplets(root: string, output: string): string[] {
+  mkdirSync(output, { recursive: true });
   const memoryBytes: number[] = [];
   const sources = APPLETS.map((applet) => {
     const binary = join(root, appletRequest(root, applet, "release").outputPath);
@@ -108,46 +111,83 @@ function compiledApplets(prepared: string): string[] {
   return sourcesIn(join(prepared, "applets")).filter((path) => !path.endsWith("/applet-codes.c"));
 }
 
-/** Builds the program; its path. */
-export async function buildEsp32(
-  root: string,
-  { chip, isCompiled = false, isSealed = false, wamr, sanitizers }: EspBuild,
-): Promise<string> {
-  const prepared = await prepareEsp32(root);
+/** What of an image is not ours: compiled once for all images, without sanitizers, which `test:posix` has for it. */
+function othersObjects(root: string, prepared: string, { chip, isCompiled = false, wamr }: EspBuild): string[] {
   const hardware = join(root, "hardware");
-  const board = join(hardware, "boards/esp32/main");
-  const test = join(root, "test/esp32");
-  const parts = [
-    chip,
-    ...(isCompiled ? ["compiled"] : []),
-    ...(isSealed ? ["sealed"] : []),
-    ...(wamr === undefined ? [] : ["wamr"]),
-    sanitizers ?? "",
-  ];
-  const output = join(
-    root,
-    "build/esp32-test",
-    parts
-      .filter((part) => part !== "")
-      .join("-")
-      .replaceAll(",", "-"),
-  );
-  mkdirSync(output, { recursive: true });
+  const fakes = join(root, FOLDER, "fake-applets");
+  const objects = join(root, FOLDER, "objects");
   const sodium = libsodium(root);
+  const headers = hashOfHeaders([join(hardware, "wasm"), join(hardware, "usb"), prepared]);
+  const include = [hardware, join(hardware, "wasm"), prepared, join(prepared, "applets"), fakes].map(
+    (path) => `-I${path}`,
+  );
+  const generated = { compiler: "gcc", headers, flags: [...FLAGS, ...OTHERS, ...include] };
+  const renamed = (names: string) => ({ ...generated, flags: [...generated.flags, "-include", names] });
+  const library = {
+    compiler: "gcc",
+    headers: "",
+    flags: [...FLAGS, ...OTHERS, ...LIBSODIUM_DEFINES, `-I${sodium.include}`, `-I${sodium.ownInclude}`],
+  };
+  const framing = chip === "esp32s3" ? [join(prepared, "framing-code.c")] : [];
+  const isFake = wamr === undefined && !isCompiled;
+  return [
+    ...sodium.sources.map((source) => compileObject(source, objects, library)),
+    ...framing.map((source) => compileObject(source, objects, renamed(join(hardware, "usb/framing-names.h")))),
+    ...(isCompiled ? compiledApplets(prepared) : []).map((source) => compileObject(source, objects, generated)),
+    ...(isFake ? fakeApplets(root, fakes) : []).map((source) =>
+      compileObject(source, objects, renamed(join(fakes, "fake-imports.h"))),
+    ),
+  ];
+}
+
+/** The board's own files and the portable ones, those that its CMakeLists.txt names, and the fakes under them. */
+function ownSources(
+  root: string,
+  output: string,
+  prepared: string,
+  { chip, isCompiled = false, wamr }: EspBuild,
+): string[] {
+  const hardware = join(root, "hardware");
   const isUsb = chip === "esp32s3";
   const isFake = wamr === undefined && !isCompiled;
+  const fakes = ["main", "partition", "hmac", isUsb ? "usb" : "serial", ...(isFake ? ["wamr"] : [])];
+  return [
+    ...[...OF_BOTH, isUsb ? "usb" : "serial"].map((name) => join(hardware, "boards/esp32/main", `${name}.c`)),
+    ...sourcesIn(join(hardware, "platform")),
+    ...sourcesIn(join(hardware, "card")).filter((path) => !isUsb || path.endsWith("/card.c")),
+    ...(isCompiled ? compiledRunner(hardware, prepared) : wamrRunner(root, hardware, output)),
+    join(hardware, "wasm/binding.generated.c"),
+    ...(isUsb ? sourcesIn(join(hardware, "usb")) : []),
+    ...["listed", "copies", "seeded-random"].map((name) => join(hardware, "boards/common", `${name}.c`)),
+    ...fakes.map((name) => join(root, "test/esp32/fakes", `${name}.c`)),
+  ];
+}
+
+function outputOf(root: string, { chip, isCompiled = false, isSealed = false, wamr, sanitizers }: EspBuild): string {
+  const kinds = [isCompiled ? "compiled" : "", isSealed ? "sealed" : "", wamr === undefined ? "" : "wamr"];
+  const parts = [chip, ...kinds, sanitizers?.replaceAll(",", "-") ?? ""].filter((part) => part !== "");
+  return join(root, FOLDER, parts.join("-"));
+}
+
+/** Builds the program; its path. */
+export async function buildEsp32(root: string, build: EspBuild): Promise<string> {
+  const { chip, isSealed = false, wamr, sanitizers } = build;
+  const prepared = await prepareEsp32(root);
+  const hardware = join(root, "hardware");
+  const test = join(root, "test/esp32");
+  const output = outputOf(root, build);
+  mkdirSync(output, { recursive: true });
+  const others = othersObjects(root, prepared, build);
 
   const instrumented = sanitizers === undefined ? [] : [`-fsanitize=${sanitizers}`, "-fno-sanitize-recover=all", "-g"];
-  const common = [
-    "-O2",
-    "-D_GNU_SOURCE",
-    "-ffunction-sections",
-    "-fdata-sections",
-    ...instrumented,
+  const definitions = [
+    `-DBOARD_NAME="${chip}"`,
+    "-DCONFIG_TALLYSTICK_SEALED_BLOCK=2",
     ...(isSealed ? ["-DCONFIG_TALLYSTICK_SEALED=1"] : []),
   ];
+  // WAMR's own header comes before ours.
   const include = [
-    ...(wamr === undefined ? [] : [`-I${join(wamr, "core/iwasm/include")}`]),
+    ...(wamr === undefined ? [] : [join(wamr, "core/iwasm/include")]),
     ...[
       join(test, "config", chip),
       join(test, "include"),
@@ -156,47 +196,18 @@ export async function buildEsp32(
       join(hardware, "wasm"),
       join(hardware, "wamr"),
     ],
-    ...[prepared, join(prepared, "applets"), output],
-  ].map((folder) => (folder.startsWith("-I") ? folder : `-I${folder}`));
-  const headers = hashOfHeaders([hardware, test, prepared]);
-  const compilation = (flags: readonly string[]): Compilation => ({
+    ...[prepared, join(prepared, "applets"), join(root, FOLDER, "fake-applets")],
+  ].map((path) => `-I${path}`);
+  const strict: Compilation = {
     compiler: "gcc",
-    headers,
-    flags: [...common, ...flags],
-  });
-  const definitions = [`-DBOARD_NAME="${chip}"`, "-DCONFIG_TALLYSTICK_SEALED_BLOCK=2"];
-  const strict = compilation([...STRICT, ...definitions, ...include, "-isystem", sodium.include]);
-
-  const card = sourcesIn(join(hardware, "card")).filter((path) => !isUsb || path.endsWith("/card.c"));
-  const own = [
-    ...[...OF_BOTH, isUsb ? "usb" : "serial"].map((name) => join(board, `${name}.c`)),
-    ...sourcesIn(join(hardware, "platform")),
-    ...card,
-    ...(isCompiled ? compiledRunner(hardware, prepared) : wamrRunner(root, hardware, output)),
-    join(hardware, "wasm/binding.generated.c"),
-    ...(isUsb ? sourcesIn(join(hardware, "usb")) : []),
-    ...["listed", "copies", "seeded-random"].map((name) => join(hardware, "boards/common", `${name}.c`)),
-    ...["main", "partition", "hmac", isUsb ? "usb" : "serial"].map((name) => join(test, "fakes", `${name}.c`)),
-    ...(isFake ? [join(test, "fakes/wamr.c")] : []),
-  ];
-  const generated = isFake ? fakeApplets(root, output) : isCompiled ? compiledApplets(prepared) : [];
-  const renamed = isFake ? ["-include", join(output, "fake-imports.h")] : [];
-  const others = compilation([...OTHERS, ...include, ...renamed]);
-  const framing = compilation([...OTHERS, ...include, "-include", join(hardware, "usb/framing-names.h")]);
-  // It includes nothing of ours.
-  const library = {
-    ...compilation([...OTHERS, ...LIBSODIUM_DEFINES, `-I${sodium.include}`, `-I${sodium.ownInclude}`]),
-    headers: "",
+    headers: hashOfHeaders([hardware, test, prepared]),
+    flags: [...FLAGS, ...instrumented, ...STRICT, ...definitions, ...include, "-isystem", libsodium(root).include],
   };
-  const objects = join(output, "objects");
-  const all = [
-    ...own.map((source) => compileObject(source, objects, strict)),
-    ...generated.map((source) => compileObject(source, objects, others)),
-    ...(isUsb ? [compileObject(join(prepared, "framing-code.c"), objects, framing)] : []),
-    ...sodium.sources.map((source) => compileObject(source, objects, library)),
-  ];
+  const own = ownSources(root, output, prepared, build).map((source) =>
+    compileObject(source, join(output, "objects"), strict),
+  );
   const program = join(output, "tallystick");
   const runtime = wamr === undefined ? [] : [join(wamr, "b/libvmlib.a"), "-lm"];
-  run("gcc", ["-Wl,--gc-sections", ...instrumented, ...all, ...runtime, "-pthread", "-o", program]);
+  run("gcc", ["-Wl,--gc-sections", ...instrumented, ...own, ...others, ...runtime, "-pthread", "-o", program]);
   return program;
 }

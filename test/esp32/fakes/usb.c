@@ -94,10 +94,13 @@ static bool is_described(const tinyusb_desc_config_t *descriptor) {
          strcmp(descriptor->string[2], "Tallystick chip") == 0 && strcmp(descriptor->string[3], "7CDFA100BEEF") == 0;
 }
 
-esp_err_t tinyusb_driver_install(const tinyusb_config_t *config) {
+static bool start(void *(*run)(void *)) {
   pthread_t thread;
+  return pthread_create(&thread, NULL, run, NULL) == 0 && pthread_detach(thread) == 0;
+}
+
+esp_err_t tinyusb_driver_install(const tinyusb_config_t *config) {
   if (!is_described(&config->descriptor) || config->event_cb == NULL) fail("descriptors that are not the project's");
   event_callback = config->event_cb;
-  bool is_started = pthread_create(&thread, NULL, fetch, NULL) == 0 && pthread_create(&thread, NULL, take, NULL) == 0;
-  return is_started ? ESP_OK : ESP_FAIL;
+  return start(fetch) && start(take) ? ESP_OK : ESP_FAIL;
 }
