@@ -78,7 +78,19 @@ export {
   parsePaymentRequest,
   qrText,
 } from "./payment-request.js";
-export { finishPersonalisation, type PersonalisationOrder, pair, personalise } from "./provision.js";
+export {
+  ChipTakenError,
+  type ContinuedOrder,
+  continuePersonalisation,
+  finishPersonalisation,
+  newRecord,
+  openPersonalisation,
+  type PersonalisationOrder,
+  type PersonalisationProgress,
+  type PersonalisationRecord,
+  pair,
+  personalise,
+} from "./provision.js";
 export { type RandomSource, systemRandom } from "./randomness.js";
 export { ReasonError, reasonSentence } from "./reasons.js";
 export { BankServer, type BankServerEvents, type ServerPlace } from "./servers/bank-server.js";
@@ -187,6 +199,7 @@ export {
 } from "./world/home.js";
 export { createWorld } from "./world/init.js";
 export { type Joined, type JoinOrder, joinSite } from "./world/join.js";
+export { JoinBrokenOffError } from "./world/join-errors.js";
 export { STANDARD_PLAN, type WorldPlan } from "./world/plan.js";
 export { type Served, serveBank, serveMerchant, serveNetwork } from "./world/serve.js";
 export { type ServedMint, serveMint } from "./world/serve-mint.js";

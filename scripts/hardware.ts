@@ -1,10 +1,11 @@
 /**
  * Builds the firmware for a board, to build/hardware/BOARD:
  *
- *   npm run build:hardware -- posix|cortex-m4 [--compiler NAME] [--sanitize] [--applets NAME[,NAME]...]
+ *   npm run build:hardware -- posix|cortex-m4|stm32f405|stm32f405-model|rv32imc [--compiler NAME] [--sanitize]
+ *     [--applets NAME[,NAME]...]
  *   npm run build:hardware -- esp32 [--applets NAME[,NAME]...]
  *
- * The second prepares what the project for ESP-IDF in hardware/boards/esp32 compiles.
+ * The last prepares what the project for ESP-IDF in hardware/boards/esp32 compiles.
  */
 
 import { parseArgs } from "node:util";

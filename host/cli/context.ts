@@ -34,18 +34,16 @@ export interface DeviceOptions extends GlobalOptions {
 /** Agent and module are in one place, or in two. */
 const PLACES_MAX = 2;
 
+const OWNERS_CHIPS =
+  "where the chips are: a reader or a USB device, from `tally device list`, or serial:PATH; twice if they are apart";
+
 /** Adds `--device` to a command that uses one owner's chips. */
-export function withDevice(command: Command): Command {
-  return command.option(
-    "--device <place>",
-    "where the chips are: a reader or a USB device, from `tally device list`, or serial:PATH; twice if they are apart",
-    (place: string, places: readonly string[] = []) => {
-      if (place === "") throw new InvalidArgumentError("It is empty.");
-      if (places.length === PLACES_MAX)
-        throw new InvalidArgumentError(`At most ${PLACES_MAX} places have one's chips.`);
-      return [...places, place];
-    },
-  );
+export function withDevice(command: Command, description = OWNERS_CHIPS): Command {
+  return command.option("--device <place>", description, (place: string, places: readonly string[] = []) => {
+    if (place === "") throw new InvalidArgumentError("It is empty.");
+    if (places.length === PLACES_MAX) throw new InvalidArgumentError(`At most ${PLACES_MAX} places have one's chips.`);
+    return [...places, place];
+  });
 }
 
 export function outputFor(options: GlobalOptions): Output {

@@ -6,9 +6,10 @@ import type { Command } from "commander";
 import { FolderHome, type Home, REMOTE_WALLET_FILE } from "../world/home.js";
 import { checkOrder, type Joined, joinSite } from "../world/join.js";
 import { HomeTakenError } from "../world/remote.js";
-import { type GlobalOptions, outputFor, withSite } from "./context.js";
+import { type DeviceOptions, outputFor, withDevice, withSite } from "./context.js";
+import { printable } from "./output.js";
 
-interface ProvisionOptions extends GlobalOptions {
+interface ProvisionOptions extends DeviceOptions {
   readonly holder?: string;
   readonly card?: string;
   readonly deposit?: readonly string[];
@@ -16,8 +17,13 @@ interface ProvisionOptions extends GlobalOptions {
   readonly directory?: string;
 }
 
+const AFTERWORD = `
+With --device the chips are on a card: blank ones, which make their keys themselves. One that was broken off is gone on with by
+the same command, and no other card takes its place:
+  tally device provision dave --card "USD 300.00" --device "ACME Reader"`;
+
 export function addProvision(device: Command): void {
-  device
+  const provisioning = device
     .command("provision")
     .description("personalise a device for somebody new: agent and module, accounts, a debit card")
     .argument("<name>", "small letters and digits")
@@ -28,15 +34,21 @@ export function addProvision(device: Command): void {
     .option("--directory <url>", "where the wallet in a home of its own finds merchants and the bank")
     .action(async (name: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<ProvisionOptions>();
-      await provision(name, options, ({ pin, puk, module }, isElsewhere) => {
+      await provision(name, options, ({ pin, puk, module, places }, isElsewhere) => {
         const secrets = isElsewhere ? { pin, puk } : {};
+        const where = places === undefined ? "" : `, on the card in ${places.map(printable).join(" and ")}`;
         const letter = [`PIN ${pin}, PUK ${puk}: write them down, they are kept nowhere else.`];
-        outputFor(options).result({ name, module, ...secrets }, [
-          `${name} has joined: money module ${module}.`,
+        outputFor(options).result({ name, module, ...(places === undefined ? {} : { places }), ...secrets }, [
+          `${name} has joined: money module ${module}${where}.`,
           ...(isElsewhere ? letter : []),
         ]);
       });
-    });
+    })
+    .addHelpText("after", AFTERWORD);
+  withDevice(
+    provisioning,
+    "where blank chips are: a reader or a USB device, from `tally device list`, or serial:PATH; twice if they are apart",
+  );
 }
 
 type Print = (joined: Joined, isElsewhere: boolean) => void;
@@ -47,12 +59,14 @@ function provision(name: string, options: ProvisionOptions, print: Print): Promi
     const begun = site.unfinished(name);
     const card = options.card ?? begun?.card;
     const directory = options.directory ?? begun?.unfinished.directory;
+    const { device } = options;
     const into = options.into === undefined ? begun?.unfinished.into : resolve(options.into);
     const order = {
       name,
       holder: options.holder ?? begun?.holder ?? name,
       deposits: options.deposit ?? begun?.deposits ?? [],
       ...(card === undefined ? {} : { card }),
+      ...(device === undefined ? {} : { device }),
     };
     if (into === undefined) return joinSite(site, order, (joined) => print(joined, false));
     const finding = directory === undefined ? {} : { directory };

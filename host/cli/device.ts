@@ -41,7 +41,10 @@ export function addDevice(program: Command): void {
       }
       const devices = await devicesOf(options);
       const { connected, missing } = await listConnected(options);
-      const lines = devices.map(({ name, kind, roles }) => `${name.padEnd(12)} ${kind.padEnd(10)} ${roles.join(", ")}`);
+      const lines = devices.map(({ name, kind, roles, onCard }) => {
+        const where = onCard === true ? ", on a card" : "";
+        return `${name.padEnd(12)} ${kind.padEnd(10)} ${roles.join(", ")}${where}`;
+      });
       const connectedJson = connected.map(({ isForeign, ...each }) => (isForeign ? { ...each, foreign: true } : each));
       output.result({ devices, connected: connectedJson, unavailable: missing }, [
         ...lines,
@@ -70,16 +73,18 @@ async function devicesOf(options: GlobalOptions): Promise<ReturnType<typeof list
   try {
     if (!isRemoteHome(home)) return listOf(Site.read(partsIn(home)));
     const roles = [kinds.ROLE_CUSTOMER, kinds.ROLE_TRANSACTION].map(nameOfRole);
-    return [{ name: readRemoteWallet(home).name, kind: "customer", roles }];
+    const { name, onCard } = readRemoteWallet(home);
+    return [{ name, kind: "customer", ...(onCard === true ? { onCard } : {}), roles }];
   } finally {
     await home.close();
   }
 }
 
 function listOf({ state }: Site) {
-  return state.devices.map(({ name, kind, agent, module }) => ({
+  return state.devices.map(({ name, kind, agent, module, onCard }) => ({
     name,
     kind,
+    ...(onCard === true ? { onCard } : {}),
     roles: [agent, module].flatMap((record) => (record === undefined ? [] : [nameOfRole(record.role)])),
   }));
 }

@@ -1,8 +1,10 @@
 /** `tally init`: makes an economy in the home. `tally audit`: where each cent of it is. */
 
 import type { Command } from "commander";
+import { ChipsNotFoundError } from "../cards/find.js";
 import { FolderHome } from "../world/home.js";
 import { createWorld } from "../world/init.js";
+import type { OwnersDevice } from "../world/owners-device.js";
 import { openRemoteDevice } from "../world/remote.js";
 import { homeIn, partsIn } from "../world/wallet.js";
 import type { World } from "../world/world.js";
@@ -38,9 +40,17 @@ export function addInit(program: Command): void {
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions & { with?: readonly string[] }>();
       const wallets = (options.with ?? []).map(walletElsewhere);
-      const { audit, missing } = await withWorld(options, (world) => auditWith(world, wallets));
-      const counted = `Not counted: ${missing.join(", ")}, in homes of their own. Add --with FOLDER=PIN for each.`;
-      outputFor(options).result({ audit, missing }, [...auditLines(audit), ...(missing.length > 0 ? [counted] : [])]);
+      const { audit, away, onCards } = await withWorld(options, (world) => auditWith(world, wallets));
+      const missing = [...away, ...onCards];
+      outputFor(options).result({ audit, missing }, [
+        ...auditLines(audit),
+        ...(away.length > 0
+          ? [`Not counted: ${away.join(", ")}, in homes of their own. Add --with FOLDER=PIN for each.`]
+          : []),
+        ...(onCards.length > 0
+          ? [`Not counted: ${onCards.join(", ")}, on cards that are not here. Put them into readers.`]
+          : []),
+      ]);
       if (!audit.every((line) => line.balanced)) process.exitCode = EXIT_FAILED;
     });
 }
@@ -66,9 +76,12 @@ function walletElsewhere(text: string): WalletElsewhere {
   );
 }
 
-/** Audits the world together with wallets that are elsewhere, and says which of those that joined it were not there. */
+/**
+ * Audits the world together with wallets that are elsewhere and cards that are in readers, and says which of those that joined it
+ * were not there.
+ */
 async function auditWith(world: World, wallets: readonly WalletElsewhere[]) {
-  const opened: Awaited<ReturnType<typeof openRemoteDevice>>[] = [];
+  const opened: OwnersDevice[] = [];
   try {
     for (const { folder, pin } of wallets) opened.push(await openRemoteDevice(partsIn(homeIn(folder)), pin));
     const devices = opened.map(({ device }) => device);
@@ -76,15 +89,35 @@ async function auditWith(world: World, wallets: readonly WalletElsewhere[]) {
       const isOurs = world.site.plan.customers.some((each) => each.name === name && each.elsewhere === true);
       if (!isOurs || world.site.moduleOf(name) !== module.idHex) throw new StrangerError(name);
     }
+    const { onCards } = world.site;
+    for (const name of onCards) {
+      const found = await cardOf(world, name);
+      if (found === undefined) continue;
+      opened.push(found);
+      await found.device.unlock(world.site.record(name).pin);
+      devices.push(found.device);
+    }
+    const isMissing = (name: string) => !devices.some((device) => device.name === name);
     // Of one that is unfinished the owner may know the PIN already.
     const away = world.state.customers.filter((each) => {
       return each.elsewhere !== undefined || (each.unfinished?.complete === true && each.unfinished.into !== undefined);
     });
     return {
       audit: await world.audit(devices),
-      missing: away.map(({ name }) => name).filter((name) => !devices.some((device) => device.name === name)),
+      away: away.map(({ name }) => name).filter(isMissing),
+      onCards: onCards.filter(isMissing),
     };
   } finally {
     for (const { close } of opened) await close();
+  }
+}
+
+/** The card of one of the home's devices, wherever it is; undefined: nowhere. */
+async function cardOf({ site }: World, name: string): Promise<OwnersDevice | undefined> {
+  try {
+    return await site.ownersDevice(name);
+  } catch (error) {
+    if (error instanceof ChipsNotFoundError) return undefined;
+    throw error;
   }
 }

@@ -47,7 +47,7 @@ export class SerialForbiddenError extends Error {
 export class SerialUnusableError extends Error {
   constructor(name: string, cause: unknown) {
     super(
-      `${name} cannot be used as a serial line (${asError(cause).message}). No money moved. Name a serial port, or the ` +
+      `${name} cannot be used as a serial line (${asError(cause).message.replace(/^Error:? /, "")}). No money moved. Name a serial port, or the ` +
         "socket of a board in an emulator.",
       { cause },
     );

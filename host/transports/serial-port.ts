@@ -7,7 +7,6 @@ import { stat } from "node:fs/promises";
 import { createConnection } from "node:net";
 import type { Duplex } from "node:stream";
 import { asError } from "../as-error.js";
-import { systemTimers } from "../services/clock.js";
 import { CardInUseError, CardMuteError, ReaderMissingError } from "./card-errors.js";
 import type { SerialSource } from "./serial.js";
 import { SerialForbiddenError, SerialUnavailableError, SerialUnusableError } from "./serial-errors.js";
@@ -53,12 +52,12 @@ async function load(): Promise<SerialPortModule> {
   }
 }
 
-/** Waits for a call that may never come. */
+/** Waits for a call that may never come. This timer keeps the process alive: nothing else may, where a line is gone. */
 function bounded(work: (done: () => void) => void): Promise<void> {
   return new Promise((resolve) => {
-    const cancel = systemTimers.after(CLOSE_MS, resolve);
+    const timer = setTimeout(resolve, CLOSE_MS);
     work(() => {
-      cancel();
+      clearTimeout(timer);
       resolve();
     });
   });
@@ -86,7 +85,7 @@ async function openPort(path: string): Promise<SerialLine> {
   return {
     stream: port,
     close: async () => {
-      await bounded((done) => port.drain(done));
+      if (port.isOpen) await bounded((done) => port.drain(done));
       if (port.isOpen) await bounded((done) => port.close(done));
     },
   };

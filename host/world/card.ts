@@ -9,7 +9,7 @@ import { aidOf } from "../applets.js";
 import type { ChipSort, SimulatedChip } from "../chips.js";
 import { isRemoteHome } from "./home.js";
 import { readRemoteWallet } from "./remote.js";
-import { Site, simulatedChip, UnknownNameError, type WorldParts } from "./site.js";
+import { ChipsOnCardError, Site, simulatedChip, UnknownNameError, type WorldParts } from "./site.js";
 import { purseChipName, readTokenState } from "./token-state.js";
 
 export interface OwnersChip {
@@ -55,14 +55,18 @@ export function applicationOf({ element, simulated }: SimulatedChip): CardApplic
 }
 
 function remoteChips({ home }: WorldParts, owner: string): ChipSort[] {
-  const { name } = readRemoteWallet(home);
+  const { name, onCard } = readRemoteWallet(home);
   if (name !== owner) throw new UnknownNameError("device", owner, [name]);
+  if (onCard === true) throw new ChipsOnCardError(owner);
   return ["agent", "module"];
 }
 
 function chipsAtSite(site: Site, owner: string): ChipSort[] {
-  const { agent, module } = site.record(owner);
+  const { agent, module, onCard } = site.record(owner);
   const hasPurse = readTokenState(site)?.purses.some(({ name }) => name === owner) === true;
+  // Their purse may be in the home all the same.
+  if (onCard === true && !hasPurse) throw new ChipsOnCardError(owner);
+  if (onCard === true) return ["purse"];
   return [
     ...(agent === undefined ? [] : ["agent" as const]),
     ...(module === undefined ? [] : ["module" as const]),

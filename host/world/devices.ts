@@ -10,6 +10,7 @@ import { inProcessLink } from "../communications/in-process.js";
 import { Device } from "../device.js";
 import { finishPersonalisation, pair, personalise } from "../provision.js";
 import { randomBytes } from "../randomness.js";
+import { TransportError } from "../transport.js";
 import type { CardPlan } from "./plan.js";
 import type { Site, WorldParts } from "./site.js";
 import type { DeviceRecord } from "./state.js";
@@ -33,8 +34,7 @@ export async function makeDevice(
   order: DeviceOrder,
 ): Promise<DeviceRecord> {
   const { home, random, clock, timers } = parts;
-  const pin = digits(parts, PIN_DIGITS);
-  const puk = digits(parts, PUK_DIGITS);
+  const { pin, puk } = newPinAndPuk(parts);
   const make = async (sort: "agent" | "module", role: number | undefined) => {
     if (role === undefined) return undefined;
     const { element } = await home.chips.chip(`${order.name}.${sort}`, sort);
@@ -62,6 +62,10 @@ export async function makeDevice(
     ...(agent === undefined ? {} : { agent: agent.record }),
     ...(module === undefined ? {} : { module: module.record }),
   };
+}
+
+export function newPinAndPuk(parts: Pick<WorldParts, "random">): Pick<DeviceRecord, "pin" | "puk"> {
+  return { pin: digits(parts, PIN_DIGITS), puk: digits(parts, PUK_DIGITS) };
 }
 
 function digits({ random }: Pick<WorldParts, "random">, count: number): string {
@@ -100,6 +104,8 @@ export async function acquireFrom(authority: Device, device: Device, type: numbe
   const [near, far] = inProcessLink();
   const issuing = issueCredential(authority, far, () => grant);
   const [acquired, issued] = await Promise.allSettled([acquire(device, near, type), issuing]);
+  // Whose card was lost says more than who then found nobody at the other end.
+  if (acquired.status === "rejected" && acquired.reason instanceof TransportError) throw acquired.reason;
   if (issued.status === "rejected") throw issued.reason;
   if (acquired.status === "rejected") throw acquired.reason;
 }

@@ -4,15 +4,26 @@ import { ROLE_CUSTOMER, ROLE_TRANSACTION } from "../../firmware/protocol/kinds.j
 import { TEXT_BYTES_MAX } from "../../firmware/protocol/limits.js";
 import { TICKET_DEBIT_CARD } from "../../firmware/protocol/messages.js";
 import { toHex } from "../codec/bytes.js";
+import type { Device } from "../device.js";
+import type { ElementSort } from "../message-manager.js";
 import { randomBytes } from "../randomness.js";
 import { BankBooks } from "../services/bank-books.js";
 import { type Money, parseMoney, sameUnit, unitKey, unitOf } from "../units.js";
 import { openAccounts } from "./bank.js";
+import { type CardChips, makeOnCards, newOnCard, openCardChips } from "./card-join.js";
 import { giveCard, makeDevice } from "./devices.js";
 import { type Home, isRemoteHome } from "./home.js";
+import {
+  CardNeededError,
+  ChipsMissingError,
+  JoinBrokenOffError,
+  NameError,
+  OrderError,
+  OtherOrderError,
+} from "./join-errors.js";
 import { openNetworkBooks } from "./network.js";
 import { hasChips } from "./owners-device.js";
-import type { DeviceRecord, JoinedCustomer, UnfinishedJoin } from "./plan.js";
+import type { DeviceRecord, JoinedCustomer, UnfinishedJoin, UnfinishedOnCard } from "./plan.js";
 import { HomeTakenError, type RemoteWallet, readAnyRemoteWallet, writeRemoteWallet } from "./remote.js";
 import { deviceOf, Site, type UnfinishedCustomer } from "./site.js";
 import { readState, type WorldState, writeState } from "./state.js";
@@ -29,6 +40,8 @@ export interface JoinOrder {
   readonly deposits: readonly string[];
   /** A home of its own, and where the wallet in it finds the directory. */
   readonly into?: Into;
+  /** Where blank chips are, one place or two; without it they are simulated ones in the home. */
+  readonly device?: readonly string[];
 }
 
 export interface Into {
@@ -48,64 +61,14 @@ export interface Joined {
   readonly puk: string;
   /** Subject id of the money module. */
   readonly module: string;
-}
-
-/** A name that cannot be given to a new device. */
-export class NameError extends Error {
-  constructor(name: string, why: string) {
-    super(`"${name}" ${why}. Nothing was made and no money moved. Choose another name.`);
-    this.name = "NameError";
-  }
-}
-
-/** What was ordered cannot be made. */
-export class OrderError extends Error {
-  constructor(what: string, then: string) {
-    super(`${what} Nothing was made and no money moved. ${then}`);
-    this.name = "OrderError";
-  }
-}
-
-/** What was broken off was ordered otherwise. */
-export class OtherOrderError extends Error {
-  constructor(name: string, options: readonly string[]) {
-    super(
-      `"${name}" was ordered before, was never finished, and is finished as it was ordered: ${options.join(", ")} ` +
-        `${options.length === 1 ? "was" : "were"} not the same. Nothing was done and no money moved. ` +
-        `Run "tally device provision ${name}" without options.`,
-    );
-    this.name = "OtherOrderError";
-  }
-}
-
-/** Chips that were made and may be paid for soon are not where they were made. */
-export class ChipsMissingError extends Error {
-  constructor(name: string, place: string) {
-    super(
-      `The chips of ${name} were made in ${place} and are not there any more. Nothing was done and no money moved. ` +
-        "Put the folder back where it was, and run the command again.",
-    );
-    this.name = "ChipsMissingError";
-  }
-}
-
-/** Something went wrong on the way. */
-export class JoinBrokenOffError extends Error {
-  constructor(name: string, cause: unknown) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    super(
-      `Making the device ${name} was broken off: ${why.replace(/\.$/, "")}. What was made is kept, and no electronic money ` +
-        `moved. Run "tally device provision ${name}" again: it finishes what was begun.`,
-      { cause },
-    );
-    this.name = "JoinBrokenOffError";
-  }
+  /** Where the card was that the chips were made on. */
+  readonly places?: readonly string[];
 }
 
 /**
  * Joins, or finishes what was broken off when the same was ordered before. In this order, so that it can be broken off at any
- * moment: all parts that will be needed are taken, the order is written down, chips are made and written down, the owner gets
- * the card, the accounts are opened. `deliver` is told PIN and PUK before the home forgets those of a home of its own.
+ * moment: all parts that will be needed are taken, the order is written down, chips are made and written down (on cards the
+ * other way round, card-join.ts), the owner gets the card, the accounts are opened. `deliver` is told PIN and PUK before the home forgets those of a home of its own.
  */
 export async function joinSite(
   before: Site,
@@ -126,12 +89,27 @@ export async function joinSite(
   target.claim("settings");
   target.claim(`wallet-${name}`);
   checkTarget(target, order, begun);
-  const entered = begun === undefined ? enter(site, order) : site;
+  const chips = await cardChips(site, order, begun);
   try {
-    return await finish(entered, order, { target, deliver });
-  } catch (error) {
-    throw new JoinBrokenOffError(name, error);
+    const entered = begun === undefined ? enter(site, order, chips?.order) : site;
+    try {
+      return await finish(entered, order, { target, deliver, chips });
+    } catch (error) {
+      throw new JoinBrokenOffError(name, error, chips?.places);
+    }
+  } finally {
+    await chips?.close();
   }
+}
+
+/** The chips that a device on cards is made of, as long as they are needed. */
+async function cardChips(
+  { parts }: Site,
+  { name, device: locators }: JoinOrder,
+  begun: UnfinishedCustomer | undefined,
+): Promise<CardChips | undefined> {
+  if (locators === undefined || begun?.unfinished.complete === true) return undefined;
+  return openCardChips(parts, begun?.unfinished.onCard ?? newOnCard(parts, name), locators);
 }
 
 /** Whatever could fail later, when there are chips already and the home knows of them, is refused now. */
@@ -174,21 +152,27 @@ export function checkOrder(site: Site, order: CheckedOrder): void {
 
 /** What was broken off is finished as it was ordered, and not otherwise. */
 function checkSame({ unfinished, ...begun }: UnfinishedCustomer, { into, ...order }: CheckedOrder): void {
+  const { onCard } = unfinished;
   const differences: [string, unknown, unknown][] = [
     ["--holder", begun.holder, order.holder],
     ["--card", begun.card, order.card],
     ["--deposit", begun.deposits.join(" "), order.deposits.join(" ")],
     ["--into", unfinished.into, into?.home.place],
     ["--directory", unfinished.directory, into?.directory],
+    // Where the card is now is nobody's business but the reader's.
+    ["--device", onCard !== undefined, onCard !== undefined || order.device !== undefined],
   ];
   const different = differences.filter(([, then, now]) => then !== now).map(([option]) => option);
-  if (different.length > 0) throw new OtherOrderError(begun.name, different);
+  if (different.length > 0) throw new OtherOrderError(begun.name, different, onCard !== undefined);
+  const needsCard = onCard !== undefined && unfinished.complete !== true;
+  if (needsCard && order.device === undefined) throw new CardNeededError(onCard);
 }
 
 /** The home that the chips will be in: nothing in it is in the way, and what was begun there is still there. */
-function checkTarget(target: Home, { name, into }: JoinOrder, begun: UnfinishedCustomer | undefined): void {
+function checkTarget(target: Home, { name, into, device }: JoinOrder, begun: UnfinishedCustomer | undefined): void {
   const isComplete = begun?.unfinished.complete === true;
-  if (isComplete && !hasChips(target, name)) throw new ChipsMissingError(name, target.place);
+  const isOnCard = device !== undefined || begun?.unfinished.onCard !== undefined;
+  if (isComplete && !isOnCard && !hasChips(target, name)) throw new ChipsMissingError(name, target.place);
   if (into === undefined) {
     const hasStrange = ["agent", "module"].some((sort) => target.holds(`chips/${name}.${sort}`));
     if (begun === undefined && hasStrange) throw new NameError(name, "has chips that the home knows nothing of");
@@ -196,7 +180,7 @@ function checkTarget(target: Home, { name, into }: JoinOrder, begun: UnfinishedC
   }
   const wallet = isRemoteHome(target) ? readAnyRemoteWallet(target) : undefined;
   if (wallet === undefined) {
-    if (isComplete) throw new ChipsMissingError(name, target.place);
+    if (isComplete && !isOnCard) throw new ChipsMissingError(name, target.place);
     if (target.holds("chips") || readState(target) !== undefined) throw new HomeTakenError(target.place);
     return;
   }
@@ -217,12 +201,13 @@ function urlOf(text: string): URL | undefined {
 }
 
 /** Writes down what was ordered: from here on the name is taken, and whatever is made is known to belong to it. */
-function enter(site: Site, { name, holder, card, deposits, into }: JoinOrder): Site {
+function enter(site: Site, { name, holder, card, deposits, into }: JoinOrder, onCard?: UnfinishedOnCard): Site {
   const directory = into?.directory;
   const unfinished: UnfinishedJoin = {
     id: toHex(randomBytes(site.parts.random, ORDER_ID_BYTES)),
     ...(into === undefined ? {} : { into: into.home.place }),
     ...(directory === undefined ? {} : { directory }),
+    ...(onCard === undefined ? {} : { onCard }),
   };
   const customer: JoinedCustomer = { name, holder, deposits, ...(card === undefined ? {} : { card }), unfinished };
   return written(site, { ...site.state, customers: [...site.state.customers, customer] });
@@ -236,25 +221,29 @@ function written({ parts }: Site, state: WorldState): Site {
 interface Means {
   readonly target: Home;
   readonly deliver: (joined: Joined) => void | Promise<void>;
+  readonly chips: CardChips | undefined;
 }
 
 /** Everything that is not done yet of what was ordered. Each step can be done again. */
-async function finish(site: Site, order: JoinOrder, { target, deliver }: Means): Promise<Joined> {
+async function finish(site: Site, order: JoinOrder, { target, deliver, chips }: Means): Promise<Joined> {
   const { home, clock } = site.parts;
   const { name, into } = order;
   const begun = unfinishedOf(site, name);
   const isComplete = begun.complete === true;
   if (into !== undefined && !isComplete) writeWallet(site, order, into, { unfinished: begun.id });
-  const [made, record] = await withChips(site, name, target);
+  const { made, record, open } = await (begun.onCard === undefined
+    ? withChips(site, name, target)
+    : withCardChips(site, begun.onCard, chips));
   const joined = new Site(site.parts, joinedState(made.state, name, record));
   if (!isComplete) {
-    await giveMissingCard(joined, record, target);
+    await giveMissingCard(joined, record, open);
     changed(made, name, { complete: true });
   }
   await openAccounts(joined, await BankBooks.open(home.database("bank"), clock));
   await openNetworkBooks(joined);
   if (into !== undefined) writeWallet(joined, order, into, chipsOf(record));
-  const result = { pin: record.pin, puk: record.puk, module: joined.moduleOf(name) };
+  const places = chips === undefined ? {} : { places: chips.places };
+  const result = { pin: record.pin, puk: record.puk, module: joined.moduleOf(name), ...places };
   await deliver(result);
   writeState(home, joined.state);
   return result;
@@ -273,10 +262,18 @@ function changed(site: Site, name: string, change: Partial<UnfinishedJoin>): Sit
   return written(site, { ...site.state, customers });
 }
 
+interface Made {
+  /** The site that has written down what was made. */
+  readonly made: Site;
+  readonly record: DeviceRecord;
+  readonly open: () => Promise<Device>;
+}
+
 /** Chips in the home of the order. Those that nobody has written down never were personalised to their end, and hold nothing. */
-async function withChips(site: Site, name: string, target: Home): Promise<[Site, DeviceRecord]> {
+async function withChips(site: Site, name: string, target: Home): Promise<Made> {
   const { device } = unfinishedOf(site, name);
-  if (device !== undefined && hasChips(target, name)) return [site, device];
+  const open = () => deviceOf({ ...site.parts, home: target }, name, { agent: true, module: true });
+  if (device !== undefined && hasChips(target, name)) return { made: site, record: device, open };
   for (const sort of ["agent", "module"]) target.chips.discard(`${name}.${sort}`);
   const record = await makeDevice({ ...site.parts, home: target }, site.agencies, {
     name,
@@ -284,7 +281,25 @@ async function withChips(site: Site, name: string, target: Home): Promise<[Site,
     agentRole: ROLE_CUSTOMER,
     moduleRole: ROLE_TRANSACTION,
   });
-  return [changed(site, name, { device: record }), record];
+  return { made: changed(site, name, { device: record }), record, open };
+}
+
+/** Chips on cards, as long as the cards are needed. */
+async function withCardChips(site: Site, onCard: UnfinishedOnCard, chips: CardChips | undefined): Promise<Made> {
+  const { device: record } = onCard;
+  const { name } = record;
+  if (chips === undefined) {
+    const open = () => Promise.reject(new CardNeededError(onCard));
+    return { made: site, record, open };
+  }
+  let made = site;
+  const begun = (sort: ElementSort) => {
+    const known = unfinishedOf(made, name).onCard ?? onCard;
+    if (known.begun.includes(sort)) return;
+    made = changed(made, name, { onCard: { ...known, begun: [...known.begun, sort] } });
+  };
+  const device = await makeOnCards(site, chips, begun);
+  return { made, record, open: async () => device };
 }
 
 /** The state in which nothing is missing any more. */
@@ -301,8 +316,9 @@ function joinedState(state: WorldState, name: string, record: DeviceRecord): Wor
 }
 
 /** Where they are found once they are in a reader. */
-function chipsOf({ agent, module }: DeviceRecord): Pick<RemoteWallet, "agent" | "module"> {
+function chipsOf({ agent, module, onCard }: DeviceRecord): Pick<RemoteWallet, "agent" | "module" | "onCard"> {
   return {
+    ...(onCard === undefined ? {} : { onCard }),
     ...(agent === undefined ? {} : { agent: agent.id }),
     ...(module === undefined ? {} : { module: module.id }),
   };
@@ -312,7 +328,7 @@ function writeWallet(
   site: Site,
   { name, holder, card }: JoinOrder,
   into: Into,
-  more: Pick<RemoteWallet, "agent" | "module" | "unfinished">,
+  more: Pick<RemoteWallet, "agent" | "module" | "onCard" | "unfinished">,
 ): void {
   const { directory, home } = into;
   const [issuer] = site.plan.issuers;
@@ -326,11 +342,11 @@ function writeWallet(
 }
 
 /** The card of the plan, unless the agent has got it already. */
-async function giveMissingCard(site: Site, { name, pin }: DeviceRecord, target: Home): Promise<void> {
+async function giveMissingCard(site: Site, { name, pin }: DeviceRecord, open: () => Promise<Device>): Promise<void> {
   const { cards, holder } = site.customerPlan(name);
   const [card] = cards;
   if (card === undefined) return;
-  const device = await deviceOf({ ...site.parts, home: target }, name, { agent: true, module: true });
+  const device = await open();
   await device.unlock(pin);
   const tickets = await device.agent.tickets();
   if (tickets.some(({ type }) => type === TICKET_DEBIT_CARD)) return;

@@ -31,15 +31,19 @@ export interface OwnersDevice {
   close(): Promise<void>;
 }
 
-/** `locators`: the one or two places that were named; none: the home, or wherever they are. */
+/**
+ * `locators`: the one or two places that were named; none: the home, or wherever they are. `isOnCard`: never in the home, which
+ * then gives none.
+ */
 export async function openOwnersDevice(
   parts: WorldParts,
   wanted: WantedChips,
   locators: readonly string[] = [],
+  isOnCard = false,
 ): Promise<OwnersDevice> {
   const { home } = parts;
   if (locators.length > 0) return onCards(parts, wanted, (places) => chipsAt(places, wanted, locators));
-  if (!hasChips(home, wanted.owner)) {
+  if (isOnCard || !hasChips(home, wanted.owner)) {
     // Blank chips must not take their place.
     if (wanted.agent === undefined || wanted.module === undefined)
       throw new IncompleteHomeError(home.place, `chips/${wanted.owner}.module`);
@@ -88,21 +92,29 @@ export async function openOwnersPurse(
   }
 }
 
+/** A device of chips that were found. */
+export function deviceOfChips(
+  { clock, timers, recorder }: Pick<WorldParts, "clock" | "timers" | "recorder">,
+  owner: string,
+  { agent, module }: Pick<FoundChips, "agent" | "module">,
+): Device {
+  return new Device({
+    name: owner,
+    ...{ agent, module, clock, timers },
+    ...(recorder === undefined ? {} : { recorder: (envelope) => recorder(owner, envelope) }),
+  });
+}
+
 async function onCards(
-  { places: open = allPlaces, clock, timers, recorder }: WorldParts,
+  parts: WorldParts,
   { owner }: WantedChips,
   find: (places: Lookout) => Promise<FoundChips>,
 ): Promise<OwnersDevice> {
-  const places = open();
+  const places = (parts.places ?? allPlaces)();
   try {
-    const { agent, module, close } = await find(places);
-    const device = new Device({
-      name: owner,
-      ...{ agent, module, clock, timers },
-      ...(recorder === undefined ? {} : { recorder: (envelope) => recorder(owner, envelope) }),
-    });
+    const { close, ...chips } = await find(places);
     return {
-      device,
+      device: deviceOfChips(parts, owner, chips),
       close: async () => {
         await close();
         await places.close();

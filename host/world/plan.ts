@@ -1,5 +1,6 @@
 /** The sandbox economy as data: who is there, with which accounts, cards, terms and stock. */
 
+import type { ElementSort } from "../message-manager.js";
 import type { PersonalisationRecord } from "../provision.js";
 import type { Offer } from "../services/directory.js";
 import type { NetworkAccount, NetworkRate } from "../services/network-tables.js";
@@ -158,6 +159,8 @@ export interface DeviceRecord {
   readonly puk: string;
   readonly agent?: PersonalisationRecord;
   readonly module?: PersonalisationRecord;
+  /** Its chips are on a card, or on two, and never were in the home. */
+  readonly onCard?: boolean;
 }
 
 /** A customer who joined after the economy was made, as the home remembers it. */
@@ -184,9 +187,21 @@ export interface UnfinishedJoin {
   readonly directory?: string;
   /** Its chips, once they are personalised. PIN and PUK of a home of its own are kept until its owner has seen them. */
   readonly device?: DeviceRecord;
+  /** Chips that are made on cards. */
+  readonly onCard?: UnfinishedOnCard;
   /** Chips and card are there; accounts may be. */
   readonly complete?: boolean;
 }
+
+/** What going on with chips on cards needs (card-join.ts). It is written before the first of them is asked to change. */
+export interface UnfinishedOnCard {
+  readonly device: CardDevice;
+  /** Those that have their key for certain: no other chip takes their place. */
+  readonly begun: readonly ElementSort[];
+}
+
+/** A device of agent and module. */
+export type CardDevice = DeviceRecord & Required<Pick<DeviceRecord, "agent" | "module">>;
 
 /**
  * The plan with these customers too, but for those that are unfinished. Their cards are of the first issuer, numbered after

@@ -3,7 +3,7 @@
  * machines. `tally device provision --into` makes one; its PIN is nowhere but in the owner's head.
  *
  *   home/wallet.json     whose it is, its card's issuer, the directory
- *   home/chips/, home/parts/, home/contacts-NAME.json     as in every home
+ *   home/chips/, home/parts/, home/contacts-NAME.json     as in every home; there are no chips where these are on a card
  */
 
 import type { Device } from "../device.js";
@@ -25,6 +25,8 @@ export interface RemoteWallet {
   /** Subject ids of its chips, in hexadecimal: so they are found in a reader. Homes of before do not have them. */
   readonly agent?: string;
   readonly module?: string;
+  /** They are on a card, and never were in this home. */
+  readonly onCard?: boolean;
   /** While it is being made: which order of the economy's home it belongs to. */
   readonly unfinished?: string;
 }
@@ -69,11 +71,13 @@ export function readAnyRemoteWallet(home: Pick<Home, "place" | "read">): RemoteW
   }
   if (wallet?.version !== VERSION) throw new RemoteWalletError(home.place, `its version is ${String(wallet?.version)}`);
   const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
-  const { name, holder, directory, cardIssuer, agent, module, unfinished } = wallet;
+  const { name, holder, directory, cardIssuer, agent, module, onCard, unfinished } = wallet;
   if (!isText(name) || !isText(holder)) throw new RemoteWalletError(home.place, "it does not say whose it is");
   if (![directory, cardIssuer, agent, module, unfinished].every((value) => value === undefined || isText(value))) {
     throw new RemoteWalletError(home.place, "its directory, card issuer, chips or order is no text");
   }
+  if (onCard !== undefined && typeof onCard !== "boolean")
+    throw new RemoteWalletError(home.place, "it does not say where its chips are");
   return wallet as RemoteWallet;
 }
 
@@ -83,11 +87,11 @@ export async function lockedRemoteDevice(
   name: string,
   locators: readonly string[] = [],
 ): Promise<OwnersDevice> {
-  const { agent, module, ...wallet } = readRemoteWallet(parts.home);
+  const { agent, module, onCard, ...wallet } = readRemoteWallet(parts.home);
   if (wallet.name !== name) throw new UnknownNameError("device", name, [wallet.name]);
   parts.home.claim(`wallet-${name}`);
   const ids = { ...(agent === undefined ? {} : { agent }), ...(module === undefined ? {} : { module }) };
-  return openOwnersDevice(parts, { owner: name, ...ids }, locators);
+  return openOwnersDevice(parts, { owner: name, ...ids }, locators, onCard === true);
 }
 
 /** The device of a home of its own, unlocked. */

@@ -86,6 +86,17 @@ export class UnfinishedJoinError extends Error {
   }
 }
 
+/** The home knows of the chips, and has not got them. */
+export class ChipsOnCardError extends Error {
+  constructor(name: string) {
+    super(
+      `The chips of ${name} are on a card and not in the home. Nothing was done and no money moved. Use the card where it is: ` +
+        "put it into a reader.",
+    );
+    this.name = "ChipsOnCardError";
+  }
+}
+
 /** A chip's files are not what the chip wrote. */
 export class DamagedChipError extends Error {
   constructor(chip: string, cause: unknown) {
@@ -135,6 +146,11 @@ export class Site {
 
   get names(): string[] {
     return this.state.devices.map(({ name }) => name);
+  }
+
+  /** Names of devices whose chips are on cards. */
+  get onCards(): string[] {
+    return this.state.devices.filter(({ onCard }) => onCard === true).map(({ name }) => name);
   }
 
   /** Somebody who was to join, and whose making was broken off. */
@@ -213,18 +229,20 @@ export class Site {
 
   /** An owner's device wherever its chips are, before the PIN: at these places, in the home, or in any reader. */
   ownersDevice(name: string, locators: readonly string[] = []): Promise<OwnersDevice> {
-    const { agent, module } = this.record(name);
+    const { agent, module, onCard } = this.record(name);
     this.parts.home.claim(this.partOf(name));
     if (agent === undefined || module === undefined) {
       // A part of the bank's or a merchant's: those are in the home.
       return this.lockedDevice(name).then((device) => ({ device, close: async () => undefined }));
     }
-    return openOwnersDevice(this.parts, { owner: name, agent: agent.id, module: module.id }, locators);
+    const wanted = { owner: name, agent: agent.id, module: module.id };
+    return openOwnersDevice(this.parts, wanted, locators, onCard === true);
   }
 
   /** As `openDevice`, before its owner's PIN. */
   lockedDevice(name: string): Promise<Device> {
-    const { agent, module } = this.record(name);
+    const { agent, module, onCard } = this.record(name);
+    if (onCard === true) throw new ChipsOnCardError(name);
     this.parts.home.claim(this.partOf(name));
     return deviceOf(this.parts, name, { agent: agent !== undefined, module: module !== undefined });
   }

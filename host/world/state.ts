@@ -1,13 +1,14 @@
 /** What a home remembers of its world beside chips and books: the agencies' keys, who is who, the PINs of the sandbox. */
 
 import type { AgencySecrets } from "../agencies.js";
+import type { PersonalisationRecord } from "../provision.js";
 import type { Home } from "./home.js";
-import type { DeviceRecord, JoinedCustomer, UnfinishedJoin } from "./plan.js";
+import type { DeviceRecord, JoinedCustomer, UnfinishedJoin, UnfinishedOnCard } from "./plan.js";
 
 export type { DeviceRecord } from "./plan.js";
 
-/** Version 1 had no customers that joined later, and its bank no accounts for customers. */
-const VERSION = 2;
+/** Version 1 had no customers that joined later, and its bank no accounts for customers; version 2 no chips on cards. */
+const VERSION = 3;
 
 export interface WorldState {
   readonly version: typeof VERSION;
@@ -77,11 +78,13 @@ export function readState(home: Pick<Home, "place" | "read" | "holds">): WorldSt
 }
 
 /**
- * A state of version 1 as one of version 2: nothing in it has to change, and whoever writes the file next writes version 2.
- * A program of version 1 then refuses the home, as it must, for it would not find the customers that joined.
+ * A state of an earlier version as one of this version: nothing in it has to change, and whoever writes the file next writes
+ * this version. A program of an earlier one then refuses the home, as it must: it would not find the customers that joined, or
+ * would make chips anew that are on a card.
  */
 function upgraded(state: Omit<WorldState, "version"> & { readonly version: number }): WorldState {
   // Of any other version it is refused by whoever reads it.
+  if (state.version === 2) return { ...state, version: VERSION };
   return state.version === 1 ? { ...state, version: VERSION, customers: [] } : (state as WorldState);
 }
 
@@ -115,9 +118,23 @@ function isDevice(device: Partial<DeviceRecord> | null): boolean {
 }
 
 function isUnfinished(unfinished: Partial<UnfinishedJoin> | null): boolean {
-  const { id, into, directory, device } = unfinished ?? {};
+  const { id, into, directory, device, onCard } = unfinished ?? {};
   const isText = (word: unknown) => word === undefined || typeof word === "string";
-  return isHex(id) && isText(into) && isText(directory) && (device === undefined || isDevice(device));
+  const hasChips = (device === undefined || isDevice(device)) && (onCard === undefined || isOnCard(onCard));
+  return isHex(id) && isText(into) && isText(directory) && hasChips;
+}
+
+function isOnCard(onCard: Partial<UnfinishedOnCard> | null): boolean {
+  const { device, begun } = onCard ?? {};
+  const isRecord = (chip: Partial<PersonalisationRecord> | undefined) =>
+    isHex(chip?.id) && isHex(chip?.personalisationKey) && typeof chip?.role === "number";
+  return (
+    device !== undefined &&
+    isDevice(device) &&
+    isRecord(device.agent) &&
+    isRecord(device.module) &&
+    Array.isArray(begun)
+  );
 }
 
 function isHex(word: unknown): boolean {
@@ -127,7 +144,8 @@ function isHex(word: unknown): boolean {
 /** In a folder: every chip and every book that the world had when it was made. A blank one must not take its place. */
 export function requireFiles(home: Home, state: WorldState, books: readonly string[]): void {
   if (home.databaseFile("") === undefined) return;
-  const chips = state.devices.flatMap(({ name, agent, module }) => [
+  const here = state.devices.filter(({ onCard }) => onCard !== true);
+  const chips = here.flatMap(({ name, agent, module }) => [
     ...(agent === undefined ? [] : [`chips/${name}.agent`]),
     ...(module === undefined ? [] : [`chips/${name}.module`]),
   ]);

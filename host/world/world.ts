@@ -56,9 +56,10 @@ export class World {
       world.traders.set(plan.name, trader);
       for (const device of trader.devices) world.devices.set(device.name, device);
     }
-    // Whoever is left: the customers, the authority.
-    for (const name of site.names) if (!world.devices.has(name)) world.devices.set(name, await site.openDevice(name));
-    const here = site.plan.customers.filter(({ elsewhere }) => elsewhere !== true);
+    // Whoever is left: the customers, the authority. Those on cards are with whoever has the card.
+    const isHere = (name: string) => !world.devices.has(name) && !site.onCards.includes(name);
+    for (const name of site.names.filter(isHere)) world.devices.set(name, await site.openDevice(name));
+    const here = site.plan.customers.filter(({ name }) => world.devices.has(name));
     for (const plan of here) world.customers.set(plan.name, { plan, device: world.device(plan.name) });
     // As at sign-on: every module has the newest list before it meets anybody.
     for (const { parts } of world.devices.values()) {
@@ -103,7 +104,7 @@ export class World {
     return this.site.accountUnit(bank);
   }
 
-  /** `elsewhere`: devices that belong to this economy and have a home of their own. */
+  /** `elsewhere`: devices that belong to this economy and are on cards, or have a home of their own. */
   audit(elsewhere: readonly Device[] = []): Promise<AuditLine[]> {
     return audit([...this.devices.values(), ...elsewhere], [this.bank]);
   }

@@ -3,7 +3,7 @@
 import { APPLETS } from "../firmware/applets.js";
 import type { AppletName } from "./applets.js";
 
-export const BOARDS = ["posix", "cortex-m4"] as const;
+export const BOARDS = ["posix", "cortex-m4", "stm32f405", "stm32f405-model", "rv32imc"] as const;
 export type BoardName = (typeof BOARDS)[number];
 
 export interface Board {
@@ -11,9 +11,11 @@ export interface Board {
   /** Of every file. */
   readonly flags: readonly string[];
   readonly linkFlags: readonly string[];
-  /** Folders of hardware/ whose files are its own. */
+  /** Folders of hardware/ whose files are its own, and single files. */
   readonly folders: readonly string[];
   readonly image: string;
+  /** The tool that makes of the image the bytes that go into flash, beside it. */
+  readonly objcopy?: string;
   /** What an image has when nobody says: as many as there is room for. */
   readonly applets: readonly AppletName[];
   /** Linear memory of an applet is no more than its static data. */
@@ -33,6 +35,7 @@ export const SANITIZERS = [
 ];
 const SECTIONS = ["-ffunction-sections", "-fdata-sections"];
 const CORTEX_M4 = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft", "--specs=nano.specs"];
+const RV32IMC = ["-march=rv32imc", "-mabi=ilp32", "-mcmodel=medany", "--specs=picolibc.specs"];
 
 export interface BoardOptions {
   readonly compiler?: string | undefined;
@@ -54,13 +57,11 @@ function posix({ compiler = "gcc", sanitize = false }: BoardOptions): Board {
   };
 }
 
-function cortexM4(): Board {
-  const script = "hardware/boards/netduinoplus2/memory.ld";
+function stm32f405(script: string): Omit<Board, "folders"> {
   return {
     compiler: "arm-none-eabi-gcc",
     flags: ["-O2", ...SECTIONS, ...CORTEX_M4],
     linkFlags: [...CORTEX_M4, "-nostartfiles", "-Wl,--gc-sections", "-Wl,--fatal-warnings", `-Wl,-T,${script}`],
-    folders: ["boards/common", "boards/qemu", "boards/stm32f405", "boards/netduinoplus2"],
     image: "tallystick.elf",
     // The two elements of a device. A purse is a card of its own.
     applets: ["money-module", "trusted-agent"],
@@ -68,8 +69,60 @@ function cortexM4(): Board {
   };
 }
 
+function cortexM4(): Board {
+  const folders = ["boards/common", "boards/qemu", "boards/stm32f405", "boards/netduinoplus2"];
+  return { ...stm32f405("hardware/boards/netduinoplus2/memory.ld"), folders };
+}
+
+/** The same chip without QEMU: with its flash, random source and clocks. */
+function chip(): Board {
+  const folders = ["boards/common", "boards/paged", "boards/stm32f405", "boards/stm32f405-chip"];
+  return {
+    ...stm32f405("hardware/boards/stm32f405-chip/memory.ld"),
+    folders,
+    objcopy: "arm-none-eabi-objcopy",
+  };
+}
+
+/** The POSIX board on the chip's flash as test/stm32 models it, with sectors for three elements of the simulator's geometry. */
+function chipModel(options: BoardOptions): Board {
+  const board = posix(options);
+  const portable = ["boards/common", "boards/paged", "boards/posix/files.c", "boards/posix/main.c"];
+  const drivers = ["boards/stm32f405/clock.c", "boards/stm32f405/flash.c"];
+  return {
+    ...board,
+    flags: [...board.flags, "-DCHIP_FLASH_SECTORS=8u", "-Itest/stm32/model"],
+    folders: [...portable, ...drivers, "../test/stm32/model", "../test/stm32/hosted"],
+  };
+}
+
+function rv32imc(): Board {
+  const script = "hardware/boards/riscv-virt/memory.ld";
+  return {
+    compiler: "riscv64-unknown-elf-gcc",
+    flags: ["-O2", ...SECTIONS, ...RV32IMC],
+    linkFlags: [...RV32IMC, "-nostartfiles", "-Wl,--gc-sections", "-Wl,--fatal-warnings", "-T", script],
+    folders: ["boards/common", "boards/paged", "boards/qemu", "boards/riscv-virt"],
+    image: "tallystick.elf",
+    applets: APPLETS,
+    // There is room for whole pages: so that what is tested is what boards with little have.
+    shrunk: true,
+  };
+}
+
 export function boardOf(name: BoardName, options: BoardOptions): Board {
-  return name === "posix" ? posix(options) : cortexM4();
+  switch (name) {
+    case "posix":
+      return posix(options);
+    case "cortex-m4":
+      return cortexM4();
+    case "stm32f405":
+      return chip();
+    case "stm32f405-model":
+      return chipModel(options);
+    case "rv32imc":
+      return rv32imc();
+  }
 }
 
 /** Folder of what is built, below build/hardware. */

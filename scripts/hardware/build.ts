@@ -25,6 +25,7 @@ interface Place {
 function sourcesOf(root: string, folders: readonly string[]): string[] {
   return folders.flatMap((folder) => {
     const path = join(root, folder);
+    if (folder.endsWith(".c")) return [path];
     return readdirSync(path).flatMap((name) => (name.endsWith(".c") ? [join(path, name)] : []));
   });
 }
@@ -32,7 +33,7 @@ function sourcesOf(root: string, folders: readonly string[]): string[] {
 function compileAll({ root, name, output, sodium, applets, board }: Place, own: readonly string[]): string[] {
   const generated = join(output, "applets");
   const include = [`-I${join(root, "hardware")}`, `-I${generated}`, `-I${join(root, "hardware/wasm")}`];
-  const headers = hashOfHeaders([join(root, "hardware"), join(root, "test/hardware")]);
+  const headers = hashOfHeaders([join(root, "hardware"), join(root, "test/hardware"), join(root, "test/stm32")]);
   const { compiler, flags } = board;
   const objects = join(output, "objects");
   // System headers: what they say is no warning of ours.
@@ -104,5 +105,6 @@ export async function buildImage(
   const objects = compileAll({ root, name, output, sodium, applets, board }, [...own, applets.table]);
   const path = join(output, board.image.replace(/(\.elf)?$/, `${suffix}$1`));
   run(board.compiler, [...board.linkFlags, ...objects, "-o", path]);
+  if (board.objcopy !== undefined) run(board.objcopy, ["-O", "binary", path, path.replace(/\.elf$/, ".bin")]);
   return { path, objects };
 }

@@ -1,20 +1,59 @@
 /**
  * The firmware for chips, in QEMU (hardware/boards), beside the simulator: what either answers must be the same to the byte.
  *
- *   npm run test:chip -- [--seed S] [--calls N] [--kills N] [--noise-every N] [--corpus-every N]
+ *   npm run test:chip -- [--board cortex-m4|rv32imc|all] [--seed S] [--calls N] [--kills N]
+ *     [--noise-every N] [--corpus-every N]
  */
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { APPLETS } from "../../scripts/firmware/applets.js";
 import { buildImage } from "../../scripts/hardware/build.js";
 import { type AppletName, packageRoot } from "../../simulator/applet-files.js";
 import { PLATFORM_ELEMENT } from "../hardware/calls.js";
-import { compareBoards } from "../hardware/compare.js";
+import { type Boards, compareBoards } from "../hardware/compare.js";
 import { checkCopies } from "../hardware/copies.js";
 import { QemuBoard } from "../hardware/qemu-board.js";
+import { RiscvBoard } from "../hardware/riscv-board.js";
+import { checkFlash } from "../hardware/riscv-flash.js";
+import { checkServedBoard } from "./served-board.js";
+
+const ALL = "all";
+const root = packageRoot();
+
+async function cortexM4(): Promise<Boards> {
+  const build = async (applets: readonly AppletName[]) =>
+    new QemuBoard((await buildImage(root, "cortex-m4", { applets })).path, applets);
+  const device = await build(["money-module", "trusted-agent"]);
+  const purse = await build(["purse"]);
+  const platform = new QemuBoard((await buildImage(root, "cortex-m4", {}, "platform-test")).path, [PLATFORM_ELEMENT]);
+  const own = async (folder: string) => {
+    const starts = await checkCopies(platform, join(folder, "copies"));
+    const served = await checkServedBoard(join(folder, "served"));
+    return `registers in two copies, either of them spoilt: ${starts} starts\n${served}`;
+  };
+  const firmware = (applets: readonly AppletName[]) => (applets.includes("purse") ? purse : device);
+  return { name: device.name, firmware, platform, own };
+}
+
+async function rv32imc(): Promise<Boards> {
+  const firmware = new RiscvBoard((await buildImage(root, "rv32imc")).path, APPLETS);
+  const image = (await buildImage(root, "rv32imc", {}, "platform-test")).path;
+  const platform = new RiscvBoard(image, [PLATFORM_ELEMENT]);
+  const own = (folder: string) => checkFlash(root, image, join(folder, "flash"));
+  return { name: firmware.name, firmware: () => firmware, platform, own };
+}
+
+const CHIPS = { "cortex-m4": cortexM4, rv32imc } as const;
+type Chip = keyof typeof CHIPS;
+
+function isChip(name: string): name is Chip {
+  return Object.hasOwn(CHIPS, name);
+}
 
 const { values } = parseArgs({
   options: {
+    board: { type: "string", default: ALL },
     seed: { type: "string", default: "1" },
     calls: { type: "string", default: "500" },
     kills: { type: "string", default: "1" },
@@ -22,22 +61,14 @@ const { values } = parseArgs({
     "corpus-every": { type: "string", default: "20" },
   },
 });
-const root = packageRoot();
-const DEVICE = ["money-module", "trusted-agent"] as const;
-const PURSE = ["purse"] as const;
-const device = new QemuBoard((await buildImage(root, "cortex-m4", { applets: DEVICE })).path, DEVICE);
-const purse = new QemuBoard((await buildImage(root, "cortex-m4", { applets: PURSE })).path, PURSE);
-const platform = new QemuBoard((await buildImage(root, "cortex-m4", {}, "platform-test")).path, [PLATFORM_ELEMENT]);
-const own = async (folder: string) =>
-  `registers in two copies, either of them spoilt: ${await checkCopies(platform, join(folder, "copies"))} starts`;
-const firmware = (applets: readonly AppletName[]) => (applets.includes("purse") ? purse : device);
-await compareBoards(
-  { name: device.name, firmware, platform, own },
-  {
-    seed: values.seed,
-    calls: Number(values.calls),
-    kills: Number(values.kills),
-    noiseEvery: Number(values["noise-every"]),
-    corpusEvery: Number(values["corpus-every"]),
-  },
-);
+const chosen = values.board === ALL ? Object.keys(CHIPS) : [values.board];
+const chips = chosen.filter(isChip);
+if (chips.length < chosen.length) throw new RangeError(`--board: one of ${[...Object.keys(CHIPS), ALL].join(", ")}`);
+const amounts = {
+  seed: values.seed,
+  calls: Number(values.calls),
+  kills: Number(values.kills),
+  noiseEvery: Number(values["noise-every"]),
+  corpusEvery: Number(values["corpus-every"]),
+};
+for (const chip of chips) await compareBoards(await CHIPS[chip](), amounts);

@@ -39,6 +39,11 @@ export function callMessage(name: string, ...values: readonly number[]): Uint8Ar
   return Buffer.concat([Uint8Array.of(0x63), numbers(index, ...values, ...rest)]);
 }
 
+/** Writes linear memory; it is not answered. */
+export function memoryMessage(address: number, bytes: Uint8Array): Uint8Array {
+  return Buffer.concat([Uint8Array.of(0x77), numbers(address), bytes]);
+}
+
 export interface CallsStart {
   readonly board: BoardUnderTest;
   readonly folder: string;
@@ -98,7 +103,7 @@ export class TwinPlatforms {
 
   async write(address: number, bytes: Uint8Array): Promise<void> {
     this.memory.set(bytes, address);
-    this.#running.stream.send(Buffer.concat([Uint8Array.of(0x77), numbers(address), bytes]));
+    this.#running.stream.send(memoryMessage(address, bytes));
   }
 
   /** Calls a function with these numbers on both, compares all of memory, and gives the result. */

@@ -1,13 +1,13 @@
-/** The STM32F405 in QEMU (hardware/boards/netduinoplus2): its serial line is QEMU's standard streams, its store a file. */
+/** The STM32F405 in QEMU (hardware/boards/netduinoplus2): its store is a file. */
 
-import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { cortexM4 } from "../../scripts/hardware/emulation.js";
 import { REGISTER_BYTES_PERSISTENT } from "../../simulator/chip.js";
 import { DEFAULT_GEOMETRY } from "../../simulator/flash.js";
-import { type BoardStart, type BoardUnderTest, type Kept, MessageStream, type RunningBoard } from "./board.js";
-import { ended, writeClock } from "./posix-board.js";
+import type { BoardStart, BoardUnderTest, Kept, RunningBoard } from "./board.js";
+import { startMachine } from "./qemu-machine.js";
 
 // As hardware/boards/netduinoplus2/store.c has it.
 const REGION_BYTES = DEFAULT_GEOMETRY.pageCount * DEFAULT_GEOMETRY.pageSizeBytes;
@@ -17,23 +17,25 @@ const ELEMENT_ROOM = REGION_BYTES + 2 * COPY_ROOM;
 const NUMBER_BYTES = 4;
 const HASH_AT = NUMBER_BYTES + REGISTER_BYTES_PERSISTENT;
 export const COPY_BYTES = HASH_AT + 32;
-function copyOf(registers: Uint8Array): Uint8Array {
+
+/** The first copy of registers. */
+export function copyOf(registers: Uint8Array): Uint8Array {
   const number = Uint8Array.of(1, 0, 0, 0);
   const hash = createHash("sha256").update(number).update(registers).digest();
   return Buffer.concat([number, registers, hash]);
 }
 
-/** Waits until the chip listens: what it is sent before is lost. */
-function ready(child: ChildProcess): Promise<void> {
-  return new Promise<void>((resolve, reject) => {
-    let said = "";
-    child.stderr?.on("data", (bytes: Buffer) => {
-      said += bytes.toString();
-      if (said.includes("ready\n")) resolve();
-    });
-    child.once("error", reject);
-    child.once("exit", (status) => reject(new Error(`QEMU ended with ${status}: ${said}`)));
+/** What the latest of the copies that are whole has; nothing when none is. Each is at the beginning of its place. */
+export function latestRegisters(places: readonly Buffer[]): Uint8Array {
+  const good = places.filter((copy) => {
+    const hash = createHash("sha256").update(copy.subarray(0, HASH_AT)).digest();
+    return Buffer.compare(hash, copy.subarray(HASH_AT, HASH_AT + hash.length)) === 0;
   });
+  const latest = good.reduce<Buffer | undefined>(
+    (best, copy) => (best === undefined || copy.readUInt32LE(0) > best.readUInt32LE(0) ? copy : best),
+    undefined,
+  );
+  return latest?.subarray(NUMBER_BYTES, HASH_AT) ?? new Uint8Array(0);
 }
 
 export class QemuBoard implements BoardUnderTest {
@@ -54,30 +56,9 @@ export class QemuBoard implements BoardUnderTest {
     return element * ELEMENT_ROOM;
   }
 
-  async start({ folder, applets, seed, now_ms }: BoardStart): Promise<RunningBoard> {
-    mkdirSync(folder, { recursive: true });
-    const clock = join(folder, "clock");
-    writeClock(clock, now_ms);
-    const given = [`store=${join(folder, "store")}`, `clock=${clock}`, `applets=${applets.join(",")}`, `seed=${seed}`];
-    const semihosting = [
-      "enable=on",
-      "target=native",
-      "arg=tallystick",
-      ...given.map((each) => `arg=${each.replaceAll(",", ",,")}`),
-    ];
-    const machine = ["-M", "netduinoplus2", "-kernel", this.#image, "-display", "none", "-monitor", "none"];
-    const values = [...machine, "-serial", "stdio", "-semihosting-config", semihosting.join(",")];
-    const child = spawn("qemu-system-arm", values, { stdio: ["pipe", "pipe", "pipe"] });
-    await ready(child);
-    return {
-      stream: new MessageStream(child.stdout, child.stdin),
-      setClock: (later_ms) => writeClock(clock, later_ms),
-      // A serial line has no end: what the chip wrote is in the file before it answers.
-      stop: () => {
-        child.kill("SIGKILL");
-        return ended(child);
-      },
-    };
+  start(start: BoardStart): Promise<RunningBoard> {
+    const store = join(start.folder, "store");
+    return startMachine({ emulation: cortexM4, image: this.#image, store }, start);
   }
 
   /** Where in the store both copies of an element's registers begin. */
@@ -89,15 +70,7 @@ export class QemuBoard implements BoardUnderTest {
     const start = this.#startOf(applet);
     const element = readFileSync(join(folder, "store")).subarray(start, start + ELEMENT_ROOM);
     const copies = [0, 1].map((copy) => element.subarray(REGION_BYTES + copy * COPY_ROOM));
-    const good = copies.filter((copy) => {
-      const hash = createHash("sha256").update(copy.subarray(0, HASH_AT)).digest();
-      return Buffer.compare(hash, copy.subarray(HASH_AT, HASH_AT + hash.length)) === 0;
-    });
-    const latest = good.reduce<Buffer | undefined>(
-      (best, copy) => (best === undefined || copy.readUInt32LE(0) > best.readUInt32LE(0) ? copy : best),
-      undefined,
-    );
-    const registers = latest?.subarray(NUMBER_BYTES, HASH_AT) ?? new Uint8Array(0);
+    const registers = latestRegisters(copies);
     return { flash: element.subarray(0, REGION_BYTES), registers };
   }
 

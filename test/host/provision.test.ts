@@ -1,15 +1,42 @@
 import { describe, expect, test } from "vitest";
-import { LIFE_BLANK, LIFE_OPERATIONAL, LIFE_PERSONALISED } from "../../firmware/protocol/apdu.js";
-import { ROLE_CUSTOMER, ROLE_MERCHANT, ROLE_TRANSACTION, SIGNED_REQUEST } from "../../firmware/protocol/kinds.js";
+import {
+  INS_ENVELOPE,
+  LIFE_BLANK,
+  LIFE_INITIALISED,
+  LIFE_OPERATIONAL,
+  LIFE_PERSONALISED,
+  LIFE_TERMINATED,
+  STORE_DATA_PIN,
+  SW_CONDITIONS,
+  SW_UNKNOWN,
+} from "../../firmware/protocol/apdu.js";
+import {
+  ROLE_CUSTOMER,
+  ROLE_MERCHANT,
+  ROLE_PURSE,
+  ROLE_TRANSACTION,
+  SIGNED_REQUEST,
+} from "../../firmware/protocol/kinds.js";
 import { Agency, newAgencies, RequestRefusedError } from "../../host/agencies.js";
-import { ChipFactory } from "../../host/chips.js";
+import { ChipFactory, type SimulatedChip } from "../../host/chips.js";
 import { fromHex } from "../../host/codec/bytes.js";
 import { encode } from "../../host/codec/cbor.js";
 import { verifyChain } from "../../host/codec/certificate.js";
 import { sign1 } from "../../host/codec/cose.js";
 import { ed25519Signer, hmacSha256, x25519Agree, x25519KeyPair } from "../../host/crypto.js";
 import { Device } from "../../host/device.js";
-import { authenticate, finishPersonalisation, pair, personalise } from "../../host/provision.js";
+import {
+  authenticate,
+  ChipTakenError,
+  continuePersonalisation,
+  finishPersonalisation,
+  NotPairedError,
+  newRecord,
+  openPersonalisation,
+  type PersonalisationRecord,
+  pair,
+  personalise,
+} from "../../host/provision.js";
 import { systemRandom } from "../../host/randomness.js";
 import { StatusWordError } from "../../host/status-words.js";
 import { START_SECONDS, VirtualTime } from "../support/virtual-time.js";
@@ -146,5 +173,101 @@ describe("pairing", () => {
       expect(device.isOperational).toBe(true);
       expect((await module.counters()).now_seconds).toBe(START_SECONDS);
     }
+  });
+});
+
+test("a chip that stops while it is paired is not waited for", async () => {
+  const { agencies, chips, time } = newWorld();
+  const agent = await chips.chip("agent", "agent");
+  const module = await chips.chip("module", "module");
+  await personalise(agent.element, agencies, { ...order, role: ROLE_CUSTOMER }, systemRandom, START_SECONDS);
+  await personalise(module.element, agencies, order, systemRandom, START_SECONDS);
+  const parts = { agent: agent.element, module: module.element, clock: time, timers: time };
+  const device = new Device({ name: "pair", ...parts });
+  const { transmit } = module.transport;
+  /** The pairing begins well, and at its last envelope the module refuses: that, or whatever comes. */
+  const refusing = (status: number, refusesAll: boolean) => {
+    let envelopes = 0;
+    module.transport.transmit = (apdu) => {
+      const isEnvelope = apdu[1] === INS_ENVELOPE;
+      if (isEnvelope) envelopes += 1;
+      const isRefused = envelopes >= 3 && (refusesAll || isEnvelope);
+      return isRefused ? Uint8Array.of(status >> 8, status & 0xff) : transmit.call(module.transport, apdu);
+    };
+  };
+  refusing(SW_UNKNOWN, true);
+  await expect(pair(device)).rejects.toThrow(/The chip stopped/);
+  refusing(SW_CONDITIONS, false);
+  await expect(pair(device)).rejects.toThrow(NotPairedError);
+  module.transport.transmit = (apdu) => transmit.call(module.transport, apdu);
+  await pair(device);
+  expect(module.element.known.partner).toEqual(agent.element.id);
+});
+
+describe("personalisation that is gone on with", () => {
+  /** Finds how far the chip is after its next power-up, and goes on. */
+  async function goOn(world: ReturnType<typeof newWorld>, { element }: SimulatedChip, record: PersonalisationRecord) {
+    await element.restart();
+    const progress = await openPersonalisation(element, record);
+    const told: number[] = [];
+    const initialised = () => told.push(element.known.life);
+    const asked = { ...order, role: record.role, record, progress, initialised };
+    await continuePersonalisation(element, world.agencies, asked, START_SECONDS);
+    return { progress, told: told.length };
+  }
+
+  test.each([
+    ["agent", ROLE_CUSTOMER],
+    ["module", ROLE_TRANSACTION],
+    ["purse", ROLE_PURSE],
+  ] as const)("a chip says how far it is, and gets what it lacks: %s", async (sort, role) => {
+    const world = newWorld();
+    const chip = await world.chips.chip(sort, sort);
+    const { element } = chip;
+    const record = newRecord({ role }, systemRandom);
+    expect(await openPersonalisation(element, record)).toBe("blank");
+    await element.putKey(fromHex(record.personalisationKey));
+    await authenticate(element, fromHex(record.personalisationKey));
+    // Half of what belongs to it, and keys that a chain will not be for.
+    await element.generateKeyPair(fromHex(record.id), role, world.agencies.agents.agreementKey);
+    await element.storeData(STORE_DATA_PIN, new TextEncoder().encode("9999"));
+    expect(await goOn(world, chip, record)).toEqual({ progress: "initialised", told: 1 });
+    expect(element.known.life).toBe(LIFE_PERSONALISED);
+    expect(await goOn(world, chip, record)).toEqual({ progress: "personalised", told: 0 });
+    await finishPersonalisation(element);
+    await element.verifyPin(order.pin);
+    expect(element.idHex).toBe(record.id);
+    if (sort === "purse") {
+      // It is not asked for the PIN to say that it is somebody's.
+      await expect(goOn(world, chip, record)).rejects.toThrow(ChipTakenError);
+    } else {
+      expect(await goOn(world, chip, record)).toEqual({ progress: "operational", told: 0 });
+    }
+  });
+
+  test("another's is refused wherever it is, and at its end everybody's", async () => {
+    const world = newWorld();
+    const chip = await world.chips.chip("module", "module");
+    const { element } = chip;
+    const record = newRecord({ role: ROLE_TRANSACTION }, systemRandom);
+    const other = newRecord({ role: ROLE_TRANSACTION }, systemRandom);
+    const others = [other, { ...other, id: record.id }, { ...record, id: other.id }];
+    await element.putKey(fromHex(record.personalisationKey));
+    const refusedBy = async (lives: number, wrong: readonly PersonalisationRecord[]) => {
+      expect((await element.information()).life).toBe(lives);
+      for (const each of wrong) await expect(openPersonalisation(element, each)).rejects.toThrow(ChipTakenError);
+    };
+    // It has no id yet: who has the key is right.
+    await refusedBy(LIFE_INITIALISED, [other]);
+    await goOn(world, chip, record);
+    await refusedBy(LIFE_PERSONALISED, [...others, { ...record, role: ROLE_MERCHANT }]);
+    expect(await openPersonalisation(element, record)).toBe("personalised");
+    const ended = await world.chips.chip("ended", "module");
+    await ended.element.putKey(fromHex(record.personalisationKey));
+    await authenticate(ended.element, fromHex(record.personalisationKey));
+    await ended.element.setStatus(LIFE_TERMINATED);
+    await expect(openPersonalisation(ended.element, record)).rejects.toThrow(/not blank \(terminated\)/);
+    await finishPersonalisation(element);
+    await refusedBy(LIFE_OPERATIONAL, [other, { ...record, id: other.id }, { ...record, role: ROLE_MERCHANT }]);
   });
 });

@@ -16,6 +16,7 @@ import { SERVICE_CHECKS } from "./host-service.js";
 import { WALLET_CHECKS } from "./host-wallet.js";
 import { Bench, enterLab, isInLab, type ReaderCheck, runTool, within } from "./lab.js";
 import { LAB_CHECKS } from "./labs.js";
+import { PROVISION_CHECKS } from "./provision.js";
 import { TERMINAL_CHECKS } from "./terminal.js";
 import { TOOL_CHECKS } from "./tools.js";
 
@@ -26,6 +27,7 @@ const CHECKS: readonly ReaderCheck[] = [
   ...LAB_CHECKS,
   ...TERMINAL_CHECKS,
   ...WALLET_CHECKS,
+  ...PROVISION_CHECKS,
   ...SERVICE_CHECKS,
 ];
 

@@ -20,6 +20,10 @@ const OWN = [
   "boards/common/pages.c",
   "boards/common/pages-sector.c",
   "boards/paged/store.c",
+  "boards/stm32f405/clock.c",
+  "boards/stm32f405/flash.c",
+  "boards/stm32f405/pins.c",
+  "boards/stm32f405/random.c",
   "platform/bytes.c",
   "platform/hashes.c",
   "platform/misuse.c",
@@ -43,13 +47,14 @@ function build(root: string, compiler: string): string {
   const tests = join(root, "test/stm32");
   const sodium = libsodium(root);
   const headers = hashOfHeaders([hardware, tests]);
-  const include = [`-I${hardware}`, `-I${tests}`, "-isystem", sodium.include];
+  const include = [`-I${hardware}`, `-I${tests}`, `-I${join(tests, "model")}`, "-isystem", sodium.include];
   const strict = { compiler, headers, flags: ["-O2", ...SECTIONS, ...SANITIZERS, ...STRICT, ...include] };
   const ownInclude = [`-I${sodium.include}`, `-I${sodium.ownInclude}`];
   const flags = ["-O2", ...SECTIONS, ...OTHERS, ...LIBSODIUM_DEFINES, ...ownInclude];
   const library = { compiler, headers, flags };
-  const names = readdirSync(tests).filter((name) => name.endsWith(".c"));
-  const own = [...OWN.map((name) => join(hardware, name)), ...names.map((name) => join(tests, name))];
+  const model = join(tests, "model");
+  const names = [tests, model].flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)));
+  const own = [...OWN.map((name) => join(hardware, name)), ...names.filter((name) => name.endsWith(".c"))];
   const compiled = [
     ...own.map((source) => compileObject(source, objects, strict)),
     ...sodium.sources.map((source) => compileObject(source, objects, library)),

@@ -16,8 +16,11 @@ struct medium {
   void (*power_on)(void);
 };
 
-/* Random work with power cut at every operation of each step, or at some where a step has very many; returns the number of cuts. */
-uint64_t pages_cuts(const struct medium *medium, uint32_t steps, uint32_t tears_each);
+/*
+ * Random work, at first without cuts, until slots are used up; then with power cut at every operation of each step, or at some
+ * where a step has very many. Says how many cuts there were.
+ */
+void pages_cuts(const struct medium *medium, uint32_t steps_before, uint32_t steps, uint32_t tears_each);
 
 /* Long random work without cuts: collecting is bounded, work ahead is ahead, wear is spread; says what it measured. */
 void pages_wear(const struct medium *medium, uint32_t erasures);

@@ -12,6 +12,8 @@
 /* Of a step with more operations than this, the first and last are cut one by one, those between at random. */
 #define EDGE_OPERATIONS 40
 #define PREPARE_STEPS_MAX 100
+/* An operation fails instead, power staying, once for so many cuts. */
+#define FAILURES_OF 3
 
 struct page {
   uint8_t bytes[PAGES_PAGE_BYTES];
@@ -181,20 +183,35 @@ static uint64_t run_cuts(const struct medium *medium, uint32_t operations, uint3
     for (uint32_t i = 0; i < tears_each; i++) {
       uint32_t tear = tears_each < TEARS ? random_below(TEARS) : i;
       CHECK(run_cut(medium, left, tear));
-      run_failure(medium, left, tear);
+      if (random_below(FAILURES_OF) == 0) run_failure(medium, left, tear);
       cuts++;
     }
   }
   return cuts;
 }
 
-uint64_t pages_cuts(const struct medium *medium, uint32_t steps, uint32_t tears_each) {
+/* One step, whole; returns how many sectors it erased. */
+static uint64_t take(const struct step *it) {
+  uint64_t before = cut.erasures;
+  CHECK(is_taken(it));
+  note(it);
+  CHECK(holds(it->page, shadow[it->page].bytes));
+  return cut.erasures - before;
+}
+
+void pages_cuts(const struct medium *medium, uint32_t steps_before, uint32_t steps, uint32_t tears_each) {
   uint64_t cuts = 0;
+  uint64_t erasures = 0;
   for (uint32_t page = 0; page < medium->page_count; page++) {
     memset(shadow[page].bytes, 0xff, sizeof shadow[page].bytes);
     shadow[page].used = 0;
   }
   start(medium);
+  for (uint32_t i = 0; i < steps_before; i++) {
+    draw(&step, medium);
+    (void)take(&step);
+  }
+  check_others(medium, PAGES_MAX);
   for (uint32_t i = 0; i < steps; i++) {
     draw(&step, medium);
     memcpy(image, medium->bytes, medium->length);
@@ -203,10 +220,9 @@ uint64_t pages_cuts(const struct medium *medium, uint32_t steps, uint32_t tears_
     cuts += run_cuts(medium, (uint32_t)(cut.operations - before), tears_each);
     memcpy(medium->bytes, image, medium->length);
     start(medium);
-    CHECK(is_taken(&step));
-    note(&step);
-    CHECK(holds(step.page, shadow[step.page].bytes));
+    erasures += take(&step);
   }
   check_others(medium, PAGES_MAX);
-  return cuts;
+  (void)printf("  %u steps, in which %llu sectors were erased, %llu cuts\n", steps, (unsigned long long)erasures,
+               (unsigned long long)cuts);
 }

@@ -112,5 +112,6 @@ void pages_refusals(const struct medium *medium) {
   uint32_t claim = some_claim(medium);
   uint32_t unit = flash->word_bytes < 4 ? 4 : flash->word_bytes;
   memcpy(medium->bytes + claim + 2 * unit, medium->bytes + claim, 4);
+  medium->power_on();
   CHECK(!pages_start(flash, medium->page_count));
 }

@@ -7,8 +7,8 @@
 /* Flash pages of an element; with those of the registers of two elements a medium has five pages each. */
 #define STORE_CUTS_PAGES 3
 
-/* Number of cuts. */
-uint64_t store_cuts(const struct medium *medium, uint32_t saves);
+/* Says how many cuts there were. */
+void store_cuts(const struct medium *medium, uint32_t saves);
 
 /* Copies that age or a cut has spoilt. */
 void copies_damage(void);

@@ -42,7 +42,7 @@ describe("a home of version 1", () => {
     expect((await run("wallet", "deposit", "bob", "USD 10.00")).code).toBe(0);
     expect(version()).toBe(1);
     expect((await run("device", "provision", "dave", "--deposit", "USD 9.00")).code).toBe(0);
-    expect(version()).toBe(2);
+    expect(version()).toBe(3);
     expect((await run("wallet", "withdraw", "dave", "USD 9.00")).code).toBe(0);
     expect(await balance("alice")).toMatchObject([{ spendable: "10.00" }, { currency: "EUR", spendable: "8.00" }]);
     await expectBalanced();
@@ -50,7 +50,7 @@ describe("a home of version 1", () => {
 });
 
 describe("a home of a version to come, or of none", () => {
-  for (const other of [3, 0, "2", null]) {
+  for (const other of [4, 0, "3", null]) {
     test(`version ${JSON.stringify(other)} is refused by every command, and no file of it changes`, async () => {
       const path = join(home, "world.json");
       writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, "utf8")), version: other }));

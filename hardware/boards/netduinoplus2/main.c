@@ -5,6 +5,7 @@
 #include "boards/board.h"
 #include "boards/qemu/machine.h"
 #include "boards/qemu/semihosting.h"
+#include "boards/stm32f405/bus.h"
 #include "boards/stm32f405/registers.h"
 #include "boards/stm32f405/serial.h"
 #include "card/stream.h"
@@ -46,9 +47,9 @@ int main(void) {
   serial_start();
   if (!machine_start() || machine_store() == NULL || !store_open(machine_store())) host_exit(EXIT_FAILURE);
   if (!machine_has_clock()) {
-    SYSTICK_RELOAD = CORE_HZ / MS_PER_SECOND - 1;
-    SYSTICK_VALUE = 0;
-    SYSTICK_CONTROL = SYSTICK_ENABLE;
+    register_write(SYSTICK_RELOAD, CORE_HZ / MS_PER_SECOND - 1);
+    register_write(SYSTICK_VALUE, 0);
+    register_write(SYSTICK_CONTROL, SYSTICK_ENABLE);
   }
   /* What is sent before this is lost. */
   host_say("ready\n");

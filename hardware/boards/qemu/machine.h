@@ -1,6 +1,6 @@
 /*
- * What a board in QEMU is told on QEMU's command line (-semihosting-config arg=...), in this order: store=FILE, and then, each if it
- * is wanted, clock=FILE, applets=NAMES, random=FILE, seed=TEXT.
+ * What a board in QEMU is told on QEMU's command line (-semihosting-config arg=...), in this order, each if it is
+ * wanted: store=FILE, clock=FILE, applets=NAMES, random=FILE, seed=TEXT.
  *
  * QEMU has none of these chips' random sources. `random` names the host's, for example /dev/urandom; `seed` makes one for tests.
  * Without either nothing that asks for random bytes gets any.

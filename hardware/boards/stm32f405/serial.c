@@ -1,7 +1,6 @@
 #include "serial.h"
 
-#include <stdbool.h>
-
+#include "bus.h"
 #include "registers.h"
 
 #define RING_BYTES 1024
@@ -15,20 +14,28 @@ static uint32_t after(uint32_t at) {
 }
 
 void serial_start(void) {
-  USART1_BAUD = USART_HZ / USART_BAUD;
-  USART1_CONTROL = USART_ENABLE | USART_INTERRUPT;
-  NVIC_ENABLE_32_TO_63 = 1u << (USART1_IRQ - 32);
+  register_write(USART1_BAUD, USART_HZ / USART_BAUD);
+  register_write(USART1_CONTROL, USART_ENABLE | USART_INTERRUPT);
+  register_write(NVIC_ENABLE_32_TO_63, 1u << (USART1_IRQ - 32));
 }
 
 /* A full ring takes no more until there is room: the line's own flow control holds, where it has one. */
 void serial_interrupt(void) {
   if (after(end) == begin) {
-    USART1_CONTROL = USART_ENABLE;
+    register_write(USART1_CONTROL, USART_ENABLE);
     return;
   }
-  if ((USART1_STATUS & USART_RECEIVED) == 0) return;
-  ring[end] = (uint8_t)USART1_DATA;
+  uint32_t status = register_read(USART1_STATUS);
+  /* A byte that was lost between two looks asks again and again, until data is read. */
+  if ((status & (USART_RECEIVED | USART_OVERRUN)) == 0) return;
+  uint8_t byte = (uint8_t)register_read(USART1_DATA);
+  if ((status & USART_RECEIVED) == 0) return;
+  ring[end] = byte;
   end = after(end);
+}
+
+bool serial_waits(void) {
+  return begin != end;
 }
 
 uint8_t serial_receive(void) {
@@ -40,11 +47,11 @@ uint8_t serial_receive(void) {
   }
   uint8_t byte = ring[begin];
   begin = after(begin);
-  USART1_CONTROL = USART_ENABLE | USART_INTERRUPT;
+  register_write(USART1_CONTROL, USART_ENABLE | USART_INTERRUPT);
   return byte;
 }
 
 void serial_send(uint8_t byte) {
-  while ((USART1_STATUS & USART_CAN_SEND) == 0) continue;
-  USART1_DATA = byte;
+  while ((register_read(USART1_STATUS) & USART_CAN_SEND) == 0) continue;
+  register_write(USART1_DATA, byte);
 }

@@ -2,9 +2,13 @@
 #ifndef TALLYSTICK_SERIAL_H
 #define TALLYSTICK_SERIAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 void serial_start(void);
+
+/* Whether something came in. */
+bool serial_waits(void);
 uint8_t serial_receive(void);
 void serial_send(uint8_t byte);
 

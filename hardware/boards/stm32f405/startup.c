@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bus.h"
 #include "registers.h"
 #include "serial.h"
 
@@ -17,7 +18,7 @@ void reset(void);
 void tick(void);
 
 static _Noreturn void fault(void) {
-  SCB_AIRCR = AIRCR_KEY | AIRCR_RESET;
+  register_write(SCB_AIRCR, AIRCR_KEY | AIRCR_RESET);
   for (;;) continue;
 }
 

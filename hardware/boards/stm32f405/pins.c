@@ -1,0 +1,39 @@
+#include "pins.h"
+
+#include "bus.h"
+#include "registers.h"
+
+#define SENDS 9u
+#define RECEIVES 10u
+#define HOLDS 12u
+#define MODE_BITS 2u
+#define MODE_MASK 3u
+#define MODE_OUTPUT 1u
+#define MODE_ALTERNATE 2u
+#define PULL_UP 1u
+#define USART1_FUNCTION 7u
+#define FUNCTION_BITS 4u
+/* AFRH begins with pin 8. */
+#define FUNCTION_AT(PIN) (FUNCTION_BITS * ((PIN) - 8u))
+#define RESET_AT(PIN) ((PIN) + 16u)
+
+static void choose(uint32_t address, uint32_t pin, uint32_t value) {
+  register_clear(address, MODE_MASK << MODE_BITS * pin);
+  register_set(address, value << MODE_BITS * pin);
+}
+
+void pins_start(void) {
+  register_set(RCC_AHB1ENR, RCC_AHB1ENR_GPIOA);
+  register_set(RCC_APB2ENR, RCC_APB2ENR_USART1);
+  register_set(GPIOA_AFRH, USART1_FUNCTION << FUNCTION_AT(SENDS) | USART1_FUNCTION << FUNCTION_AT(RECEIVES));
+  /* A line that nothing is plugged into is quiet. */
+  choose(GPIOA_PUPDR, RECEIVES, PULL_UP);
+  choose(GPIOA_MODER, SENDS, MODE_ALTERNATE);
+  choose(GPIOA_MODER, RECEIVES, MODE_ALTERNATE);
+  pins_hold_sender(false);
+  choose(GPIOA_MODER, HOLDS, MODE_OUTPUT);
+}
+
+void pins_hold_sender(bool is_held) {
+  register_write(GPIOA_BSRR, 1u << (is_held ? HOLDS : RESET_AT(HOLDS)));
+}

@@ -1,0 +1,96 @@
+/** The file of what a board in QEMU keeps: whose it is, and that one board at a time has it. */
+
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { APPLETS } from "../firmware/applets.js";
+import type { AppletName } from "./applets.js";
+import { BOARDS, type BoardName } from "./boards.js";
+
+/** A store that cannot be used as it was asked for. */
+export class StoreError extends Error {
+  override readonly name = "StoreError";
+}
+
+export interface StoreContents {
+  readonly board: BoardName;
+  /** In the order of their elements. */
+  readonly applets: readonly AppletName[];
+}
+
+/** Beside the store: an image with other applets would take one's flash for another's. */
+function contentsPath(store: string): string {
+  return `${store}.json`;
+}
+
+function lockPath(store: string): string {
+  return `${store}.lock`;
+}
+
+function parsed(text: string): { readonly board?: unknown; readonly applets?: unknown } {
+  try {
+    return Object(JSON.parse(text));
+  } catch {
+    return {};
+  }
+}
+
+function readContents(store: string): StoreContents | undefined {
+  if (!existsSync(contentsPath(store))) return undefined;
+  const { board, applets } = parsed(readFileSync(contentsPath(store), "utf8"));
+  const isBoard = BOARDS.some((each) => each === board);
+  const isList = Array.isArray(applets) && applets.every((each) => APPLETS.some((applet) => applet === each));
+  if (!isBoard || !isList)
+    throw new StoreError(
+      `${contentsPath(store)} does not say whose store ${store} is. Nothing was started. Name another file.`,
+    );
+  return { board: board as BoardName, applets: applets as AppletName[] };
+}
+
+/** What is in the store, or will be: as it was before, and as it is asked for now. */
+export function settleContents(
+  store: string,
+  board: BoardName,
+  applets: readonly AppletName[] | undefined,
+  usual: readonly AppletName[],
+): StoreContents {
+  const before = readContents(store);
+  if (before === undefined) {
+    const contents = { board, applets: applets ?? usual };
+    writeFileSync(contentsPath(store), `${JSON.stringify(contents)}\n`);
+    return contents;
+  }
+  const isSame = before.board === board && (applets === undefined || applets.join() === before.applets.join());
+  if (isSame) return before;
+  throw new StoreError(
+    `${store} is the store of a ${before.board} with ${before.applets.join(", ")}. Nothing was started. Start that, or ` +
+      "name another file.",
+  );
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
+
+/** Refuses while an emulator has the store: two of them would destroy what is in it. */
+export function demandFree(store: string): void {
+  if (!existsSync(lockPath(store))) return;
+  const pid = Number(readFileSync(lockPath(store), "utf8"));
+  if (!Number.isSafeInteger(pid) || pid <= 0 || !isRunning(pid)) return;
+  throw new StoreError(
+    `A board runs on ${store} already, in process ${pid}. Nothing was started. Use that one, or end it first; if that ` +
+      `process is another program, delete ${lockPath(store)}.`,
+  );
+}
+
+/** The emulator's process has it now, though this one may be killed. */
+export function lock(store: string, pid: number): void {
+  writeFileSync(lockPath(store), `${pid}\n`);
+}
+
+export function unlock(store: string): void {
+  rmSync(lockPath(store), { force: true });
+}
