@@ -9,16 +9,17 @@
  */
 
 import { parseArgs } from "node:util";
-import { APPLETS } from "./firmware/applets.js";
 import { FirmwareCompileError } from "./firmware/compile.js";
-import type { AppletName } from "./hardware/applets.js";
-import { BOARDS, type BoardName } from "./hardware/boards.js";
+import { appletList, WHICH_APPLETS } from "./hardware/applets.js";
+import { BOARDS, type BoardName, ownCompilerOnly } from "./hardware/boards.js";
 import { buildImage } from "./hardware/build.js";
 import { prepareEsp32 } from "./hardware/esp32.js";
 import { LibsodiumMissing } from "./hardware/libsodium.js";
 import { ToolError } from "./hardware/run.js";
 
 const OPTIONS = { compiler: { type: "string" }, sanitize: { type: "boolean" }, applets: { type: "string" } } as const;
+
+const USAGE = `npm run build:hardware -- BOARD [--compiler NAME] [--sanitize] [--applets NAME[,NAME]...]`;
 
 /** A project of its own, which ESP-IDF builds. */
 const ESP32 = "esp32";
@@ -27,25 +28,28 @@ function isBoard(name: string | undefined): name is BoardName {
   return BOARDS.some((board) => board === name);
 }
 
-function isList(names: readonly string[] | undefined): names is readonly AppletName[] | undefined {
-  return names === undefined || names.every((name) => APPLETS.some((applet) => applet === name));
-}
-
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({ options: OPTIONS, allowPositionals: true });
   const [board] = positionals;
-  const applets = values.applets?.split(",");
-  if (!isList(applets)) {
-    console.error(`Which applets? There are ${APPLETS.join(", ")}.`);
+  const isEsp32 = board === ESP32;
+  if (positionals.length !== 1 || !(isEsp32 || isBoard(board))) {
+    console.error(`Which board? There are ${[...BOARDS, ESP32].join(", ")}.\n${USAGE}`);
     return 2;
   }
-  if (board === ESP32 && positionals.length === 1) {
+  const applets = values.applets === undefined ? undefined : appletList(values.applets);
+  if (values.applets !== undefined && applets === undefined) {
+    console.error(WHICH_APPLETS);
+    return 2;
+  }
+  if ((values.compiler !== undefined || values.sanitize === true) && (isEsp32 || ownCompilerOnly(board))) {
+    console.error(
+      `--compiler and --sanitize are for boards that run on this computer; ${board} has a compiler of its own.`,
+    );
+    return 2;
+  }
+  if (isEsp32) {
     console.log(await prepareEsp32(process.cwd(), applets));
     return 0;
-  }
-  if (!isBoard(board) || positionals.length !== 1) {
-    console.error(`Which board? There are ${[...BOARDS, ESP32].join(", ")}.`);
-    return 2;
   }
   const { path } = await buildImage(process.cwd(), board, { ...values, applets });
   console.log(path);
@@ -55,9 +59,10 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
+  const isMistake = error instanceof Error && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
   const isExplained =
     error instanceof LibsodiumMissing || error instanceof ToolError || error instanceof FirmwareCompileError;
-  if (!isExplained) throw error;
-  console.error(error.message);
-  process.exitCode = 1;
+  if (!isMistake && !isExplained) throw error;
+  console.error(isMistake ? `${error.message}\n${USAGE}` : error.message);
+  process.exitCode = isMistake ? 2 : 1;
 }

@@ -2,7 +2,7 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type APPLETS, appletRequest } from "../firmware/applets.js";
+import { APPLETS, appletRequest } from "../firmware/applets.js";
 import { compileIfStale } from "../firmware/compile.js";
 import { inspect } from "../firmware/footprint.js";
 import { run } from "./run.js";
@@ -15,6 +15,17 @@ const NUMBERS: Readonly<Record<AppletName, number>> = {
   "trusted-agent": 2,
   purse: 3,
 };
+
+/** A list that somebody typed, parted by commas; undefined where one is no applet or is there twice. */
+export function appletList(text: string): readonly AppletName[] | undefined {
+  const names = text.split(",");
+  const known = APPLETS.filter((applet) => names.includes(applet));
+  return known.length === names.length ? (names as AppletName[]) : undefined;
+}
+
+/** To whoever typed another. */
+export const WHICH_APPLETS = `Which applets? There are ${APPLETS.join(", ")}, each once, with commas between them.`;
+
 const PAGE_BYTES = 65_536;
 const ALIGNMENT = 16;
 

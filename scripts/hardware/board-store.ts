@@ -45,7 +45,10 @@ function readContents(store: string): StoreContents | undefined {
   return { board: board as BoardName, applets: applets as AppletName[] };
 }
 
-/** What is in the store, or will be: as it was before, and as it is asked for now. */
+/**
+ * What is in the store, or will be, as it is asked for now. A file that is there and of which nothing says that it is a store is
+ * somebody's, and is refused.
+ */
 export function settleContents(
   store: string,
   board: BoardName,
@@ -54,9 +57,11 @@ export function settleContents(
 ): StoreContents {
   const before = readContents(store);
   if (before === undefined) {
-    const contents = { board, applets: applets ?? usual };
-    writeFileSync(contentsPath(store), `${JSON.stringify(contents)}\n`);
-    return contents;
+    if (!existsSync(store)) return { board, applets: applets ?? usual };
+    throw new StoreError(
+      `${store} is there, and no ${contentsPath(store)} says that it is a board's store. Nothing was started. Name another ` +
+        "file, or bring that one back.",
+    );
   }
   const isSame = before.board === board && (applets === undefined || applets.join() === before.applets.join());
   if (isSame) return before;
@@ -64,6 +69,11 @@ export function settleContents(
     `${store} is the store of a ${before.board} with ${before.applets.join(", ")}. Nothing was started. Start that, or ` +
       "name another file.",
   );
+}
+
+/** Whose a store is from now on. To be called before it is made. */
+export function keepContents(store: string, { board, applets }: StoreContents): void {
+  if (!existsSync(contentsPath(store))) writeFileSync(contentsPath(store), `${JSON.stringify({ board, applets })}\n`);
 }
 
 function isRunning(pid: number): boolean {

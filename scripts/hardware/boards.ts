@@ -128,6 +128,11 @@ export function boardOf(name: BoardName, options: BoardOptions): Board {
   }
 }
 
+/** Boards for other processors: their compiler is not to be chosen, and nothing on them would print what a sanitizer finds. */
+export function ownCompilerOnly(name: BoardName): boolean {
+  return boardOf(name, {}).compiler !== boardOf("posix", {}).compiler;
+}
+
 /** Folder of what is built, below build/hardware. */
 export function outputFolder(name: BoardName, { compiler, sanitize = false, applets = [] }: BoardOptions): string {
   const chosen = [...(compiler === undefined ? [] : [compiler]), ...(sanitize ? ["sanitized"] : []), ...applets];

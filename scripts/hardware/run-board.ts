@@ -9,13 +9,13 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
+import { createConnection } from "node:net";
 import { basename, dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { APPLETS } from "../firmware/applets.js";
 import { FirmwareCompileError } from "../firmware/compile.js";
-import type { AppletName } from "./applets.js";
-import { passOn, type StoreContents, StoreError, settleContents, take, unlock } from "./board-store.js";
+import { type AppletName, appletList, WHICH_APPLETS } from "./applets.js";
+import { keepContents, passOn, type StoreContents, StoreError, settleContents, take, unlock } from "./board-store.js";
 import { type BoardName, boardOf } from "./boards.js";
 import { buildImage } from "./build.js";
 import { EMULATIONS, type Emulation, qemuText } from "./emulation.js";
@@ -48,10 +48,6 @@ interface Order {
   readonly clock: string | undefined;
 }
 
-function isApplet(name: string): name is AppletName {
-  return APPLETS.some((applet) => applet === name);
-}
-
 /** As whoever typed it meant it: npm and this script change folders. */
 function typedPath(path: string): string {
   return resolve(process.env["INIT_CWD"] ?? process.cwd(), path);
@@ -67,10 +63,8 @@ function readOrder(): Order {
   if (values.store === undefined || values.store === "") {
     throw new UsageError(`Where does it keep what outlives power? Name a file with --store.\n${USAGE}`);
   }
-  const applets = values.applets?.split(",");
-  if (applets !== undefined && !applets.every(isApplet)) {
-    throw new UsageError(`Which applets? There are ${APPLETS.join(", ")}.`);
-  }
+  const applets = values.applets === undefined ? undefined : appletList(values.applets);
+  if (values.applets !== undefined && applets === undefined) throw new UsageError(WHICH_APPLETS);
   const store = typedPath(values.store);
   const serial = typedPath(values.serial ?? `${values.store}.serial`);
   // The chip reads a line in which blanks part its values.
@@ -80,6 +74,7 @@ function readOrder(): Order {
     throw new UsageError(`${serial} is too long for a socket. Name a shorter path with --serial.`);
   }
   const clock = values.clock === undefined ? undefined : typedPath(values.clock);
+  if (clock !== undefined && !existsSync(clock)) throw new UsageError(`There is no file ${clock} for --clock.`);
   return { board, emulation, store, serial, applets, seed: values.seed, clock };
 }
 
@@ -93,6 +88,25 @@ function start(
   const line = `socket,id=line,path=${qemuText(serial)},server=on,wait=off`;
   const values = [...machine, "-chardev", line, "-serial", "chardev:line"];
   return spawn(emulation.program, values, { cwd: dirname(store), stdio: ["ignore", "ignore", "pipe"] });
+}
+
+/** Refuses a path that is somebody's: QEMU deletes whatever is there, and takes the place of whoever listens. */
+async function demandFreeLine(serial: string): Promise<void> {
+  const status = statSync(serial, { throwIfNoEntry: false });
+  if (status === undefined) return;
+  if (!status.isSocket())
+    throw new UsageError(
+      `${serial} is there and is no serial line. Nothing was started. Name another path with --serial.`,
+    );
+  const isServed = await new Promise<boolean>((done) => {
+    const line = createConnection(serial, () => done(true));
+    line.once("error", () => done(false));
+    line.once("connect", () => line.destroy());
+  });
+  if (isServed)
+    throw new UsageError(
+      `${serial} is the line of a board that runs. Nothing was started. Name another path with --serial.`,
+    );
 }
 
 /** Until QEMU ends: true if somebody ended it, by a signal to this process. */
@@ -116,8 +130,10 @@ function served(order: Order, child: ChildProcess): Promise<boolean> {
     if (child.pid !== undefined) passOn(store, child.pid);
     child.once("error", (error) => {
       const isMissing = "code" in error && error.code === "ENOENT";
-      const why = isMissing ? `is not installed (Debian: apt-get install ${emulation.debianPackage})` : error.message;
-      failed(new ToolError(`${emulation.program}: ${why}.`));
+      const why = isMissing
+        ? `is not installed (Debian: apt-get install ${emulation.debianPackage})`
+        : `cannot be run: ${error.message}`;
+      failed(new ToolError(`${emulation.program} ${why}.`));
     });
     child.once("exit", (status, signal) => {
       rmSync(serial, { force: true });
@@ -135,6 +151,7 @@ async function build({ board, store, applets: asked }: Order): Promise<StoreCont
   const { applets } = contents;
   const isUsual = applets.join() === usual.join();
   const { path: image } = await buildImage(process.cwd(), board, isUsual ? {} : { applets });
+  keepContents(store, contents);
   return { ...contents, image };
 }
 
@@ -142,10 +159,13 @@ async function main(): Promise<void> {
   const order = readOrder();
   if (!existsSync(dirname(order.store)))
     throw new UsageError(`There is no folder ${dirname(order.store)} for the store.`);
+  await demandFreeLine(order.serial);
   // Building takes a while: another may be started meanwhile.
   take(order.store);
   try {
     const { image, applets } = await build(order);
+    // The store has keys, and whoever opens the line speaks with the chip: both are for their owner alone.
+    process.umask(0o077);
     if (!existsSync(order.store)) order.emulation.makeStore?.(order.store);
     console.error(`${order.board} with ${applets.join(", ")}. Ctrl-C ends it.`);
     await served(order, start(order, image, applets));

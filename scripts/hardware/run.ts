@@ -12,6 +12,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   gcc: "gcc libc6-dev",
   clang: "clang libc6-dev",
   "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+  "arm-none-eabi-objcopy": "binutils-arm-none-eabi",
   "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
   "dpkg-source": "dpkg-dev",
 };

@@ -5,7 +5,16 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { demandFree, passOn, StoreError, settleContents, take, unlock } from "../../scripts/hardware/board-store.js";
+import { appletList } from "../../scripts/hardware/applets.js";
+import {
+  demandFree,
+  keepContents,
+  passOn,
+  StoreError,
+  settleContents,
+  take,
+  unlock,
+} from "../../scripts/hardware/board-store.js";
 import { EMULATIONS } from "../../scripts/hardware/emulation.js";
 
 const DEVICE = ["money-module", "trusted-agent"] as const;
@@ -19,13 +28,31 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 test("a store stays that of its board and of its applets, in their order", () => {
-  expect(settleContents(store, "cortex-m4", ["purse"], DEVICE)).toEqual({ board: "cortex-m4", applets: ["purse"] });
+  const contents = settleContents(store, "cortex-m4", ["purse"], DEVICE);
+  expect(contents).toEqual({ board: "cortex-m4", applets: ["purse"] });
+  // An image that could not be built binds nobody.
+  expect(settleContents(store, "posix", undefined, DEVICE).board).toBe("posix");
+  keepContents(store, contents);
   expect(settleContents(store, "cortex-m4", undefined, DEVICE).applets).toEqual(["purse"]);
   expect(settleContents(store, "cortex-m4", ["purse"], DEVICE).applets).toEqual(["purse"]);
   expect(() => settleContents(store, "cortex-m4", DEVICE, DEVICE)).toThrow(/store of a cortex-m4 with purse/);
   expect(() => settleContents(store, "posix", undefined, DEVICE)).toThrow(StoreError);
-  expect(settleContents(`${store}-2`, "cortex-m4", undefined, DEVICE).applets).toEqual(DEVICE);
+  keepContents(`${store}-2`, settleContents(`${store}-2`, "cortex-m4", undefined, DEVICE));
   expect(() => settleContents(`${store}-2`, "cortex-m4", [...DEVICE].reverse(), DEVICE)).toThrow(StoreError);
+});
+
+test("a file that is no store is left alone", () => {
+  writeFileSync(store, "a diary");
+  expect(() => settleContents(store, "cortex-m4", undefined, DEVICE)).toThrow(
+    /no .*chips\.json says .*Nothing was started/,
+  );
+  expect(readdirSync(folder)).toEqual(["chips"]);
+});
+
+test("applets are those that there are, each once", () => {
+  expect(appletList("purse,money-module")).toEqual(["purse", "money-module"]);
+  for (const text of ["", "purse,", "purse,purse", "Purse", "purse, money-module"])
+    expect(appletList(text)).toBeUndefined();
 });
 
 test("a store that does not say whose it is is left alone", () => {
