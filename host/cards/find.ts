@@ -105,7 +105,7 @@ export class ChipsNotFoundError extends Error {
     const seen = [places, ...missing.map(whyClosed)].join(" ");
     super(
       cause === undefined
-        ? `The chips of ${owner} were not found. No money moved. ${seen} Put the card into a reader, or connect the device, and run the command again.`
+        ? `The chips of ${owner} were not found. No money moved. ${seen} Put the card into a reader, or connect the device, and run the command again; a serial line is looked at only where TALLY_SERIAL or --device names it.`
         : `${cause.message} If they are on a card, put it into a reader. ${seen}`,
       cause === undefined ? {} : { cause },
     );
