@@ -2,7 +2,7 @@
  * The firmware for chips, in QEMU (hardware/boards), beside the simulator: what either answers must be the same to the byte.
  *
  *   npm run test:chip -- [--board cortex-m4|rv32imc|all] [--seed S] [--calls N] [--kills N]
- *     [--noise-every N] [--corpus-every N]
+ *     [--moments N] [--noise-every N] [--corpus-every N]
  */
 
 import { join } from "node:path";
@@ -16,21 +16,24 @@ import { checkCopies } from "../hardware/copies.js";
 import { QemuBoard } from "../hardware/qemu-board.js";
 import { RiscvBoard } from "../hardware/riscv-board.js";
 import { checkFlash } from "../hardware/riscv-flash.js";
+import { checkEconomy } from "./economy.js";
 import { checkServedBoard } from "./served-board.js";
 
 const ALL = "all";
 const root = packageRoot();
 
 async function cortexM4(): Promise<Boards> {
+  const board = "cortex-m4";
   const build = async (applets: readonly AppletName[]) =>
-    new QemuBoard((await buildImage(root, "cortex-m4", { applets })).path, applets);
+    new QemuBoard((await buildImage(root, board, { applets })).path, applets);
   const device = await build(["money-module", "trusted-agent"]);
   const purse = await build(["purse"]);
-  const platform = new QemuBoard((await buildImage(root, "cortex-m4", {}, "platform-test")).path, [PLATFORM_ELEMENT]);
+  const platform = new QemuBoard((await buildImage(root, board, {}, "platform-test")).path, [PLATFORM_ELEMENT]);
   const own = async (folder: string) => {
     const starts = await checkCopies(platform, join(folder, "copies"));
     const served = await checkServedBoard(join(folder, "served"));
-    return `registers in two copies, either of them spoilt: ${starts} starts\n${served}`;
+    const economy = await checkEconomy(board, join(folder, "economy"), Number(values.moments));
+    return `registers in two copies, either of them spoilt: ${starts} starts\n${served}\n${economy}`;
   };
   const firmware = (applets: readonly AppletName[]) => (applets.includes("purse") ? purse : device);
   return { name: device.name, firmware, platform, own };
@@ -57,6 +60,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     calls: { type: "string", default: "500" },
     kills: { type: "string", default: "1" },
+    moments: { type: "string", default: "2" },
     "noise-every": { type: "string", default: "16" },
     "corpus-every": { type: "string", default: "20" },
   },
