@@ -71,7 +71,7 @@ describe("places on serial lines", () => {
   test("are listed where the environment names them, and no others", async () => {
     const path = await listen("board");
     expect(serialPaths({})).toEqual([]);
-    const TALLY_SERIAL = `${path}, serial:${path},,COM3, /dev/none`;
+    const TALLY_SERIAL = `${path}, serial:${path},,serial:,COM3, /dev/none`;
     expect(serialPaths({ TALLY_SERIAL })).toEqual([path, "COM3", "/dev/none"]);
     const places = await new SerialPlaces({ paths: serialPaths({ TALLY_SERIAL }) }).list();
     expect(places.map(({ locator, title, state }) => [locator, title, state])).toEqual([
