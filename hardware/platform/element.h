@@ -23,14 +23,24 @@
 #define REGISTER_BYTES_PERSISTENT (COUNTER_BYTES + TALLYSTICK_SLOTS_PERSISTENT * SLOT_BYTES)
 #define REGISTER_BYTES (COUNTER_BYTES + SLOTS * SLOT_BYTES)
 
+#define PUBLIC_KEYS_MAX 4
+
 struct element {
   /* Which of the chip's elements it is: the board keeps their flash and registers apart. */
   uint32_t number;
   uint64_t powered_on_at_ms;
   uint8_t registers[REGISTER_BYTES];
-  /* Public keys that were asked for since power came: they cost half a signature to make again. */
-  uint8_t public_keys[SLOTS][TALLYSTICK_KEY_BYTES];
-  bool public_key_known[SLOTS];
+  /*
+   * Public keys that were asked for last: they cost half a signature to make again. An applet has two of its own, and one of a session
+   * that begins.
+   */
+  struct public_key {
+    bool is_known;
+    uint8_t slot;
+    uint8_t bytes[TALLYSTICK_KEY_BYTES];
+  } public_keys[PUBLIC_KEYS_MAX];
+  /* Which is forgotten next. */
+  uint32_t public_key_oldest;
 };
 
 /* The element that the platform's functions serve now. */

@@ -22,21 +22,40 @@ int32_t slot_require(uint32_t slot, uint32_t kind) {
   return held == kind ? 0 : TALLYSTICK_WRONG_KIND;
 }
 
-const uint8_t *slot_public_key(uint32_t slot) {
-  uint8_t *key = element_current->public_keys[slot];
-  if (!element_current->public_key_known[slot]) {
-    if (*slot_at(slot) == TALLYSTICK_KEY_KIND_ED25519) cryptography_ed25519_public(slot_secret(slot), key);
-    else cryptography_x25519_public(slot_secret(slot), key);
-    element_current->public_key_known[slot] = true;
+static struct public_key *known_public_key(uint32_t slot) {
+  for (uint32_t i = 0; i < PUBLIC_KEYS_MAX; i++) {
+    struct public_key *key = &element_current->public_keys[i];
+    if (key->is_known && key->slot == slot) return key;
   }
-  return key;
+  return NULL;
+}
+
+static struct public_key *place_for_public_key(void) {
+  for (uint32_t i = 0; i < PUBLIC_KEYS_MAX; i++) {
+    if (!element_current->public_keys[i].is_known) return &element_current->public_keys[i];
+  }
+  uint32_t oldest = element_current->public_key_oldest;
+  element_current->public_key_oldest = (oldest + 1) % PUBLIC_KEYS_MAX;
+  return &element_current->public_keys[oldest];
+}
+
+const uint8_t *slot_public_key(uint32_t slot) {
+  struct public_key *key = known_public_key(slot);
+  if (key != NULL) return key->bytes;
+  key = place_for_public_key();
+  key->is_known = true;
+  key->slot = (uint8_t)slot;
+  if (*slot_at(slot) == TALLYSTICK_KEY_KIND_ED25519) cryptography_ed25519_public(slot_secret(slot), key->bytes);
+  else cryptography_x25519_public(slot_secret(slot), key->bytes);
+  return key->bytes;
 }
 
 static void slot_set(uint32_t slot, uint8_t kind, const uint8_t secret[TALLYSTICK_KEY_BYTES]) {
   uint8_t *at = slot_at(slot);
   *at = kind;
   memmove(at + 1, secret, TALLYSTICK_KEY_BYTES);
-  element_current->public_key_known[slot] = false;
+  struct public_key *known = known_public_key(slot);
+  if (known != NULL) known->is_known = false;
 }
 
 static void slot_keep(uint32_t slot) {

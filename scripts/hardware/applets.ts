@@ -25,7 +25,7 @@ export interface AppletSources {
 }
 
 /** As wasm2c spells the name of a module that has no other characters. */
-function identifier(applet: string): string {
+export function identifier(applet: string): string {
   return applet.replaceAll("-", "");
 }
 

@@ -11,6 +11,8 @@ export interface Board {
   /** Of every file. */
   readonly flags: readonly string[];
   readonly linkFlags: readonly string[];
+  /** Of libsodium's files, beside those of every file. */
+  readonly sodiumFlags?: readonly string[];
   /** Folders of hardware/ whose files are its own, and single files. */
   readonly folders: readonly string[];
   readonly image: string;
@@ -62,6 +64,7 @@ function stm32f405(script: string): Omit<Board, "folders"> {
     compiler: "arm-none-eabi-gcc",
     flags: ["-O2", ...SECTIONS, ...CORTEX_M4],
     linkFlags: [...CORTEX_M4, "-nostartfiles", "-Wl,--gc-sections", "-Wl,--fatal-warnings", `-Wl,-T,${script}`],
+    sodiumFlags: ["-include", "hardware/boards/stm32f405/fe25519.h"],
     image: "tallystick.elf",
     // The two elements of a device. A purse is a card of its own.
     applets: ["money-module", "trusted-agent"],

@@ -34,7 +34,7 @@ function compileAll({ root, name, output, sodium, applets, board }: Place, own: 
   const generated = join(output, "applets");
   const include = [`-I${join(root, "hardware")}`, `-I${generated}`, `-I${join(root, "hardware/wasm")}`];
   const headers = hashOfHeaders([join(root, "hardware"), join(root, "test/hardware"), join(root, "test/stm32")]);
-  const { compiler, flags } = board;
+  const { compiler, flags, sodiumFlags = [] } = board;
   const objects = join(output, "objects");
   // System headers: what they say is no warning of ours.
   const ours = [...STRICT, `-DBOARD_NAME="${name}"`, ...include, "-isystem", sodium.include];
@@ -43,7 +43,7 @@ function compileAll({ root, name, output, sodium, applets, board }: Place, own: 
   const library = {
     compiler,
     headers,
-    flags: [...flags, ...OTHERS, ...LIBSODIUM_DEFINES, `-I${sodium.include}`, `-I${sodium.ownInclude}`],
+    flags: [...flags, ...OTHERS, ...LIBSODIUM_DEFINES, ...sodiumFlags, `-I${sodium.include}`, `-I${sodium.ownInclude}`],
   };
   return [
     ...own.map((source) => compileObject(source, objects, strict)),

@@ -22,9 +22,14 @@ export function hashOfHeaders(folders: readonly string[]): string {
   return hash.digest("hex");
 }
 
+/** Where the object of a source goes. */
+export function objectOf(folder: string, source: string): string {
+  return join(folder, `${basename(dirname(source))}-${basename(source, ".c")}.o`);
+}
+
 /** The object file of a source; compiled when it is stale. */
 export function compileObject(source: string, folder: string, { compiler, flags, headers }: Compilation): string {
-  const object = join(folder, `${basename(dirname(source))}-${basename(source, ".c")}.o`);
+  const object = objectOf(folder, source);
   const values = [...flags, "-c", source, "-o", object];
   const text = readFileSync(source);
   const inputs = createHash("sha256")
