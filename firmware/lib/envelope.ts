@@ -51,6 +51,15 @@ export function outboxCapacity(): u32 {
   return left < most ? left : most;
 }
 
+/**
+ * Room behind what waits, for tables that live no longer than the function that asks for it: the next envelope may be written
+ * over them.
+ */
+export function outboxSpare(length: u32): usize {
+  assert(used + length + 7 <= <u32>OUTBOX_BYTES);
+  return OUTBOX + ((<u32>OUTBOX_BYTES - length) & ~7);
+}
+
 /** Ends the envelope started last. */
 export function outboxClose(bodyLength: u32): void {
   assert(bodyLength <= outboxCapacity());

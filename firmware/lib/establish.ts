@@ -36,6 +36,7 @@ import { Reader, Writer } from "./cbor";
 import { Certificate, chainVerify } from "./certificate";
 import { clockNow } from "./clock";
 import { elementChain, elementChainLength, elementRole, elementTree, rootId, rootKey } from "./identity";
+import { HANDSHAKE_PAYLOAD } from "./io";
 import { equal } from "./memory";
 import { mayMeet } from "./roles";
 import {
@@ -67,7 +68,7 @@ const TREE_BOTH: u8 = 2;
 export const peer = changetype<Session>(memory.data(offsetof<Session>(), 8));
 export const peerCertificate = changetype<Certificate>(memory.data(offsetof<Certificate>(), 8));
 
-const payload = memory.data(HANDSHAKE_PAYLOAD_BYTES_MAX, 8);
+const payload: usize = HANDSHAKE_PAYLOAD;
 const writer = changetype<Writer>(memory.data(offsetof<Writer>(), 8));
 const reader = changetype<Reader>(memory.data(offsetof<Reader>(), 4));
 const ownR = memory.data(32, 8);

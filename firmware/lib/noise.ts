@@ -47,6 +47,7 @@ import {
   REASON_TOO_LONG,
   REASON_UNEXPECTED,
 } from "../protocol/reasons";
+import { HANDSHAKE_HASHED, HANDSHAKE_TEXT_BYTES_MAX } from "./io";
 import {
   Channel,
   channelIsRepeat,
@@ -120,9 +121,9 @@ const NAME_N = memory.data<u8>([
   0x61, 0x50, 0x6f, 0x6c, 0x79, 0x5f, 0x53, 0x48, 0x41, 0x32, 0x35, 0x36, 0x00,
 ]);
 
-const TEXT_BYTES_MAX: i32 = HANDSHAKE_PAYLOAD_BYTES_MAX + TAG_BYTES;
+const TEXT_BYTES_MAX: i32 = HANDSHAKE_TEXT_BYTES_MAX;
 /** What mixHash hashes: h, then the text. Holds ciphertext and public keys only. */
-const hashed = memory.data(HASH_BYTES + TEXT_BYTES_MAX, 8);
+const hashed: usize = HANDSHAKE_HASHED;
 const text: usize = hashed + HASH_BYTES;
 /** A shared secret, and the 64 bytes derived from it; wiped after each use. */
 const shared = memory.data(KEY_BYTES, 8);

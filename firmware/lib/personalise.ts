@@ -41,7 +41,7 @@ import {
   SW_WRONG_LENGTH,
 } from "../protocol/apdu";
 import { SIGNED_REQUEST } from "../protocol/kinds";
-import { CHAIN_BYTES_MAX, ENVELOPE_BYTES_MAX, ID_BYTES } from "../protocol/limits";
+import { CHAIN_BYTES_MAX, ENVELOPE_BYTES_MAX, ID_BYTES, IO_BYTES } from "../protocol/limits";
 import { Reader, Writer } from "./cbor";
 import { Certificate, chainVerify, isDeviceRole } from "./certificate";
 import { coseSign } from "./cose";
@@ -94,7 +94,8 @@ export const PARAMETERS_BYTES_MAX: u32 = 63;
 const parameters = memory.data(64, 8);
 const secret = memory.data(32, 8);
 const tag = memory.data(32, 8);
-const request = memory.data(256, 8);
+/** In the far end of IO: it is signed into its start. */
+const request: usize = IO + IO_BYTES - REQUEST_BYTES;
 const writer = changetype<Writer>(memory.data(offsetof<Writer>(), 8));
 const reader = changetype<Reader>(memory.data(offsetof<Reader>(), 4));
 const own = changetype<Certificate>(memory.data(offsetof<Certificate>(), 8));
@@ -209,7 +210,7 @@ function certificateRequest(issuerKey: usize): i32 {
   writer.bytes(issuerKey, KEY_BYTES);
   writer.bytes(tag, HASH_BYTES);
   const length = writer.finish();
-  return length < 0 ? length : coseSign(SIGNED_REQUEST, SLOT_SIGNATURE, request, length, IO, ENVELOPE_BYTES_MAX);
+  return length < 0 ? length : coseSign(SIGNED_REQUEST, SLOT_SIGNATURE, request, length, IO, <u32>(request - IO));
 }
 
 /** STORE DATA is for an element that is being personalised. A status word. */

@@ -19,7 +19,7 @@
  */
 
 import { IO } from "../lib/io";
-import { CHOICE_EXACT_NOTES_MAX, HOPS_MAX, PACKET_NOTES_MAX, WALLET_NOTES_MAX } from "../protocol/limits";
+import { CHOICE_EXACT_NOTES_MAX, HOPS_MAX, IO_BYTES, PACKET_NOTES_MAX, WALLET_NOTES_MAX } from "../protocol/limits";
 import { REASON_ARITHMETIC, REASON_INSUFFICIENT_FUNDS, REASON_TOO_MANY_NOTES } from "../protocol/reasons";
 
 /** One candidate: residual value, transfers so far, whole days to expiry. */
@@ -45,17 +45,17 @@ const CANDIDATE_BYTES: usize = (offsetof<Candidate>() + 7) & ~7;
 /** The table of WALLET_NOTES_MAX candidates: in IO, which is scratch while a command runs. */
 export const CANDIDATES: usize = IO;
 
-/** The candidates that are worth something, as u8 indices, by falling residual: a position is a place in this table. */
-const positions: usize = memory.data(WALLET_NOTES_MAX);
-/** For each position, the set of those before it with no more hops and no more days. */
-const preferred: usize = memory.data(WALLET_NOTES_MAX * 8, 8);
+/** For each position, the set of those before it with no more hops and no more days. All tables are behind the candidates. */
+const preferred: usize = CANDIDATES + CANDIDATE_BYTES * WALLET_NOTES_MAX;
 /** largest(hops, n): what the n largest notes of a class of equal hops are worth. */
 const CLASSES: u32 = HOPS_MAX + 1;
 const SUMS_PER_CLASS: u32 = PACKET_NOTES_MAX + 1;
-const largestOfClass: usize = memory.data(CLASSES * SUMS_PER_CLASS * 8, 8);
-const classSizes: usize = memory.data(CLASSES);
+const largestOfClass: usize = preferred + WALLET_NOTES_MAX * 8;
 /** What the n largest notes of all are worth. */
-const largestOfAll: usize = memory.data(SUMS_PER_CLASS * 8, 8);
+const largestOfAll: usize = largestOfClass + CLASSES * SUMS_PER_CLASS * 8;
+/** The candidates that are worth something, as u8 indices, by falling residual: a position is a place in this table. */
+const positions: usize = largestOfAll + SUMS_PER_CLASS * 8;
+const classSizes: usize = positions + WALLET_NOTES_MAX;
 
 let amountWanted: u64 = 0;
 let noteCount: u32 = 0;
@@ -86,6 +86,7 @@ export function chooseNotes(count: u32, amount: u64): i32 {
   // Sets have a bit for a note, class counts four bits for a class.
   assert(count <= <u32>WALLET_NOTES_MAX && WALLET_NOTES_MAX <= 64);
   assert(PACKET_NOTES_MAX <= 15 && CLASSES <= 16);
+  assert(classSizes + CLASSES <= IO + IO_BYTES);
   for (let i: u32 = 0; i < count; i++) candidate(i).part = 0;
   amountWanted = amount;
   stepsLeft = SEARCH_STEPS_MAX;

@@ -13,6 +13,7 @@ import { HASH_BYTES } from "../platform/constants";
 import { sha256 } from "../platform/imports";
 import { HOPS_MAX, ID_BYTES, IO_BYTES, TRAIL_MAX, WALLET_NOTES_MAX } from "../protocol/limits";
 import { REASON_ARITHMETIC, REASON_DUPLICATE, REASON_STORE_FAILURE } from "../protocol/reasons";
+import { outboxSpare } from "../lib/envelope";
 import { IO } from "../lib/io";
 import { equal } from "../lib/memory";
 import { RECORD_VERSION } from "../lib/records";
@@ -32,7 +33,9 @@ const hash = memory.data(32, 8);
 /** For each place: where the held note leaves the history of the one on offer, what it took there, a mark of its record. */
 const BRANCH_BYTES: u32 = 24;
 const MARK_BYTES: u32 = 12;
-const BRANCHES = memory.data(BRANCH_BYTES * WALLET_NOTES_MAX, 8);
+const BRANCHES_BYTES: u32 = BRANCH_BYTES * WALLET_NOTES_MAX;
+/** Where the table is, during a check. */
+let branches: usize = 0;
 const NO_BRANCH: u32 = u32.MAX_VALUE;
 
 let nextTrail: u32 = 0;
@@ -59,10 +62,12 @@ export function trailPut(view: NoteView): i32 {
 }
 
 /**
- * 0, -REASON_DUPLICATE, or an error of the store. Uses IO to read held notes, so the note on offer must not lie there.
+ * 0, -REASON_DUPLICATE, or an error of the store. Uses IO to read held notes, so the note on offer must not lie there; its table
+ * is in the spare end of the outbox.
  */
 export function treeCheck(view: NoteView): i32 {
   assert(view.body < IO || view.body >= IO + IO_BYTES);
+  branches = outboxSpare(BRANCHES_BYTES);
   let status = againstTrail(view);
   if (status == 0) status = findBranches(view);
   for (let i: u32 = 0; i < view.hops && status == 0; i++) status = partsFit(view, i);
@@ -123,7 +128,7 @@ function partsFit(view: NoteView, i: u32): i32 {
   const whole = i == 0 ? view.value : transfer(view, i - 1).amount;
   let sum = transfer(view, i).amount;
   for (let p: u32 = 0; p < <u32>WALLET_NOTES_MAX; p++) {
-    const at = BRANCHES + p * BRANCH_BYTES;
+    const at = branches + p * BRANCH_BYTES;
     if (load<u32>(at, 8) != i || isCounted(p)) continue;
     sum += load<u64>(at);
     if (sum >> 63 != 0) return -REASON_ARITHMETIC;
@@ -134,21 +139,21 @@ function partsFit(view: NoteView, i: u32): i32 {
 
 /** Several held notes may descend from one branch: it counts once. The mark is the start of the record's hash. */
 function isCounted(p: u32): bool {
-  const at = BRANCHES + p * BRANCH_BYTES;
+  const at = branches + p * BRANCH_BYTES;
   for (let q: u32 = 0; q < p; q++) {
-    const other = BRANCHES + q * BRANCH_BYTES;
+    const other = branches + q * BRANCH_BYTES;
     if (load<u32>(other, 8) == load<u32>(at, 8) && equal(other + 12, at + 12, MARK_BYTES)) return true;
   }
   return false;
 }
 
 function setMark(p: u32): i32 {
-  memory.copy(BRANCHES + p * BRANCH_BYTES + 12, hash, MARK_BYTES);
+  memory.copy(branches + p * BRANCH_BYTES + 12, hash, MARK_BYTES);
   return 0;
 }
 
 function setBranch(p: u32, depth: u32, amount: u64): void {
-  const at = BRANCHES + p * BRANCH_BYTES;
+  const at = branches + p * BRANCH_BYTES;
   assert(depth == NO_BRANCH || depth < <u32>HOPS_MAX);
   store<u64>(at, amount);
   store<u32>(at, depth, 8);

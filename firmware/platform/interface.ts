@@ -2,8 +2,9 @@
  * The platform interface: everything a chip must provide to an applet, declared once.
  *
  * `npm run generate` makes from it the AssemblyScript imports (`imports.ts` beside this file), the TypeScript type
- * and memory-safe binding that the simulator implements (`simulator/platform.generated.ts`) and the C header with
- * the WAMR symbol table (`hardware/platform.generated.h`). Nothing but these functions is imported by an applet.
+ * and memory-safe binding that the simulator implements (`simulator/platform.generated.ts`), the C header that boards
+ * implement (`hardware/platform.generated.h`), and beside it their imports under wasm2c and under WAMR. Nothing but
+ * these functions is imported by an applet.
  *
  * Conventions. A function returns an i32: zero or more is good, less than zero is a `PlatformError`. Every buffer is a
  * pair of address and length; a platform refuses a pair outside linear memory with `InvalidArgument` and changes

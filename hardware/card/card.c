@@ -237,8 +237,11 @@ static struct card_response carry_out(const struct route *route) {
 struct card_response card_command_end(void) {
   if (!command.is_routed) send_on();
   struct card_response response = carry_out(&command.route);
-  if (command.length > command.room) card_command_drop();
-  else bytes_wipe(&command, sizeof command);
+  /* Behind the response there may be a PIN, or a key. */
+  uint32_t kept = response.bytes == command.buffer ? response.length : 0;
+  uint32_t taken = command.length < command.room ? command.length : command.room;
+  if (taken > kept) bytes_wipe(command.buffer + kept, taken - kept);
+  bytes_wipe(&command, sizeof command);
   return response;
 }
 

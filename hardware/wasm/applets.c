@@ -32,8 +32,11 @@ bool applet_is_on(uint32_t index) {
 /* Runs a function of the applet; false when it did not return. */
 static bool guarded(uint32_t index, int32_t (*run)(uint32_t), uint32_t argument, int32_t *result) {
   element_current = applet_codes[index].element;
-  wasm_rt_call_stack_depth = 0;
-  if (setjmp(stopped) != 0) return false;
+  if (setjmp(stopped) != 0) {
+    /* Of the calls that it was in none goes on; where an applet's buffer is, is asked by calls that must not be too many. */
+    wasm_rt_call_stack_depth = 0;
+    return false;
+  }
   *result = run(argument);
   return true;
 }

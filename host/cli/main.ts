@@ -3,6 +3,7 @@
 
 import { isMonitorStuck } from "../cards/pcsc-monitor.js";
 import { isReaderStuck } from "../transports/pcsc.js";
+import { powerOffSerialCards } from "../transports/serial.js";
 import { EXIT_FAILED, EXIT_INTERRUPTED } from "./output.js";
 import { run } from "./program.js";
 import { SIGNALS, stopGently } from "./serving.js";
@@ -17,8 +18,10 @@ function endAtOnce(): void {
 
 function end(message: string, exitCode: number): void {
   process.stderr.write(`${message}\n`);
-  if (isReaderStuck()) endAtOnce();
-  else process.exit(exitCode);
+  void powerOffSerialCards().then(() => {
+    if (isReaderStuck()) endAtOnce();
+    else process.exit(exitCode);
+  });
 }
 
 // Books, chips and keys are for their owner alone, wherever they are copied to.

@@ -59,6 +59,14 @@ export class QuestionLine {
     this.#send(this.#nextTag(), message);
   }
 
+  /** As `tell`, at once, whatever is waited for; done when it is on its way or nothing goes there any more. */
+  tellLast(message: Uint8Array): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#failure !== undefined) resolve();
+      else this.#line.stream.write(encodeFrame(this.#nextTag(), message), () => resolve());
+    });
+  }
+
   /** Sends a question, and gives its answer; undefined when none came in time. Throws when the line ended. */
   ask(message: Uint8Array, wait_ms: number, expected: Expected = {}): Promise<Uint8Array | undefined> {
     return new Promise((resolve, reject) => {

@@ -42,6 +42,22 @@ export interface SerialTransportParts {
 /** By number, as boards say it (hardware/boards/board.h). */
 const ORIGINS: readonly RandomOrigin[] = ["none", "seeded", "fit"];
 
+/** Those that are connected. */
+const connected = new Set<SerialTransport>();
+
+/**
+ * Takes the power from every card that this process has on a serial line, and waits for no answer: for a process that is ended in the
+ * middle of something. A board does not notice that its host is gone, and would keep a verified PIN for whoever comes.
+ */
+export async function powerOffSerialCards(timers: Timers = systemTimers): Promise<void> {
+  let cancel: () => void = () => undefined;
+  const isLate = new Promise<void>((resolve) => {
+    cancel = timers.after(SERIAL_LIMITS.again_ms, resolve);
+  });
+  await Promise.race([isLate, Promise.all([...connected].map((transport) => transport.abandon()))]);
+  cancel();
+}
+
 function isAtr(answer: Uint8Array): boolean {
   return readAtr(answer).convention !== undefined;
 }
@@ -72,6 +88,7 @@ export class SerialTransport implements Transport {
     const transport = new SerialTransport(source, parts);
     try {
       await transport.#inTurn(() => transport.#restart());
+      connected.add(transport);
     } catch (error) {
       // Nothing was asked of its card yet.
       throw error instanceof SerialGoneError ? new ReaderMissingError(source.name, { cause: error }) : error;
@@ -109,10 +126,16 @@ export class SerialTransport implements Transport {
     return this.#inTurn(() => this.#restart());
   }
 
+  /** Behind whatever the card is at it loses its power. */
+  async abandon(): Promise<void> {
+    await this.#line?.tellLast(Uint8Array.of(CONTROL_POWER_OFF));
+  }
+
   close(): Promise<void> {
     if (this.#isClosed) return this.#tail.then(() => undefined);
     return this.#inTurn(async () => {
       this.#isClosed = true;
+      connected.delete(this);
       await this.#powerOff();
       await this.#line?.close();
       this.#line = undefined;

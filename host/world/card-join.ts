@@ -20,7 +20,8 @@
  * before the next line of the table, so that the chip never is more than one step ahead of the home.
  *
  * "Has begun" stands between PUT KEY and the chip's own keys: two chips never have a chain with the same id. A card of which
- * it was not written down may be left for another blank one: it has a key for personalisation and nothing else.
+ * it was not written down may be left for another blank one: it has a key for personalisation and nothing else. The other gets a key
+ * of its own, written down before (`rekeyed`), so that the first cannot come back and pass for the one that has begun.
  *
  * That both chips name each other as partner proves no common secret: of two pairings the second may have reached the module
  * alone. So they are paired again as long as both can be, and closed only after a pairing that reached both in the same run;
@@ -32,7 +33,7 @@ import { ROLE_CUSTOMER, ROLE_TRANSACTION } from "../../firmware/protocol/kinds.j
 import { allPlaces } from "../cards/all-places.js";
 import { chipsAt, type FoundChips, findPlace, type WantedChips } from "../cards/find.js";
 import type { CardPlace } from "../cards/place.js";
-import { toHex } from "../codec/bytes.js";
+import { fromHex, toHex } from "../codec/bytes.js";
 import type { Device } from "../device.js";
 import type { Element } from "../element.js";
 import type { ElementSort } from "../message-manager.js";
@@ -152,6 +153,21 @@ export async function openCardChips(
     await close();
     throw error instanceof TransportError ? new CardUnreadError(error) : error;
   }
+}
+
+/**
+ * The chips of an order that was broken off, with new keys for those that are blank: another chip may have had the old ones, and would
+ * be taken for the one that has begun. The order is as it was where none is blank; else it is to be written down before `makeOnCards`.
+ */
+export function rekeyed({ random }: Pick<WorldParts, "random">, chips: CardChips): CardChips {
+  const { order, progress } = chips;
+  const blank = SORTS.filter((sort) => progress[sort] === "blank");
+  if (blank.length === 0) return chips;
+  const device = blank.reduce((made, sort) => {
+    const { id, role } = made[sort];
+    return { ...made, [sort]: newRecord({ role, id: fromHex(id) }, random) };
+  }, order.device);
+  return { ...chips, order: { ...order, device } };
 }
 
 /** The place, whose card is taken only if it makes secret keys. */

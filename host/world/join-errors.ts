@@ -60,7 +60,7 @@ export class JoinBrokenOffError extends Error {
   constructor(name: string, cause: unknown, places: readonly string[] = []) {
     const message = cause instanceof Error ? cause.message : String(cause);
     const why = cause instanceof TransportError ? cause.what : message;
-    const again = [`tally device provision ${name}`, ...places.map((place) => `--device '${place}'`)].join(" ");
+    const again = [`tally device provision ${name}`, ...places.map((place) => `--device ${quoted(place)}`)].join(" ");
     const card = places.length === 0 ? "" : " with the same card";
     super(
       `Making the device ${name} was broken off: ${why.replace(/\.$/, "")}. What was made is kept, and no electronic money ` +
@@ -69,4 +69,9 @@ export class JoinBrokenOffError extends Error {
     );
     this.name = "JoinBrokenOffError";
   }
+}
+
+/** For a shell, one word: readers and devices are called what they say. */
+function quoted(place: string): string {
+  return `'${place.replaceAll("'", "'\\''")}'`;
 }

@@ -10,7 +10,7 @@ import { randomBytes } from "../randomness.js";
 import { BankBooks } from "../services/bank-books.js";
 import { type Money, parseMoney, sameUnit, unitKey, unitOf } from "../units.js";
 import { openAccounts } from "./bank.js";
-import { type CardChips, makeOnCards, newOnCard, openCardChips } from "./card-join.js";
+import { type CardChips, makeOnCards, newOnCard, openCardChips, rekeyed } from "./card-join.js";
 import { giveCard, makeDevice } from "./devices.js";
 import { type Home, isRemoteHome } from "./home.js";
 import {
@@ -109,7 +109,8 @@ async function cardChips(
   begun: UnfinishedCustomer | undefined,
 ): Promise<CardChips | undefined> {
   if (locators === undefined || begun?.unfinished.complete === true) return undefined;
-  return openCardChips(parts, begun?.unfinished.onCard ?? newOnCard(parts, name), locators);
+  const chips = await openCardChips(parts, begun?.unfinished.onCard ?? newOnCard(parts, name), locators);
+  return begun === undefined ? chips : rekeyed(parts, chips);
 }
 
 /** Whatever could fail later, when there are chips already and the home knows of them, is refused now. */
@@ -286,13 +287,13 @@ async function withChips(site: Site, name: string, target: Home): Promise<Made> 
 
 /** Chips on cards, as long as the cards are needed. */
 async function withCardChips(site: Site, onCard: UnfinishedOnCard, chips: CardChips | undefined): Promise<Made> {
-  const { device: record } = onCard;
+  const { device: record } = chips?.order ?? onCard;
   const { name } = record;
   if (chips === undefined) {
     const open = () => Promise.reject(new CardNeededError(onCard));
     return { made: site, record, open };
   }
-  let made = site;
+  let made = chips.order === onCard ? site : changed(site, name, { onCard: chips.order });
   const begun = (sort: ElementSort) => {
     const known = unfinishedOf(made, name).onCard ?? onCard;
     if (known.begun.includes(sort)) return;

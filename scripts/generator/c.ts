@@ -23,10 +23,6 @@ function parameterText(parameter: Parameter): string[] {
   return [`${constness}uint8_t *${parameter.name}`, `uint32_t ${parameter.name}_length`];
 }
 
-function parameterNames(parameter: Parameter): string[] {
-  return parameter.kind === "u32" ? [parameter.name] : [parameter.name, `${parameter.name}_length`];
-}
-
 function prototypeText(declared: PlatformFunction): string {
   const tags = declared.parameters.map((parameter) => {
     const exact = parameter.bytes === undefined ? "" : ` (${parameter.bytes} bytes)`;
@@ -35,24 +31,6 @@ function prototypeText(declared: PlatformFunction): string {
   const parameters = declared.parameters.flatMap(parameterText);
   const prototype = list(`int32_t ${PREFIX}${declared.name}`, parameters.length === 0 ? ["void"] : parameters, ";");
   return `${docComment(declared.doc, "", [...tags, `@return ${declared.result}`])}${prototype}\n`;
-}
-
-/** A wrapper with WAMR's execution environment first, and the fixed lengths checked: WAMR has checked the addresses. */
-function wrapperText(declared: PlatformFunction): string {
-  const parameters = ["wasm_exec_env_t environment", ...declared.parameters.flatMap(parameterText)];
-  const fixed = declared.parameters.filter((parameter) => parameter.bytes !== undefined);
-  const refusals = fixed.map(
-    (parameter) =>
-      `  if (${parameter.name}_length != ${parameter.bytes}) return ${PREFIX.toUpperCase()}INVALID_ARGUMENT;\n`,
-  );
-  const head = list(`static int32_t ${PREFIX}wamr_${declared.name}`, parameters, " {");
-  const call = `${PREFIX}${declared.name}(${declared.parameters.flatMap(parameterNames).join(", ")})`;
-  return `${head}\n  (void)environment;\n${refusals.join("")}  return ${call};\n}\n`;
-}
-
-function symbolText(declared: PlatformFunction): string {
-  const signature = declared.parameters.map((parameter) => (parameter.kind === "u32" ? "i" : "*~")).join("");
-  return `    {"${declared.name}", (void *)${PREFIX}wamr_${declared.name}, "(${signature})i", NULL},\n`;
 }
 
 export function headerText(): string {
@@ -72,19 +50,6 @@ export function headerText(): string {
 
 ${constants}
 ${PLATFORM_FUNCTIONS.map(prototypeText).join("\n")}
-/*
- * The symbol table for WAMR. Define TALLYSTICK_WAMR in the one file that registers it with
- * wasm_runtime_register_natives(TALLYSTICK_MODULE, tallystick_symbols, TALLYSTICK_SYMBOLS_COUNT).
- */
-#ifdef TALLYSTICK_WAMR
-#include "wasm_export.h"
-
-${PLATFORM_FUNCTIONS.map(wrapperText).join("\n")}
-static NativeSymbol ${PREFIX}symbols[] = {
-${PLATFORM_FUNCTIONS.map(symbolText).join("")}};
-#define TALLYSTICK_SYMBOLS_COUNT (${PLATFORM_FUNCTIONS.length})
-#endif
-
 #endif
 `;
 }

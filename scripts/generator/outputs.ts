@@ -4,6 +4,7 @@ import { constantsText, importsText } from "./assemblyscript.js";
 import { headerText } from "./c.js";
 import { typescriptText } from "./typescript.js";
 import { usbHeaderText } from "./usb.js";
+import { wamrSource } from "./wamr.js";
 import { bindingSource, callsSource } from "./wasm2c.js";
 
 export interface GeneratedFile {
@@ -19,6 +20,7 @@ export function generatedFiles(): readonly GeneratedFile[] {
     { path: "hardware/platform.generated.h", text: headerText() },
     { path: "hardware/usb.generated.h", text: usbHeaderText() },
     { path: "hardware/wasm/binding.generated.c", text: bindingSource() },
+    { path: "hardware/wamr/imports.generated.c", text: wamrSource() },
     { path: "test/hardware/calls.generated.c", text: callsSource() },
   ];
 }

@@ -1,6 +1,6 @@
 /** The file of what a board in QEMU keeps: whose it is, and that one board at a time has it. */
 
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { APPLETS } from "../firmware/applets.js";
 import type { AppletName } from "./applets.js";
 import { BOARDS, type BoardName } from "./boards.js";
@@ -75,19 +75,41 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Refuses while an emulator has the store: two of them would destroy what is in it. */
+function busy(who: string, file: string): StoreError {
+  return new StoreError(
+    `${who} Nothing was started. Use that one, or end it first; if that process is another program, delete ${file}.`,
+  );
+}
+
+/** Refuses while another has the store: two emulators would destroy what is in it. */
 export function demandFree(store: string): void {
   if (!existsSync(lockPath(store))) return;
   const pid = Number(readFileSync(lockPath(store), "utf8"));
   if (!Number.isSafeInteger(pid) || pid <= 0 || !isRunning(pid)) return;
-  throw new StoreError(
-    `A board runs on ${store} already, in process ${pid}. Nothing was started. Use that one, or end it first; if that ` +
-      `process is another program, delete ${lockPath(store)}.`,
-  );
+  throw busy(`A board runs on ${store} already, in process ${pid}.`, lockPath(store));
 }
 
-/** The emulator's process has it now, though this one may be killed. */
-export function lock(store: string, pid: number): void {
+/** Takes a free store for this process. Of several who find it free at the same time all but one are refused. */
+export function take(store: string): void {
+  const taking = `${lockPath(store)}.new`;
+  try {
+    writeFileSync(taking, `${process.pid}\n`, { flag: "wx" });
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    throw busy(`A board is being started on ${store}.`, taking);
+  }
+  try {
+    // Of an emulator that is gone the lock may be left.
+    demandFree(store);
+    renameSync(taking, lockPath(store));
+  } catch (error) {
+    rmSync(taking, { force: true });
+    throw error;
+  }
+}
+
+/** What this process has taken is the emulator's now, though this one may be killed. */
+export function passOn(store: string, pid: number): void {
   writeFileSync(lockPath(store), `${pid}\n`);
 }
 

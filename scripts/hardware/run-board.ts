@@ -15,7 +15,7 @@ import { parseArgs } from "node:util";
 import { APPLETS } from "../firmware/applets.js";
 import { FirmwareCompileError } from "../firmware/compile.js";
 import type { AppletName } from "./applets.js";
-import { demandFree, lock, StoreError, settleContents, unlock } from "./board-store.js";
+import { passOn, type StoreContents, StoreError, settleContents, take, unlock } from "./board-store.js";
 import { type BoardName, boardOf } from "./boards.js";
 import { buildImage } from "./build.js";
 import { EMULATIONS, type Emulation, qemuText } from "./emulation.js";
@@ -113,14 +113,13 @@ function served(order: Order, child: ChildProcess): Promise<boolean> {
       isReady = true;
       console.log(`serial:${serial}`);
     });
-    child.once("spawn", () => lock(store, child.pid ?? 0));
+    if (child.pid !== undefined) passOn(store, child.pid);
     child.once("error", (error) => {
       const isMissing = "code" in error && error.code === "ENOENT";
       const why = isMissing ? `is not installed (Debian: apt-get install ${emulation.debianPackage})` : error.message;
       failed(new ToolError(`${emulation.program}: ${why}.`));
     });
     child.once("exit", (status, signal) => {
-      unlock(store);
       rmSync(serial, { force: true });
       if (isEnding) done(true);
       else
@@ -129,18 +128,30 @@ function served(order: Order, child: ChildProcess): Promise<boolean> {
   });
 }
 
+/** The image for what is in the store, or will be. */
+async function build({ board, store, applets: asked }: Order): Promise<StoreContents & { readonly image: string }> {
+  const usual = boardOf(board, {}).applets;
+  const contents = settleContents(store, board, asked, usual);
+  const { applets } = contents;
+  const isUsual = applets.join() === usual.join();
+  const { path: image } = await buildImage(process.cwd(), board, isUsual ? {} : { applets });
+  return { ...contents, image };
+}
+
 async function main(): Promise<void> {
   const order = readOrder();
   if (!existsSync(dirname(order.store)))
     throw new UsageError(`There is no folder ${dirname(order.store)} for the store.`);
-  demandFree(order.store);
-  const usual = boardOf(order.board, {}).applets;
-  const { applets } = settleContents(order.store, order.board, order.applets, usual);
-  const isUsual = applets.join() === usual.join();
-  const { path } = await buildImage(process.cwd(), order.board, isUsual ? {} : { applets });
-  if (!existsSync(order.store)) order.emulation.makeStore?.(order.store);
-  console.error(`${order.board} with ${applets.join(", ")}. Ctrl-C ends it.`);
-  await served(order, start(order, path, applets));
+  // Building takes a while: another may be started meanwhile.
+  take(order.store);
+  try {
+    const { image, applets } = await build(order);
+    if (!existsSync(order.store)) order.emulation.makeStore?.(order.store);
+    console.error(`${order.board} with ${applets.join(", ")}. Ctrl-C ends it.`);
+    await served(order, start(order, image, applets));
+  } finally {
+    unlock(order.store);
+  }
 }
 
 try {

@@ -1,5 +1,6 @@
 /** Devices are made on cards in readers, of blank chips and of no others. */
 
+import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { LIFE_BLANK, LIFE_INITIALISED } from "../../firmware/protocol/apdu.js";
 import { openCard } from "../../host/cards/card-elements.js";
@@ -114,6 +115,17 @@ describe("on two cards", () => {
     await join(order);
     await expectJoined(order);
   });
+});
+
+test("the command that goes on is one command to a shell, whatever the reader is called", async () => {
+  const title = "A'; date; '";
+  const order = newOrder({ device: [title] });
+  places.put(title, blanks("quoted"));
+  places.tear(30, "done");
+  const error = await join(order).catch((reason: Error) => reason);
+  const [, command = ""] = /Run "(.*)" again with the same card/.exec(String(error)) ?? [];
+  const words = execFileSync("sh", ["-c", `printf '%s\\n' ${command}`], { encoding: "utf8" });
+  expect(words).toBe(`tally\ndevice\nprovision\n${order.name}\n--device\npcsc:${title}\n`);
 });
 
 describe("chips that are not blank", () => {

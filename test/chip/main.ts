@@ -2,7 +2,7 @@
  * The firmware for chips, in QEMU (hardware/boards), beside the simulator: what either answers must be the same to the byte.
  *
  *   npm run test:chip -- [--board cortex-m4|rv32imc|all] [--seed S] [--calls N] [--kills N]
- *     [--noise-every N] [--corpus-every N]
+ *     [--noise-every N] [--corpus-every N] [--torn N]
  */
 
 import { join } from "node:path";
@@ -16,10 +16,23 @@ import { checkCopies } from "../hardware/copies.js";
 import { QemuBoard } from "../hardware/qemu-board.js";
 import { RiscvBoard } from "../hardware/riscv-board.js";
 import { checkFlash } from "../hardware/riscv-flash.js";
+import { checkEconomy } from "./economy.js";
 import { checkServedBoard } from "./served-board.js";
 
 const ALL = "all";
 const root = packageRoot();
+const { values } = parseArgs({
+  options: {
+    board: { type: "string", default: ALL },
+    seed: { type: "string", default: "1" },
+    calls: { type: "string", default: "500" },
+    kills: { type: "string", default: "1" },
+    "noise-every": { type: "string", default: "16" },
+    "corpus-every": { type: "string", default: "20" },
+    torn: { type: "string", default: "3" },
+  },
+});
+const torn = Number(values.torn);
 
 async function cortexM4(): Promise<Boards> {
   const build = async (applets: readonly AppletName[]) =>
@@ -30,7 +43,8 @@ async function cortexM4(): Promise<Boards> {
   const own = async (folder: string) => {
     const starts = await checkCopies(platform, join(folder, "copies"));
     const served = await checkServedBoard(join(folder, "served"));
-    return `registers in two copies, either of them spoilt: ${starts} starts\n${served}`;
+    const economy = await checkEconomy("cortex-m4", join(folder, "economy"), torn);
+    return `registers in two copies, either of them spoilt: ${starts} starts\n${served}\n${economy}`;
   };
   const firmware = (applets: readonly AppletName[]) => (applets.includes("purse") ? purse : device);
   return { name: device.name, firmware, platform, own };
@@ -40,7 +54,10 @@ async function rv32imc(): Promise<Boards> {
   const firmware = new RiscvBoard((await buildImage(root, "rv32imc")).path, APPLETS);
   const image = (await buildImage(root, "rv32imc", {}, "platform-test")).path;
   const platform = new RiscvBoard(image, [PLATFORM_ELEMENT]);
-  const own = (folder: string) => checkFlash(root, image, join(folder, "flash"));
+  const own = async (folder: string) => {
+    const flash = await checkFlash(root, image, join(folder, "flash"));
+    return `${flash}\n${await checkEconomy("rv32imc", join(folder, "economy"), torn)}`;
+  };
   return { name: firmware.name, firmware: () => firmware, platform, own };
 }
 
@@ -51,16 +68,6 @@ function isChip(name: string): name is Chip {
   return Object.hasOwn(CHIPS, name);
 }
 
-const { values } = parseArgs({
-  options: {
-    board: { type: "string", default: ALL },
-    seed: { type: "string", default: "1" },
-    calls: { type: "string", default: "500" },
-    kills: { type: "string", default: "1" },
-    "noise-every": { type: "string", default: "16" },
-    "corpus-every": { type: "string", default: "20" },
-  },
-});
 const chosen = values.board === ALL ? Object.keys(CHIPS) : [values.board];
 const chips = chosen.filter(isChip);
 if (chips.length < chosen.length) throw new RangeError(`--board: one of ${[...Object.keys(CHIPS), ALL].join(", ")}`);

@@ -181,9 +181,19 @@ async function originOf(locator: string): Promise<string | undefined> {
   }
 }
 
+/** Two are started at the same time: one has the store. */
+async function startTwo(store: string): Promise<void> {
+  const both = [startRunner(BOARD, store), startRunner(BOARD, store)];
+  const started = (await Promise.allSettled(both)).flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  for (const { child } of started) child.kill("SIGTERM");
+  for (const { ended } of started) await ended;
+  demand(started.length === 1, `${started.length} of two that were started at the same time have the store`);
+}
+
 /** A sentence about what was seen. */
 export async function checkServedBoard(folder: string): Promise<string> {
   mkdirSync(folder, { recursive: true });
+  await startTwo(join(folder, "two"));
   const store = join(folder, "chips");
   let served = await startRunner(BOARD, store);
   try {

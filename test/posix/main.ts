@@ -11,6 +11,7 @@ import { packageRoot } from "../../simulator/applet-files.js";
 import { compareBoards } from "../hardware/compare.js";
 import { checkFolders } from "../hardware/folders.js";
 import { PosixBoard } from "../hardware/posix-board.js";
+import { checkCardAlone } from "./card-alone.js";
 
 const { values } = parseArgs({
   options: {
@@ -29,8 +30,11 @@ const root = packageRoot();
 const name = `posix, ${compiler ?? "gcc"}${options.sanitize ? ", sanitized" : ""}`;
 const firmware = new PosixBoard((await buildImage(root, "posix", options)).path, name);
 const platform = new PosixBoard((await buildImage(root, "posix", options, "platform-test")).path, name);
-const own = async (folder: string) =>
-  `folders shared with the simulator: ${await checkFolders(firmware, join(folder, "shared"))} times taken over`;
+const own = async (folder: string) => {
+  const alone = checkCardAlone(root, folder, compiler, options.sanitize);
+  const taken = await checkFolders(firmware, join(folder, "shared"));
+  return `${alone}\nfolders shared with the simulator: ${taken} times taken over`;
+};
 await compareBoards(
   { name, firmware: () => firmware, platform, own },
   {

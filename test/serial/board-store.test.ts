@@ -1,11 +1,11 @@
 /** The file of what a board in QEMU keeps (npm run board). */
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { demandFree, lock, StoreError, settleContents, unlock } from "../../scripts/hardware/board-store.js";
+import { demandFree, passOn, StoreError, settleContents, take, unlock } from "../../scripts/hardware/board-store.js";
 import { EMULATIONS } from "../../scripts/hardware/emulation.js";
 
 const DEVICE = ["money-module", "trusted-agent"] as const;
@@ -41,16 +41,37 @@ test("a store that does not say whose it is is left alone", () => {
 });
 
 test("a store is one emulator's at a time, and free when that is gone, however it went", () => {
-  demandFree(store);
-  lock(store, process.pid);
+  take(store);
   expect(() => demandFree(store)).toThrow(/runs on .*chips already, in process/);
-  unlock(store);
-  demandFree(store);
+  expect(() => take(store)).toThrow(StoreError);
   const gone = Number(execFileSync(process.execPath, ["-p", "process.pid"], { encoding: "utf8" }));
-  lock(store, gone);
+  passOn(store, gone);
   demandFree(store);
-  writeFileSync(`${store}.lock`, "");
+  take(store);
+  expect(() => demandFree(store)).toThrow(StoreError);
+  unlock(store);
+  for (const text of ["", "nobody", "-1"]) {
+    writeFileSync(`${store}.lock`, text);
+    demandFree(store);
+    take(store);
+    unlock(store);
+  }
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test("of several that found it free at the same time one has the store", () => {
+  // Both look, and build; the other one is first.
   demandFree(store);
+  writeFileSync(`${store}.lock`, `${process.ppid}\n`);
+  expect(() => take(store)).toThrow(/runs on .*chips already, in process/);
+  // A lock that a dead one left is taken over by one of them.
+  writeFileSync(`${store}.lock`, "0");
+  writeFileSync(`${store}.lock.new`, `${process.ppid}\n`);
+  expect(() => take(store)).toThrow(/is being started on .*delete .*chips\.lock\.new/);
+  expect(readdirSync(folder)).toEqual(["chips.lock", "chips.lock.new"]);
+  rmSync(`${store}.lock.new`);
+  take(store);
+  expect(readdirSync(folder)).toEqual(["chips.lock"]);
 });
 
 test("commas in paths do not end what QEMU is told", () => {

@@ -42,7 +42,7 @@ int main(int count, char **values) {
   random_seed(count > 2 ? strtoull(values[2], NULL, 10) : 1);
   model_negatives();
   drivers();
-  (void)printf("drivers of the STM32F405 on the model of its controllers: clock, pins, flash, random\n");
+  (void)printf("drivers of the STM32F405 on the model of its controllers: clock, pins, serial line, flash, random\n");
   on_chip(effort);
   on_nor(16 * KIB, 10, 4, 11, 1000 * effort, 8);
   on_nor(32 * KIB, 5, 32, 12, 1000 * effort, 2);

@@ -1,20 +1,27 @@
 /**
- * What the STM32F405 has below the portable code, compiled for this computer with its sanitizers: pages on flash, with power cut at
- * every operation (hardware/boards/common/pages.h).
+ * What the STM32F405 has below the portable code, compiled for this computer with its sanitizers. First alone: the drivers on a
+ * model of their controllers, pages with power cut at every operation. Then under the firmware, beside the simulator: what either
+ * answers must be the same to the byte.
  *
- *   npm run test:stm32 -- [--compiler NAME] [--seed N] [--effort N]
+ *   npm run test:stm32 -- [--compiler NAME] [--seed N] [--effort N] [--calls N] [--kills N] [--noise-every N] [--corpus-every N]
  */
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { APPLETS } from "../../scripts/firmware/applets.js";
 import { OTHERS, SANITIZERS, STRICT } from "../../scripts/hardware/boards.js";
+import { buildImage } from "../../scripts/hardware/build.js";
 import { LIBSODIUM_DEFINES, libsodium } from "../../scripts/hardware/libsodium.js";
 import { compileObject, hashOfHeaders } from "../../scripts/hardware/objects.js";
 import { run } from "../../scripts/hardware/run.js";
 import { packageRoot } from "../../simulator/applet-files.js";
+import { PLATFORM_ELEMENT } from "../hardware/calls.js";
+import { compareBoards } from "../hardware/compare.js";
+import { ModelBoard } from "./model-board.js";
 
+const BOARD = "stm32f405-model";
 const OWN = [
   "boards/common/copies.c",
   "boards/common/pages.c",
@@ -24,6 +31,7 @@ const OWN = [
   "boards/stm32f405/flash.c",
   "boards/stm32f405/pins.c",
   "boards/stm32f405/random.c",
+  "boards/stm32f405-chip/serial.c",
   "platform/bytes.c",
   "platform/hashes.c",
   "platform/misuse.c",
@@ -35,6 +43,10 @@ const { values } = parseArgs({
     compiler: { type: "string", default: "gcc" },
     seed: { type: "string", default: "1" },
     effort: { type: "string", default: "1" },
+    calls: { type: "string", default: "1000" },
+    kills: { type: "string", default: "4" },
+    "noise-every": { type: "string", default: "10" },
+    "corpus-every": { type: "string", default: "20" },
   },
 });
 
@@ -64,7 +76,31 @@ function build(root: string, compiler: string): string {
   return program;
 }
 
-const program = build(packageRoot(), values.compiler);
+/** The firmware on the model. */
+async function compare(root: string): Promise<void> {
+  const options = { compiler: values.compiler, sanitize: true };
+  const name = "STM32F405's flash, modelled";
+  const image = await buildImage(root, BOARD, options);
+  const firmware = new ModelBoard(image.path, APPLETS, name);
+  const alone = await buildImage(root, BOARD, options, "platform-test");
+  const platform = new ModelBoard(alone.path, [PLATFORM_ELEMENT], name);
+  const own = () => Promise.resolve("three elements of 64 pages on eight sectors");
+  await compareBoards(
+    { name, firmware: () => firmware, platform, own },
+    {
+      seed: values.seed,
+      calls: Number(values.calls),
+      kills: Number(values.kills),
+      noiseEvery: Number(values["noise-every"]),
+      corpusEvery: Number(values["corpus-every"]),
+    },
+  );
+  console.log(`sectors erased, as the chips said when they were looked at: ${firmware.erasures}`);
+}
+
+const root = packageRoot();
+const program = build(root, values.compiler);
 const { status, signal } = spawnSync(program, [values.effort, values.seed], { stdio: "inherit" });
 if (signal !== null) console.error(`the program was ended by ${signal}`);
-process.exitCode = status === 0 ? 0 : 1;
+if (status === 0) await compare(root);
+else process.exitCode = 1;

@@ -1,6 +1,6 @@
 /*
- * Registers that change as one where storage does not: two areas of copies, each copy with a number and a hash. Of the good ones that
- * with the greatest number counts. They are written one after the other; when an area is full, the other is erased and begun again.
+ * Registers that change as one where storage does not: two areas of copies, each copy with a number and a hash. Of the good ones
+ * that with the greatest number counts. They are written one after the other; when an area is full, the other is erased and begun again.
  * So a write or an erasure that power interrupted leaves the copy before it.
  *
  *   copy = [ number (4, little endian) | registers | SHA-256 of both (32) ]

@@ -121,7 +121,7 @@ static bool copy_live(uint32_t victim, uint32_t target) {
   return true;
 }
 
-/* The live slots of a sector go to the clean one, which takes its place; there is no garbage before, and the victim is afterwards. */
+/* The live slots of a sector go to the clean one, which takes its place; then it is garbage. */
 static bool collect(uint32_t victim) {
   uint32_t target = sector_in(SECTOR_CLEAN);
   if (target == known.flash->sector_count || count_in(SECTOR_GARBAGE) > 0) return false;

@@ -15,8 +15,6 @@
 #define PAGE_COUNT 48
 /* So long after an answer nobody waits for anything, it seems. */
 #define QUIET_MS 200
-/* So long the other side may go on to send after it was asked to wait. */
-#define HOLD_MS 3
 
 const struct board_flash board_flash = {PAGES_PAGE_BYTES, PAGE_COUNT, CHIP_FLASH_WORD_BYTES};
 
@@ -24,29 +22,17 @@ static enum board_random_source random_source = BOARD_RANDOM_NONE;
 /* Nothing came in since: no command is under way. */
 static bool is_answered = true;
 
-void tick(void);
-
-/* SysTick is not used: a tick that falls into an erasure would be lost. */
-void tick(void) {}
-
-static bool is_quiet(uint32_t ms) {
+static bool is_quiet(void) {
   uint64_t since = board_time_ms();
   while (!serial_waits()) {
-    if (board_time_ms() - since >= ms) return true;
+    if (board_time_ms() - since >= QUIET_MS) return true;
   }
   return false;
 }
 
-/* One step at a time; the sender is held, because what comes in while flash is erased is lost. */
-static bool is_step_done(void) {
-  pins_hold_sender(true);
-  bool is_done = is_quiet(HOLD_MS) && pages_prepare();
-  pins_hold_sender(false);
-  return is_done;
-}
-
 bool board_receive(uint8_t *bytes, size_t length) {
-  while (is_answered && is_quiet(QUIET_MS) && is_step_done()) continue;
+  /* A command that comes in the middle of a step waits for its end. */
+  while (is_answered && is_quiet() && pages_prepare()) continue;
   for (size_t i = 0; i < length; i++) bytes[i] = serial_receive();
   if (length > 0) is_answered = false;
   return true;

@@ -1,6 +1,6 @@
 /*
- * How drivers reach the chip's registers and flash: on the chip by its addresses; elsewhere by functions of a model (test/stm32), so that
- * the same drivers run there.
+ * How drivers reach the chip's registers and flash: on the chip by its addresses; elsewhere by functions of a model (test/stm32), so
+ * that the same drivers run there.
  */
 #ifndef TALLYSTICK_BUS_H
 #define TALLYSTICK_BUS_H
@@ -23,6 +23,16 @@ static inline void memory_read(uint32_t address, uint8_t *to, uint32_t length) {
   memcpy(to, (const void *)address, length);
 }
 
+/* Of memory that the DMA controller writes. */
+static inline uint32_t bus_address(volatile void *memory) {
+  return (uint32_t)memory;
+}
+
+/* Until the next interrupt. */
+static inline void bus_sleep(void) {
+  __asm__ volatile("wfi" ::: "memory");
+}
+
 /* Returns when all that was written before has arrived. */
 static inline void bus_settle(void) {
   __asm__ volatile("dsb" ::: "memory");
@@ -33,6 +43,8 @@ static inline void bus_settle(void) {
 uint32_t register_read(uint32_t address);
 void register_write(uint32_t address, uint32_t value);
 void memory_read(uint32_t address, uint8_t *to, uint32_t length);
+uint32_t bus_address(volatile void *memory);
+void bus_sleep(void);
 static inline void bus_settle(void) {}
 
 #endif

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * From the crystal: 168 MHz for the core, 84 MHz for USART1 and the timer, 48 MHz for the random number generator. False: the crystal
- * or the PLL does not start, and the chip runs on as it did.
+ * From the crystal: 168 MHz for the core, 84 MHz for USART1 and the timer, 48 MHz for the random number generator. False: the
+ * crystal or the PLL does not start, and the chip runs on as it did.
  */
 bool clock_start(void);
 

@@ -1,9 +1,10 @@
 /*
- * The chip's flash from sector 7 on, five sectors of 128 KiB, for pages (RM0090, embedded flash memory interface). What lies before, the
- * image, no address reaches.
+ * The chip's flash from sector 7 on, five sectors of 128 KiB, for pages (RM0090, embedded flash memory interface). What lies before,
+ * the image, no address reaches.
  *
- * Code is fetched from the same bank: while it is programmed or erased (16 us a word, 1 to 2 s a sector) the core stands still at its next fetch, and
- * interrupts wait. So nothing has to run from RAM; but a byte that comes on the serial line in that time waits too, and the second is lost.
+ * Code is fetched from the same bank: while it is programmed or erased (16 us a word, 1 to 2 s a sector) the core stands still at
+ * its next fetch, and interrupts wait. So nothing has to run from RAM; but what must go on meanwhile needs no core: the serial line's
+ * receiver has the DMA controller, and time a timer.
  */
 #ifndef TALLYSTICK_CHIP_FLASH_H
 #define TALLYSTICK_CHIP_FLASH_H

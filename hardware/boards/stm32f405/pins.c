@@ -5,17 +5,14 @@
 
 #define SENDS 9u
 #define RECEIVES 10u
-#define HOLDS 12u
 #define MODE_BITS 2u
 #define MODE_MASK 3u
-#define MODE_OUTPUT 1u
 #define MODE_ALTERNATE 2u
 #define PULL_UP 1u
 #define USART1_FUNCTION 7u
 #define FUNCTION_BITS 4u
 /* AFRH begins with pin 8. */
 #define FUNCTION_AT(PIN) (FUNCTION_BITS * ((PIN) - 8u))
-#define RESET_AT(PIN) ((PIN) + 16u)
 
 static void choose(uint32_t address, uint32_t pin, uint32_t value) {
   register_clear(address, MODE_MASK << MODE_BITS * pin);
@@ -30,10 +27,4 @@ void pins_start(void) {
   choose(GPIOA_PUPDR, RECEIVES, PULL_UP);
   choose(GPIOA_MODER, SENDS, MODE_ALTERNATE);
   choose(GPIOA_MODER, RECEIVES, MODE_ALTERNATE);
-  pins_hold_sender(false);
-  choose(GPIOA_MODER, HOLDS, MODE_OUTPUT);
-}
-
-void pins_hold_sender(bool is_held) {
-  register_write(GPIOA_BSRR, 1u << (is_held ? HOLDS : RESET_AT(HOLDS)));
 }

@@ -22,6 +22,8 @@
 #define USART1_DATA 0x40011004u
 #define USART1_BAUD 0x40011008u
 #define USART1_CONTROL 0x4001100cu
+#define USART1_CONTROL_3 0x40011014u
+#define USART_DMA_RECEIVES 0x40u
 #define USART_OVERRUN 0x8u
 #define USART_RECEIVED 0x20u
 #define USART_CAN_SEND 0x80u
@@ -50,6 +52,7 @@
 #define RCC_CFGR_APB2_BY_2 (4u << 13)
 #define RCC_AHB1ENR 0x40023830u
 #define RCC_AHB1ENR_GPIOA (1u << 0)
+#define RCC_AHB1ENR_DMA2 (1u << 22)
 #define RCC_AHB2ENR 0x40023834u
 #define RCC_AHB2ENR_RNG (1u << 6)
 #define RCC_APB1ENR 0x40023840u
@@ -63,8 +66,17 @@
 
 #define GPIOA_MODER 0x40020000u
 #define GPIOA_PUPDR 0x4002000cu
-#define GPIOA_BSRR 0x40020018u
 #define GPIOA_AFRH 0x40020024u
+
+/* DMA controller 2, whose stream 2 is USART1's receiver on channel 4. */
+#define DMA2_LIFCR 0x40026408u
+#define DMA2_LIFCR_STREAM_2 (0x3du << 16)
+#define DMA2_S2CR 0x40026440u
+#define DMA2_CR_EN 1u
+#define DMA2_USART1_TO_RING (4u << 25 | 2u << 16 | 1u << 10 | 1u << 8) /* channel, priority; bytes, upwards, in a circle */
+#define DMA2_S2NDTR 0x40026444u
+#define DMA2_S2PAR 0x40026448u
+#define DMA2_S2M0AR 0x4002644cu
 
 #define TIM2_CR1 0x40000000u
 #define TIM2_CR1_CEN 0x1u

@@ -1,4 +1,4 @@
-/* The first serial line. What comes in waits in a ring that an interrupt fills; the core sleeps while it is empty. */
+/* The first serial line. What comes in waits in a ring; the core sleeps while it is empty. Each board fills the ring in its way. */
 #ifndef TALLYSTICK_SERIAL_H
 #define TALLYSTICK_SERIAL_H
 

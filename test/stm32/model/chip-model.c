@@ -4,6 +4,7 @@
 
 #include "boards/stm32f405/bus.h"
 #include "boards/stm32f405/registers.h"
+#include "check.h"
 
 /* A crystal and a PLL need some looks before they are ready. */
 #define READY_AFTER 7
@@ -14,11 +15,19 @@
 uint32_t model_misuses;
 
 /* Registers that only keep what is written, by the address of each. */
-static const uint32_t plain_addresses[] = {RCC_PLLCFGR, RCC_AHB1ENR, RCC_AHB2ENR, RCC_APB1ENR, RCC_APB2ENR, PWR_CR,
-                                           GPIOA_MODER, GPIOA_PUPDR, GPIOA_BSRR,  GPIOA_AFRH,  TIM2_CR1,    TIM2_EGR,
-                                           TIM2_PSC};
+static const uint32_t plain_addresses[] = {
+    RCC_PLLCFGR, RCC_AHB1ENR,    RCC_AHB2ENR,      RCC_APB1ENR,    RCC_APB2ENR,   PWR_CR,     GPIOA_MODER,
+    GPIOA_PUPDR, GPIOA_AFRH,     TIM2_CR1,         TIM2_EGR,       TIM2_PSC,      DMA2_LIFCR, DMA2_S2CR,
+    DMA2_S2PAR,  DMA2_S2M0AR,    DMA2_S2NDTR,      USART1_BAUD,    USART1_STATUS, USART1_DATA, USART1_CONTROL,
+    SYSTICK_VALUE, SYSTICK_RELOAD, SYSTICK_CONTROL, USART1_CONTROL_3,
+};
 #define PLAIN (sizeof plain_addresses / sizeof plain_addresses[0])
 static uint32_t plain[PLAIN];
+
+/* What the driver says its memory is, and where the controller begins anew. */
+#define MEMORY_AT 0x20000000u
+static volatile uint8_t *memory;
+static uint32_t ring_bytes;
 
 static uint32_t rcc_cr;
 static uint32_t rcc_cfgr;
@@ -63,6 +72,8 @@ static void check_clock(uint32_t address) {
   bool is_clocked = true;
   if (address >= 0x40020000 && address < 0x40020400) is_clocked = is_on(RCC_AHB1ENR, RCC_AHB1ENR_GPIOA);
   if (address >= 0x40000000 && address < 0x40000400) is_clocked = is_on(RCC_APB1ENR, RCC_APB1ENR_TIM2);
+  if (address >= 0x40026400 && address < 0x40026800) is_clocked = is_on(RCC_AHB1ENR, RCC_AHB1ENR_DMA2);
+  if (address >= 0x40011000 && address < 0x40011400) is_clocked = is_on(RCC_APB2ENR, RCC_APB2ENR_USART1);
   if (address == PWR_CR) is_clocked = is_on(RCC_APB1ENR, RCC_APB1ENR_PWR);
   if (!is_clocked) model_misuses |= MISUSE_NO_CLOCK;
 }
@@ -116,8 +127,34 @@ uint32_t register_read(uint32_t address) {
 void register_write(uint32_t address, uint32_t value) {
   check_clock(address);
   if (address == RCC_PLLCFGR && (rcc_cr & RCC_CR_PLLON) != 0) model_misuses |= MISUSE_CLOCK_TREE;
+  /* A stream's registers are written while it is off. */
+  bool is_stream = address >= DMA2_S2NDTR && address <= DMA2_S2M0AR;
+  if (is_stream && is_on(DMA2_S2CR, DMA2_CR_EN)) model_misuses |= MISUSE_BUSY;
+  if (address == DMA2_S2NDTR) ring_bytes = value;
   if (address == RCC_CR) write_cr(value);
   else if (address == RCC_CFGR) write_cfgr(value);
   else if (plain_at(address) != NULL) *plain_at(address) = value;
   else if (!flash_controller_write(address, value) && !random_generator_write(address, value)) model_misuses |= MISUSE_ADDRESS;
+}
+
+uint32_t bus_address(volatile void *it) {
+  memory = it;
+  return MEMORY_AT;
+}
+
+/* Nothing that the model has would end it. */
+void bus_sleep(void) {
+  CHECK(false);
+}
+
+bool model_line(uint8_t byte) {
+  uint32_t *left = plain_at(DMA2_S2NDTR);
+  bool is_received = (*plain_at(USART1_CONTROL) & USART_ENABLE) == USART_ENABLE && is_on(USART1_CONTROL_3, USART_DMA_RECEIVES) &&
+                     *plain_at(USART1_BAUD) == USART_HZ / USART_BAUD;
+  bool is_taken = *plain_at(DMA2_S2CR) == (DMA2_USART1_TO_RING | DMA2_CR_EN) && *plain_at(DMA2_S2PAR) == USART1_DATA &&
+                  *plain_at(DMA2_S2M0AR) == MEMORY_AT && *left > 0;
+  if (!is_received || !is_taken) return false;
+  memory[ring_bytes - *left] = byte;
+  if (--*left == 0) *left = ring_bytes;
+  return true;
 }

@@ -47,6 +47,9 @@ void model_source(enum model_source source, uint32_t words);
 /* The n-th good word that the generator gives after model_reset. */
 uint32_t model_word(uint32_t n);
 
+/* A byte arrives on the serial line; false: nobody took it. */
+bool model_line(uint8_t byte);
+
 /* Parts, for the dispatcher: false where the address is none of theirs. */
 bool flash_controller_read(uint32_t address, uint32_t *value);
 bool flash_controller_write(uint32_t address, uint32_t value);

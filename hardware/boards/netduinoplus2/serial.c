@@ -1,7 +1,9 @@
-#include "serial.h"
+/* The serial line by interrupts: QEMU's chip has no DMA controller. */
 
-#include "bus.h"
-#include "registers.h"
+#include "boards/stm32f405/serial.h"
+
+#include "boards/stm32f405/bus.h"
+#include "boards/stm32f405/registers.h"
 
 #define RING_BYTES 1024
 
