@@ -47,6 +47,10 @@ export function emulatedBoard(name: BoardName, image: string, options: readonly 
       writeClock(clock, now_ms);
       const values = [...emulation.values({ image, store, applets, clock, seed }), ...options, "-serial", "stdio"];
       const child = spawn(emulation.program, values, { stdio: ["pipe", "pipe", "pipe"] });
+      // Whatever ends this process early leaves no emulator behind.
+      const end = () => child.kill("SIGKILL");
+      process.once("exit", end);
+      child.once("exit", () => process.off("exit", end));
       await ready(child);
       return {
         stream: new MessageStream(child.stdout, child.stdin),
