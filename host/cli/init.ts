@@ -48,7 +48,9 @@ export function addInit(program: Command): void {
           ? [`Not counted: ${away.join(", ")}, in homes of their own. Add --with FOLDER=PIN for each.`]
           : []),
         ...(onCards.length > 0
-          ? [`Not counted: ${onCards.join(", ")}, on cards that are not here. Put them into readers, or name their serial lines in TALLY_SERIAL.`]
+          ? [
+              `Not counted: ${onCards.join(", ")}, on cards that are not here. Put them into readers, or name their serial lines in TALLY_SERIAL.`,
+            ]
           : []),
       ]);
       if (!audit.every((line) => line.balanced)) process.exitCode = EXIT_FAILED;

@@ -14,6 +14,17 @@ export interface StoreContents {
   readonly board: BoardName;
   /** In the order of their elements. */
   readonly applets: readonly AppletName[];
+  /** It was started with random bytes from a seed once: keys in it may be known. Absent: never. */
+  readonly seeded?: boolean;
+}
+
+export interface StoreOrder {
+  readonly board: BoardName;
+  /** Undefined: those that are in it; in a new one the usual. */
+  readonly applets: readonly AppletName[] | undefined;
+  readonly usual: readonly AppletName[];
+  /** Its random bytes will be those of a seed. */
+  readonly seeded?: boolean;
 }
 
 /** Beside the store: an image with other applets would take one's flash for another's. */
@@ -25,7 +36,7 @@ function lockPath(store: string): string {
   return `${store}.lock`;
 }
 
-function parsed(text: string): { readonly board?: unknown; readonly applets?: unknown } {
+function parsed(text: string): { readonly board?: unknown; readonly applets?: unknown; readonly seeded?: unknown } {
   try {
     return Object(JSON.parse(text));
   } catch {
@@ -34,46 +45,48 @@ function parsed(text: string): { readonly board?: unknown; readonly applets?: un
 }
 
 function readContents(store: string): StoreContents | undefined {
-  if (!existsSync(contentsPath(store))) return undefined;
-  const { board, applets } = parsed(readFileSync(contentsPath(store), "utf8"));
+  if (!existsSync(contentsPath(store))) {
+    if (!existsSync(store)) return undefined;
+    throw new StoreError(
+      `There is no ${contentsPath(store)}, which says what is in ${store}: with other applets its chips would lose their keys. ` +
+        "Nothing was started. Put it back, or name another file.",
+    );
+  }
+  const { board, applets, seeded } = parsed(readFileSync(contentsPath(store), "utf8"));
   const isBoard = BOARDS.some((each) => each === board);
   const isList = Array.isArray(applets) && applets.every((each) => APPLETS.some((applet) => applet === each));
   if (!isBoard || !isList)
     throw new StoreError(
       `${contentsPath(store)} does not say whose store ${store} is. Nothing was started. Name another file.`,
     );
-  return { board: board as BoardName, applets: applets as AppletName[] };
+  const contents = { board: board as BoardName, applets: applets as AppletName[] };
+  return seeded === true ? { ...contents, seeded } : contents;
 }
 
 /**
- * What is in the store, or will be, as it is asked for now. A file that is there and of which nothing says that it is a store is
- * somebody's, and is refused.
+ * What is in the store, or will be: as it was before, and as it is asked for now. Where a seed was once it stays: a chip makes keys as
+ * soon as it has power, and would say later that its random bytes are fit for them.
  */
-export function settleContents(
-  store: string,
-  board: BoardName,
-  applets: readonly AppletName[] | undefined,
-  usual: readonly AppletName[],
-): StoreContents {
+export function settleContents(store: string, { board, applets, usual, seeded = false }: StoreOrder): StoreContents {
   const before = readContents(store);
-  if (before === undefined) {
-    if (!existsSync(store)) return { board, applets: applets ?? usual };
+  const contents = before ?? { board, applets: applets ?? usual };
+  const isSame = contents.board === board && (applets === undefined || applets.join() === contents.applets.join());
+  if (!isSame)
     throw new StoreError(
-      `${store} is there, and no ${contentsPath(store)} says that it is a board's store. Nothing was started. Name another ` +
-        "file, or bring that one back.",
+      `${store} is the store of a ${contents.board} with ${contents.applets.join(", ")}. Nothing was started. Start that, or ` +
+        "name another file.",
     );
-  }
-  const isSame = before.board === board && (applets === undefined || applets.join() === before.applets.join());
-  if (isSame) return before;
-  throw new StoreError(
-    `${store} is the store of a ${before.board} with ${before.applets.join(", ")}. Nothing was started. Start that, or ` +
-      "name another file.",
-  );
+  if (before?.seeded === true && !seeded)
+    throw new StoreError(
+      `${store} was started with --seed before: keys in it may be known to others. Nothing was started. Start it with --seed, ` +
+        "for tests, or name another file.",
+    );
+  return seeded ? { ...contents, seeded } : contents;
 }
 
-/** Whose a store is from now on. To be called before it is made. */
-export function keepContents(store: string, { board, applets }: StoreContents): void {
-  if (!existsSync(contentsPath(store))) writeFileSync(contentsPath(store), `${JSON.stringify({ board, applets })}\n`);
+/** Writes down what is in a store from now on: before it is made, and before a seed is used. */
+export function keepContents(store: string, contents: StoreContents): void {
+  writeFileSync(contentsPath(store), `${JSON.stringify(contents)}\n`);
 }
 
 function isRunning(pid: number): boolean {

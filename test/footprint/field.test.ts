@@ -20,7 +20,7 @@ function buildTest(): string {
   const folder = join(root, "build/hardware/field-test");
   mkdirSync(folder, { recursive: true });
   const field = sources.filter((source) => /(?:ed25519_ref10|verify|utils)\.c$/.test(basename(source)));
-  const own = ["boards/stm32f405/startup.c", "boards/stm32f405/serial.c", "boards/stm32f405/fe25519.c"];
+  const own = ["boards/stm32f405/startup.c", "boards/netduinoplus2/serial.c", "boards/stm32f405/fe25519.c"];
   const shared = [...own, "boards/qemu/semihosting.c"].map((name) => join(root, "hardware", name));
   const headers = [`-I${include}`, `-I${ownInclude}`, `-I${join(root, "hardware")}`];
   const image = join(folder, "field-test.elf");

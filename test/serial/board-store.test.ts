@@ -5,16 +5,19 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { appletList } from "../../scripts/hardware/applets.js";
+import { type AppletName, appletList } from "../../scripts/hardware/applets.js";
 import {
   demandFree,
   keepContents,
   passOn,
+  type StoreContents,
   StoreError,
+  type StoreOrder,
   settleContents,
   take,
   unlock,
 } from "../../scripts/hardware/board-store.js";
+import type { BoardName } from "../../scripts/hardware/boards.js";
 import { EMULATIONS } from "../../scripts/hardware/emulation.js";
 
 const DEVICE = ["money-module", "trusted-agent"] as const;
@@ -27,26 +30,30 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test("a store stays that of its board and of its applets, in their order", () => {
-  const contents = settleContents(store, "cortex-m4", ["purse"], DEVICE);
-  expect(contents).toEqual({ board: "cortex-m4", applets: ["purse"] });
-  // An image that could not be built binds nobody.
-  expect(settleContents(store, "posix", undefined, DEVICE).board).toBe("posix");
+/** As it is done around a build that succeeds. */
+function settled(board: BoardName, applets?: readonly AppletName[], more: Partial<StoreOrder> = {}): StoreContents {
+  const contents = settleContents(store, { board, applets, usual: DEVICE, ...more });
   keepContents(store, contents);
-  expect(settleContents(store, "cortex-m4", undefined, DEVICE).applets).toEqual(["purse"]);
-  expect(settleContents(store, "cortex-m4", ["purse"], DEVICE).applets).toEqual(["purse"]);
-  expect(() => settleContents(store, "cortex-m4", DEVICE, DEVICE)).toThrow(/store of a cortex-m4 with purse/);
-  expect(() => settleContents(store, "posix", undefined, DEVICE)).toThrow(StoreError);
-  keepContents(`${store}-2`, settleContents(`${store}-2`, "cortex-m4", undefined, DEVICE));
-  expect(() => settleContents(`${store}-2`, "cortex-m4", [...DEVICE].reverse(), DEVICE)).toThrow(StoreError);
+  return contents;
+}
+
+test("a store stays that of its board and of its applets, in their order", () => {
+  expect(settled("cortex-m4", ["purse"])).toEqual({ board: "cortex-m4", applets: ["purse"] });
+  expect(settled("cortex-m4").applets).toEqual(["purse"]);
+  expect(settled("cortex-m4", ["purse"]).applets).toEqual(["purse"]);
+  expect(() => settled("cortex-m4", DEVICE)).toThrow(/store of a cortex-m4 with purse/);
+  expect(() => settled("posix")).toThrow(StoreError);
+  store = `${store}-2`;
+  expect(settled("cortex-m4").applets).toEqual(DEVICE);
+  expect(() => settled("cortex-m4", [...DEVICE].reverse())).toThrow(StoreError);
 });
 
-test("a file that is no store is left alone", () => {
-  writeFileSync(store, "a diary");
-  expect(() => settleContents(store, "cortex-m4", undefined, DEVICE)).toThrow(
-    /no .*chips\.json says .*Nothing was started/,
-  );
-  expect(readdirSync(folder)).toEqual(["chips"]);
+test("what could not be built binds nobody", () => {
+  const order = { applets: ["purse"], usual: DEVICE } as const;
+  settleContents(store, { board: "cortex-m4", ...order });
+  expect(readdirSync(folder)).toEqual([]);
+  expect(settled("rv32imc").applets).toEqual(DEVICE);
+  expect(readdirSync(folder)).toEqual(["chips.json"]);
 });
 
 test("applets are those that there are, each once", () => {
@@ -63,8 +70,24 @@ test("a store that does not say whose it is is left alone", () => {
     "{",
   ]) {
     writeFileSync(`${store}.json`, text);
-    expect(() => settleContents(store, "cortex-m4", undefined, DEVICE)).toThrow(StoreError);
+    expect(() => settled("cortex-m4")).toThrow(StoreError);
   }
+  // Without it the usual applets would take what is there for their own, and wipe their keys.
+  rmSync(`${store}.json`);
+  writeFileSync(store, "flash");
+  expect(() => settled("cortex-m4")).toThrow(/no .*chips\.json.*would lose their keys.*Put it back/);
+  expect(readdirSync(folder)).toEqual(["chips"]);
+});
+
+test("a store whose keys may come from a seed is never one again that says they do not", () => {
+  expect(settled("cortex-m4", ["purse"])).not.toHaveProperty("seeded");
+  expect(settled("cortex-m4", undefined, { seeded: true }).seeded).toBe(true);
+  expect(() => settled("cortex-m4")).toThrow(/started with --seed before: keys in it may be known/);
+  expect(settled("cortex-m4", undefined, { seeded: true })).toEqual({
+    board: "cortex-m4",
+    applets: ["purse"],
+    seeded: true,
+  });
 });
 
 test("a store is one emulator's at a time, and free when that is gone, however it went", () => {
