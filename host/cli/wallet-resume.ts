@@ -47,8 +47,8 @@ export function addResume(wallet: Command): void {
       const options = command.optsWithGlobals<OwnerOptions>();
       if (other !== undefined) requireTwo(owner, other);
       const { committed, aborted, open, unheard } = await withWallet(options, owner, (opened) => opened.resume(other));
-      const settled =
-        committed + aborted === 0 ? "There was nothing to settle" : `${committed} stand, ${aborted} were undone`;
+      const nothing = open.length === 0 ? "There was nothing to settle" : "Nothing could be settled";
+      const settled = committed + aborted === 0 ? nothing : `${committed} stand, ${aborted} were undone`;
       const left = open.map(
         ({ pending, why }) => `${sentenceOf(pending)} ${why?.message ?? adviceFor(pending.contact)}`,
       );

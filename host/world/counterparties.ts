@@ -19,6 +19,7 @@ import { NotAnAddressError } from "../wallet/remote-counterparties.js";
 import { type OpenBank, openBank } from "./bank.js";
 import type { Part } from "./claims.js";
 import { PartInUseError } from "./claims.js";
+import { contactsIn } from "./contacts.js";
 import { type OpenNetwork, openNetwork } from "./network.js";
 import type { OwnersDevice } from "./owners-device.js";
 import type { MerchantPlan } from "./plan.js";
@@ -142,6 +143,8 @@ export class HomeCounterparties implements Counterparties {
     const url = this.#servedAt(`wallet-${this.#site.customerPlan(address).name}`);
     if (url !== undefined) return this.#line(url, LINE.pay);
     const payee = await this.#device(address);
+    // What breaks off is not to be looked for with whoever the payee dealt with last.
+    contactsIn(this.#site.parts.home, address).begin(undefined, await payee.module.pending());
     return within((far) => receive(payee, far));
   }
 

@@ -5,9 +5,9 @@ import { join, resolve } from "node:path";
 import { systemRandom } from "../randomness.js";
 import { systemClock, systemTimers } from "../services/clock.js";
 import type { Unit } from "../units.js";
-import { Contacts } from "../wallet/contacts.js";
 import { RemoteCounterparties } from "../wallet/remote-counterparties.js";
 import { Wallet, type WalletParts } from "../wallet/wallet.js";
+import { contactsIn } from "./contacts.js";
 import { HomeCounterparties } from "./counterparties.js";
 import { FolderHome, type Home, HomeForbiddenError, hasCode, isRemoteHome, REMOTE_WALLET_FILE } from "./home.js";
 import type { OwnersDevice } from "./owners-device.js";
@@ -109,9 +109,8 @@ async function unlocked(
 }
 
 function commonParts({ home, random }: WorldParts, name: string) {
-  const file = `contacts-${name}.json`;
   return {
-    contacts: new Contacts({ read: () => home.read(file), write: (text) => home.write(file, text) }),
+    contacts: contactsIn(home, name),
     random,
     account: (unit: Unit) => depositAccount(name, unit),
   };
