@@ -17,7 +17,12 @@ import { prepareEsp32 } from "./hardware/esp32.js";
 import { LibsodiumMissing } from "./hardware/libsodium.js";
 import { ToolError } from "./hardware/run.js";
 
-const OPTIONS = { compiler: { type: "string" }, sanitize: { type: "boolean" }, applets: { type: "string" } } as const;
+const OPTIONS = {
+  compiler: { type: "string" },
+  sanitize: { type: "boolean" },
+  applets: { type: "string" },
+  help: { type: "boolean" },
+} as const;
 
 const USAGE = `npm run build:hardware -- BOARD [--compiler NAME] [--sanitize] [--applets NAME[,NAME]...]`;
 
@@ -31,6 +36,10 @@ function isBoard(name: string | undefined): name is BoardName {
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({ options: OPTIONS, allowPositionals: true });
   const [board] = positionals;
+  if (values.help === true) {
+    console.log(`${USAGE}\nBoards: ${[...BOARDS, ESP32].join(", ")}. hardware/README.md says what they are.`);
+    return 0;
+  }
   const isEsp32 = board === ESP32;
   if (positionals.length !== 1 || !(isEsp32 || isBoard(board))) {
     console.error(`Which board? There are ${[...BOARDS, ESP32].join(", ")}.\n${USAGE}`);

@@ -28,6 +28,7 @@ const OPTIONS = {
   serial: { type: "string" },
   seed: { type: "string" },
   clock: { type: "string" },
+  help: { type: "boolean" },
 } as const;
 const USAGE =
   "npm run board -- BOARD --store FILE [--applets NAME[,NAME]...] [--serial PATH] [--seed TEXT] [--clock FILE]";
@@ -53,8 +54,10 @@ function typedPath(path: string): string {
   return resolve(process.env["INIT_CWD"] ?? process.cwd(), path);
 }
 
-function readOrder(): Order {
+/** Undefined: it was asked how to ask. */
+function readOrder(): Order | undefined {
   const { values, positionals } = parseArgs({ options: OPTIONS, allowPositionals: true });
+  if (values.help === true) return undefined;
   const [board] = positionals as BoardName[];
   const emulation = board === undefined ? undefined : EMULATIONS[board];
   if (board === undefined || emulation === undefined || positionals.length !== 1) {
@@ -162,6 +165,12 @@ async function build({
 
 async function main(): Promise<void> {
   const order = readOrder();
+  if (order === undefined) {
+    console.log(
+      `${USAGE}\nBoards: ${Object.keys(EMULATIONS).join(", ")}. hardware/README.md says what each option is.`,
+    );
+    return;
+  }
   if (!existsSync(dirname(order.store)))
     throw new UsageError(`There is no folder ${dirname(order.store)} for the store.`);
   await demandFreeLine(order.serial);
