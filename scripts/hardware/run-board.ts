@@ -173,10 +173,10 @@ async function main(): Promise<void> {
   }
   if (!existsSync(dirname(order.store)))
     throw new UsageError(`There is no folder ${dirname(order.store)} for the store.`);
-  await demandFreeLine(order.serial);
   // Building takes a while: another may be started meanwhile.
   take(order.store);
   try {
+    await demandFreeLine(order.serial);
     const { image, applets } = await build(order);
     // The store has keys, and whoever opens the line speaks with the chip: both are for their owner alone.
     process.umask(0o077);

@@ -211,6 +211,9 @@ export async function checkServedBoard(folder: string): Promise<string> {
     await card.close();
     const second = runner(BOARD, store);
     demand((await new Promise((done) => second.once("exit", done))) === 1, "two boards have one store");
+    const intruder = runner(BOARD, `${store}-2`, "--serial", `${store}.serial`);
+    demand((await new Promise((done) => intruder.once("exit", done))) === 2, "two boards have one line");
+    demand(existsSync(`${store}.serial`), "a board that was not started took another's line with it");
     demand((await originOf(place)) === "fit", "its random bytes are not the host's");
     const session = await opened(place);
     await kill(served, session.module);
