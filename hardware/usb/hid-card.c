@@ -89,7 +89,8 @@ void hid_card_sent(void) {
 void hid_card_reset(void) {
   enter();
   shared.is_reset = true;
-  /* What came before the reset is nobody's. */
+  /* What came before the reset is nobody's; it may be a PIN. */
+  bytes_wipe(shared.incoming, sizeof shared.incoming);
   shared.incoming_count = 0;
   if (pthread_cond_signal(&roomy) != 0) hid_stop();
   say_changed();
