@@ -237,10 +237,11 @@ static struct card_response carry_out(const struct route *route) {
 struct card_response card_command_end(void) {
   if (!command.is_routed) send_on();
   struct card_response response = carry_out(&command.route);
-  /* Behind the response there may be a PIN, or a key. */
+  /* Behind the response there may be a PIN, or a key. An applet that stopped has no buffer any more. */
+  bool has_buffer = command.room > 0 && applet_is_on(command.route.applet);
   uint32_t kept = response.bytes == command.buffer ? response.length : 0;
   uint32_t taken = command.length < command.room ? command.length : command.room;
-  if (taken > kept) bytes_wipe(command.buffer + kept, taken - kept);
+  if (has_buffer && taken > kept) bytes_wipe(command.buffer + kept, taken - kept);
   bytes_wipe(&command, sizeof command);
   return response;
 }

@@ -23,13 +23,17 @@ export interface SerialPlacesParts extends SerialTransportParts {
 
 /** Paths in the environment. */
 export function serialPaths(environment: Readonly<Record<string, string | undefined>> = process.env): string[] {
-  const named = (environment["TALLY_SERIAL"] ?? "").split(",").map((path) => path.trim());
+  const named = (environment["TALLY_SERIAL"] ?? "").split(",").map((path) => withoutPrefix(path.trim()));
   return [...new Set(named.filter((path) => path !== "").map(whole))];
 }
 
-/** One port has one name, wherever one stands. With the prefix or without: people copy locators. */
-function whole(named: string): string {
-  const path = named.startsWith(SERIAL_PREFIX) ? named.slice(SERIAL_PREFIX.length) : named;
+/** People copy locators. */
+function withoutPrefix(named: string): string {
+  return named.startsWith(SERIAL_PREFIX) ? named.slice(SERIAL_PREFIX.length) : named;
+}
+
+/** One port has one name, wherever one stands. */
+function whole(path: string): string {
   return WINDOWS_PORT.test(path) ? path : resolve(path);
 }
 
@@ -50,7 +54,7 @@ export class SerialPlaces implements CardPlaces {
   /** A port that is not listed; what is wrong with it shows when it is connected. */
   named(locator: string): CardPlace | undefined {
     const isNamed = locator.startsWith(SERIAL_PREFIX) && locator.length > SERIAL_PREFIX.length;
-    return isNamed ? { ...this.#place(whole(locator)), state: "card" } : undefined;
+    return isNamed ? { ...this.#place(whole(withoutPrefix(locator))), state: "card" } : undefined;
   }
 
   watch(changed: (event: PlaceEvent) => void, failed: (error: Error) => void) {

@@ -6,7 +6,8 @@ import { findPlace, openOurs } from "../cards/find.js";
 import type { CardPlace, PlaceEvent, PlaceState } from "../cards/place.js";
 import { toHex } from "../codec/bytes.js";
 import type { Element } from "../element.js";
-import { CardInUseError, CardMuteError, CardsUnavailableError } from "../transports/card-errors.js";
+import { CardInUseError, CardMuteError, CardsUnavailableError, ReaderMissingError } from "../transports/card-errors.js";
+import { SerialForbiddenError, SerialUnusableError } from "../transports/serial-errors.js";
 import { isRemoteHome } from "../world/home.js";
 import { readRemoteWallet } from "../world/remote.js";
 import { readState } from "../world/state.js";
@@ -63,6 +64,12 @@ async function lookAt(
     if (error instanceof CardInUseError) return { ...found, state: "busy" };
     if (error instanceof CardMuteError) return { ...found, state: "mute" };
     if (error instanceof CardsUnavailableError) lacking.add(error.message);
+    // A file or a socket is seen where nothing is behind it.
+    if (error instanceof ReaderMissingError) return { ...found, state: "empty" };
+    if (error instanceof SerialUnusableError || error instanceof SerialForbiddenError) {
+      lacking.add(error.message);
+      return { ...found, state: "empty" };
+    }
     // Taken out meanwhile, or a fault of the reader: what was seen first stands.
     return found;
   }

@@ -39,6 +39,10 @@ export interface SerialTransportParts {
   readonly limits?: SerialLimits;
 }
 
+/** A command that no applet knows. */
+const NO_COMMAND = Uint8Array.of(0, 0, 0, 0);
+const POWER_OFF_TRIES = 3;
+
 /** By number, as boards say it (hardware/boards/board.h). */
 const ORIGINS: readonly RandomOrigin[] = ["none", "seeded", "fit"];
 
@@ -213,13 +217,16 @@ export class SerialTransport implements Transport {
     return undefined;
   }
 
-  /** The ATR, which comes with power and without, says that the card has lost it: a line may forget what was sent when it is closed. */
+  /** A line may lose what was sent, or forget it when it is closed: a card without power says so by an empty answer. */
   async #powerOff(): Promise<void> {
     const line = this.#line;
     if (line === undefined || line.failure !== undefined) return;
     try {
-      line.tell(Uint8Array.of(CONTROL_POWER_OFF));
-      await line.ask(Uint8Array.of(CONTROL_ATR), this.#limits.again_ms);
+      for (let tries = 0; tries < POWER_OFF_TRIES; tries += 1) {
+        line.tell(Uint8Array.of(CONTROL_POWER_OFF));
+        const answer = await line.ask(NO_COMMAND, this.#limits.again_ms);
+        if (answer === undefined || answer.length === 0) return;
+      }
     } catch {
       // A line that ended: whoever comes next takes the power away first.
     }

@@ -161,12 +161,12 @@ export async function openCardChips(
  */
 export function rekeyed({ random }: Pick<WorldParts, "random">, chips: CardChips): CardChips {
   const { order, progress } = chips;
-  const blank = SORTS.filter((sort) => progress[sort] === "blank");
-  if (blank.length === 0) return chips;
-  const device = blank.reduce((made, sort) => {
-    const { id, role } = made[sort];
-    return { ...made, [sort]: newRecord({ role, id: fromHex(id) }, random) };
-  }, order.device);
+  if (!SORTS.some((sort) => progress[sort] === "blank")) return chips;
+  const anew = (sort: ElementSort) => {
+    const { id, role } = order.device[sort];
+    return progress[sort] === "blank" ? newRecord({ role, id: fromHex(id) }, random) : order.device[sort];
+  };
+  const device = { ...order.device, agent: anew("agent"), module: anew("module") };
   return { ...chips, order: { ...order, device } };
 }
 

@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
-import { type Binaryen, blocksOf, type InstrumentedModule, Instrumenter } from "./instrument.js";
+import { type Binaryen, blocksOf, type Expression, type InstrumentedModule, Instrumenter } from "./instrument.js";
 
 /** "instrumented": debug, and it tells of each block of its code that is reached (instrument.ts). It never ships. */
 export type FirmwareTarget = "debug" | "release" | "instrumented";
@@ -36,7 +36,7 @@ export class FirmwareCompileError extends Error {
 }
 
 /** Changes whenever this file compiles in another way, so that no output of the old way is taken for fresh. */
-const METHOD = "1";
+const METHOD = "2";
 /** The same for instrument.ts. */
 const INSTRUMENT_METHOD = "2";
 const LAYOUT_PATH = "firmware/platform/layout.ts";
@@ -151,14 +151,37 @@ interface ExportEditor {
   removeExport(externalName: string): void;
   removeFunction(name: string): void;
   addGlobalExport(internalName: string, externalName: string): unknown;
+  getGlobal(name: string): number;
+  removeGlobal(name: string): void;
+  addGlobal(name: string, type: number, isMutable: boolean, initial: Expression): unknown;
+  readonly i32: { const(value: number): Expression };
 }
 
+/** What the editor of globals asks of binaryen itself. */
+interface GlobalReader extends Binaryen {
+  getGlobalInfo(reference: number): { readonly init: Expression };
+}
+
+const DATA_END = "~lib/memory/__data_end";
+const HEAP_BASE = "~lib/memory/__heap_base";
+/** WAMR shrinks memory only if the end of data, rounded up to this, is not behind the base of the heap. */
+const WAMR_ALIGNMENT = 16;
+
 /** Exports the two globals that WAMR looks for, in the place of the function that made the compiler lay them down. */
-function exportLayout(module: ExportEditor): void {
-  module.removeExport("layout");
-  module.removeFunction(LAYOUT_FUNCTION);
-  module.addGlobalExport("~lib/memory/__data_end", "__data_end");
-  module.addGlobalExport("~lib/memory/__heap_base", "__heap_base");
+class Layout {
+  declare readonly binaryen: GlobalReader;
+
+  afterCompile(module: ExportEditor): void {
+    module.removeExport("layout");
+    module.removeFunction(LAYOUT_FUNCTION);
+    const { init } = this.binaryen.getGlobalInfo(module.getGlobal(HEAP_BASE));
+    const base = Number(this.binaryen.getExpressionInfo(init).value);
+    module.removeGlobal(HEAP_BASE);
+    const rounded = Math.ceil(base / WAMR_ALIGNMENT) * WAMR_ALIGNMENT;
+    module.addGlobal(HEAP_BASE, this.binaryen.i32, false, module.i32.const(rounded));
+    module.addGlobalExport(DATA_END, "__data_end");
+    module.addGlobalExport(HEAP_BASE, "__heap_base");
+  }
 }
 
 /** A class, because only those are given binaryen. */
@@ -182,7 +205,7 @@ function textPath(outputPath: string): string {
 /** What the compiler is told beyond what is the same for all, and the transforms that it runs. */
 function targetParts(request: CompileRequest): { parameters: string[]; transforms: Transform[] } {
   const { target, outputPath } = request;
-  const layout = { afterCompile: exportLayout };
+  const layout = Layout as unknown as Transform;
   if (target !== "instrumented") return { parameters: ["--target", target], transforms: [layout] };
   const parameters = ["--target", "debug", "--textFile", textPath(outputPath)];
   return { parameters, transforms: [layout, BlockMarks as unknown as Transform] };

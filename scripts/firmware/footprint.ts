@@ -5,6 +5,7 @@ import { KIND_GLOBAL, summarize, TYPE_I32, type WasmSummary } from "./wasm.js";
 export const WASM_BYTES_MAX = 65_536;
 export const PAGES_MAX = 1;
 const PLATFORM_MODULE = "tallystick";
+const WAMR_ALIGNMENT = 16;
 
 export interface Footprint {
   readonly wasmBytes: number;
@@ -38,6 +39,9 @@ function globalViolations(summary: WasmSummary): string[] {
   const violations = mutable.map((item) => `exports the mutable global ${item.name}`);
   for (const name of ["__heap_base", "__data_end"]) {
     if (exportedGlobalValue(summary, name) === undefined) violations.push(`does not export the constant ${name}`);
+  }
+  if ((exportedGlobalValue(summary, "__heap_base") ?? 0) % WAMR_ALIGNMENT !== 0) {
+    violations.push(`its heap begins on no multiple of ${WAMR_ALIGNMENT}: WAMR would not shrink its memory`);
   }
   const first = summary.globals.find((global) => global.isMutable && global.type === TYPE_I32);
   if (first !== undefined && first.i32 !== 0) {

@@ -17,7 +17,7 @@ export interface CodeBlock {
 /** The import that tells of a block. */
 export const LOG_EXECUTION = "log_execution";
 
-type Expression = number;
+export type Expression = number;
 
 interface ExpressionInfo {
   readonly id: number;

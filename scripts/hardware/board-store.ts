@@ -14,6 +14,17 @@ export interface StoreContents {
   readonly board: BoardName;
   /** In the order of their elements. */
   readonly applets: readonly AppletName[];
+  /** It was started with random bytes from a seed once: keys in it may be known. Absent: never. */
+  readonly seeded?: boolean;
+}
+
+export interface StoreOrder {
+  readonly board: BoardName;
+  /** Undefined: those that are in it; in a new one the usual. */
+  readonly applets: readonly AppletName[] | undefined;
+  readonly usual: readonly AppletName[];
+  /** Its random bytes will be those of a seed. */
+  readonly seeded?: boolean;
 }
 
 /** Beside the store: an image with other applets would take one's flash for another's. */
@@ -25,7 +36,7 @@ function lockPath(store: string): string {
   return `${store}.lock`;
 }
 
-function parsed(text: string): { readonly board?: unknown; readonly applets?: unknown } {
+function parsed(text: string): { readonly board?: unknown; readonly applets?: unknown; readonly seeded?: unknown } {
   try {
     return Object(JSON.parse(text));
   } catch {
@@ -34,36 +45,46 @@ function parsed(text: string): { readonly board?: unknown; readonly applets?: un
 }
 
 function readContents(store: string): StoreContents | undefined {
-  if (!existsSync(contentsPath(store))) return undefined;
-  const { board, applets } = parsed(readFileSync(contentsPath(store), "utf8"));
+  if (!existsSync(contentsPath(store))) {
+    if (!existsSync(store)) return undefined;
+    throw new StoreError(
+      `There is no ${contentsPath(store)}, which says what is in ${store}: with other applets its chips would lose their keys. ` +
+        "Nothing was started. Put it back, or name another file.",
+    );
+  }
+  const { board, applets, seeded } = parsed(readFileSync(contentsPath(store), "utf8"));
   const isBoard = BOARDS.some((each) => each === board);
   const isList = Array.isArray(applets) && applets.every((each) => APPLETS.some((applet) => applet === each));
   if (!isBoard || !isList)
     throw new StoreError(
       `${contentsPath(store)} does not say whose store ${store} is. Nothing was started. Name another file.`,
     );
-  return { board: board as BoardName, applets: applets as AppletName[] };
+  const contents = { board: board as BoardName, applets: applets as AppletName[] };
+  return seeded === true ? { ...contents, seeded } : contents;
 }
 
-/** What is in the store, or will be: as it was before, and as it is asked for now. */
-export function settleContents(
-  store: string,
-  board: BoardName,
-  applets: readonly AppletName[] | undefined,
-  usual: readonly AppletName[],
-): StoreContents {
+/**
+ * What is in the store, or will be: as it was before, and as it is asked for now. Where a seed was once it stays: a chip makes keys as
+ * soon as it has power, and would say later that its random bytes are fit for them.
+ */
+export function settleContents(store: string, { board, applets, usual, seeded = false }: StoreOrder): StoreContents {
   const before = readContents(store);
-  if (before === undefined) {
-    const contents = { board, applets: applets ?? usual };
-    writeFileSync(contentsPath(store), `${JSON.stringify(contents)}\n`);
-    return contents;
-  }
-  const isSame = before.board === board && (applets === undefined || applets.join() === before.applets.join());
-  if (isSame) return before;
-  throw new StoreError(
-    `${store} is the store of a ${before.board} with ${before.applets.join(", ")}. Nothing was started. Start that, or ` +
-      "name another file.",
-  );
+  const contents = before ?? { board, applets: applets ?? usual };
+  const isSame = contents.board === board && (applets === undefined || applets.join() === contents.applets.join());
+  if (!isSame)
+    throw new StoreError(
+      `${store} is the store of a ${contents.board} with ${contents.applets.join(", ")}. Nothing was started. Start that, or ` +
+        "name another file.",
+    );
+  if (before?.seeded === true && !seeded)
+    throw new StoreError(
+      `${store} was started with --seed before: keys in it may be known to others. Nothing was started. Start it with --seed, ` +
+        "for tests, or name another file.",
+    );
+  const settled = seeded ? { ...contents, seeded } : contents;
+  if (before === undefined || before.seeded !== settled.seeded)
+    writeFileSync(contentsPath(store), `${JSON.stringify(settled)}\n`);
+  return settled;
 }
 
 function isRunning(pid: number): boolean {

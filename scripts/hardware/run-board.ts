@@ -129,9 +129,14 @@ function served(order: Order, child: ChildProcess): Promise<boolean> {
 }
 
 /** The image for what is in the store, or will be. */
-async function build({ board, store, applets: asked }: Order): Promise<StoreContents & { readonly image: string }> {
+async function build({
+  board,
+  store,
+  applets: asked,
+  seed,
+}: Order): Promise<StoreContents & { readonly image: string }> {
   const usual = boardOf(board, {}).applets;
-  const contents = settleContents(store, board, asked, usual);
+  const contents = settleContents(store, { board, applets: asked, usual, seeded: seed !== undefined });
   const { applets } = contents;
   const isUsual = applets.join() === usual.join();
   const { path: image } = await buildImage(process.cwd(), board, isUsual ? {} : { applets });

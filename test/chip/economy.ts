@@ -14,6 +14,7 @@ import { Difference } from "../hardware/session.js";
 import { type Ended, tallyProcess } from "../support/processes.js";
 import { type Runner, startRunner } from "./board-runner.js";
 import { CountedLine, type Moment } from "./line.js";
+import { checkUnfit } from "./unfit.js";
 
 const EXIT_OPEN = 4;
 const PAYMENT = "USD 12.34";
@@ -146,6 +147,7 @@ export async function checkEconomy(board: BoardName, folder: string, moments: nu
     const module = await Board.start(board, join(folder, "yan-module"), "--applets", "money-module");
     town.boards.push(module);
     const order = ["--card", "USD 300.00", "--deposit", "USD 100.00"];
+    await checkUnfit(board, folder, (...words) => town.run(...words));
     await town.value("device", "provision", "zoe", ...order, "--device", zoe.place);
     const two = ["--device", agent.place, "--device", module.place];
     await town.value("device", "provision", "yan", ...order, ...two);

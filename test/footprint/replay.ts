@@ -1,6 +1,5 @@
 /** Lives of chips, done again by a board in QEMU that measures itself. Its answers must be the simulator's, or what it did is something else. */
 
-import { rmSync } from "node:fs";
 import { CONTROL_ATR } from "../../host/transports/serial-frames.js";
 import { MEASURED_FUNCTIONS } from "../../scripts/hardware/measure-image.js";
 import type { RunningBoard } from "../hardware/board.js";
@@ -79,31 +78,28 @@ async function exchange({ stream }: RunningBoard, { command, response }: Recorde
   }
 }
 
-/** Has the board live through a chip's lives, each from a power-on. */
-export async function replay(board: Startable, folder: string, lives: readonly Life[], watch: Watch): Promise<void> {
-  rmSync(folder, { recursive: true, force: true });
-  for (const { applet, seed, now_ms, exchanges } of lives) {
-    const running = await board.start({ folder, applets: [applet], seed, now_ms });
-    try {
-      // A board reads its clock while it starts; with an answer that is over, and the file may change.
-      await running.stream.exchange(Uint8Array.of(CONTROL_ATR));
-      await watch.powered?.(running);
-      let clock_ms = now_ms;
-      for (const [index, recorded] of exchanges.entries()) {
-        if (recorded.now_ms !== clock_ms) running.setClock(recorded.now_ms);
-        clock_ms = recorded.now_ms;
-        await exchange(running, recorded, `${seed}, command ${index}`);
-        await watch.answered?.(running);
-      }
-      await watch.over?.(running);
-    } finally {
-      await running.stop("kill");
+/** Has the board live through a life of a chip, from what the folder keeps of those before. */
+export async function replay(board: Startable, folder: string, life: Life, watch: Watch): Promise<void> {
+  const { applet, seed, now_ms, exchanges } = life;
+  const running = await board.start({ folder, applets: [applet], seed, now_ms });
+  try {
+    // A board reads its clock while it starts; with an answer that is over, and the file may change.
+    await running.stream.exchange(Uint8Array.of(CONTROL_ATR));
+    await watch.powered?.(running);
+    let clock_ms = now_ms;
+    for (const [index, recorded] of exchanges.entries()) {
+      if (recorded.now_ms !== clock_ms) running.setClock(recorded.now_ms);
+      clock_ms = recorded.now_ms;
+      await exchange(running, recorded, `${seed}, command ${index}`);
+      await watch.answered?.(running);
     }
+    await watch.over?.(running);
+  } finally {
+    await running.stop("kill");
   }
-  rmSync(folder, { recursive: true, force: true });
 }
 
-/** Called in each life: after power came, after each command that was answered as it should be, before power goes. */
+/** Called after power came, after each command that was answered as it should be, before power goes. */
 export interface Watch {
   powered?(running: RunningBoard): Promise<void>;
   answered?(running: RunningBoard): Promise<void>;
@@ -117,17 +113,18 @@ export interface MeasuredLife {
   readonly commands: readonly Counts[];
 }
 
-/** What the board counted in each of the lives. */
-export async function measure(board: Startable, folder: string, lives: readonly Life[]): Promise<MeasuredLife[]> {
-  const measured: { boot: number; commands: Counts[] }[] = [];
+/** What the board counted in the life. */
+export async function measure(board: Startable, folder: string, life: Life): Promise<MeasuredLife> {
+  let boot = 0;
+  const commands: Counts[] = [];
   const ask = async ({ stream }: RunningBoard) => readCounts(await stream.exchange(Uint8Array.of(CONTROL_ATR)));
-  await replay(board, folder, lives, {
+  await replay(board, folder, life, {
     powered: async (running) => {
-      measured.push({ boot: (await ask(running)).boot, commands: [] });
+      boot = (await ask(running)).boot;
     },
     answered: async (running) => {
-      measured.at(-1)?.commands.push(await ask(running));
+      commands.push(await ask(running));
     },
   });
-  return measured;
+  return { boot, commands };
 }

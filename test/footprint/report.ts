@@ -1,9 +1,10 @@
 /** What is reported of a board: sizes, and, where it runs here, its stack and the work of each workload, counted twice. */
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
+import { APPLETS } from "../../scripts/firmware/applets.js";
 import type { AppletName } from "../../scripts/hardware/applets.js";
 import { boardOf } from "../../scripts/hardware/boards.js";
 import { imagesOf, measuringImage, type SizedImage, toolOf } from "../../scripts/hardware/measure-image.js";
@@ -11,13 +12,17 @@ import { run } from "../../scripts/hardware/run.js";
 import { REGISTER_BYTES_PERSISTENT } from "../../simulator/chip.js";
 import type { FlashTimes, MeasuredBoard } from "./boards.js";
 import type { Life } from "./lives.js";
-import { emulatedBoard } from "./machine.js";
+import { emulatedBoard, storeOf } from "./machine.js";
 import { type Counts, type MeasuredLife, measure, replay, sumOf } from "./replay.js";
 import { monitorOptions, stackPlace, stackUsed } from "./stack.js";
 import { WORKLOADS, type WorkloadName, type Workloads } from "./workloads.js";
 
 /** An instruction is a nanosecond of QEMU's time, which stands still while the board sleeps. */
 const COUNTED = ["-icount", "shift=0,sleep=off"];
+/** Of the same, which must count the same. */
+const RUNS = 2;
+/** Changes whenever this file measures in another way, so that no counts of the old way are taken for new. */
+const METHOD = "1";
 const WORD_BYTES = 4;
 /** Registers with number and hash (hardware/boards/common/two-copies.h). */
 const COPY_BYTES = 4 + REGISTER_BYTES_PERSISTENT + 32;
@@ -27,18 +32,26 @@ export class CountsDiffer extends Error {
   override readonly name = "CountsDiffer";
 }
 
-/** What a board did for all of its chips' lives. */
-interface Measured {
-  /** By chip. */
-  readonly lives: readonly (readonly MeasuredLife[])[];
-  /** Bytes of stack that each applet used. */
-  readonly stackUsed: Readonly<Partial<Record<AppletName, number>>>;
+interface MeasuredChip {
+  /** By index, those that workloads are part of. */
+  readonly lives: Readonly<Record<number, MeasuredLife>>;
+  /** In any of its lives, bytes. */
+  readonly stackUsed: number;
 }
+
+/** What a board did for each chip, in their order. */
+type Measured = readonly MeasuredChip[];
 
 export type Report = Readonly<Record<string, unknown>>;
 
 export function chipsOf(workloads: Workloads): readonly (readonly Life[])[] {
   return [...new Set(WORKLOADS.flatMap((name) => workloads[name].map(({ chip }) => chip)))];
+}
+
+/** Which lives of each chip are counted. */
+function wantedOf(workloads: Workloads, chips: readonly (readonly Life[])[]): readonly ReadonlySet<number>[] {
+  const stretches = WORKLOADS.flatMap((name) => workloads[name]);
+  return chips.map((each) => new Set(stretches.flatMap(({ chip, life }) => (chip === each ? [life] : []))));
 }
 
 function appletOf(chip: readonly Life[]): AppletName {
@@ -72,34 +85,52 @@ class Bench {
     return this.#measuring.get(path) ?? path;
   }
 
-  async #counted(chip: readonly Life[], folder: string): Promise<readonly MeasuredLife[]> {
-    const image = this.#imageWith(appletOf(chip));
-    const board = emulatedBoard(this.#board.name, this.#measuringOf(image), COUNTED);
-    const first = await measure(board, folder, chip);
-    const second = await measure(board, folder, chip);
-    if (JSON.stringify(first) !== JSON.stringify(second))
-      throw new CountsDiffer(`${this.#board.name}: two runs of ${chip[0]?.seed} counted differently`);
+  async #counted(life: Life, folder: string, restore: () => void): Promise<MeasuredLife> {
+    const board = emulatedBoard(this.#board.name, this.#measuringOf(this.#imageWith(life.applet)), COUNTED);
+    const runs: MeasuredLife[] = [];
+    for (let i = 0; i < RUNS; i++) {
+      restore();
+      runs.push(await measure(board, folder, life));
+    }
+    const [first, ...others] = runs as [MeasuredLife, ...MeasuredLife[]];
+    if (others.some((other) => JSON.stringify(other) !== JSON.stringify(first)))
+      throw new CountsDiffer(`${this.#board.name}: two runs of ${life.seed} counted differently`);
     return first;
   }
 
-  /** Of the shipping image. */
-  async #stack(chip: readonly Life[], folder: string): Promise<number> {
-    const image = this.#imageWith(appletOf(chip));
-    const place = stackPlace(toolOf(this.#board.name, "nm"), image.path);
+  /**
+   * All lives of a chip on the shipping image, and the stack that was used; then those that are to be counted, each from what was kept
+   * when it began.
+   */
+  async #live(chip: readonly Life[], wanted: ReadonlySet<number>, folder: string): Promise<MeasuredChip> {
+    const { path } = this.#imageWith(appletOf(chip));
+    const place = stackPlace(toolOf(this.#board.name, "nm"), path);
     const socket = `${folder}.qmp`;
-    const board = emulatedBoard(this.#board.name, image.path, monitorOptions(socket));
-    let most = 0;
-    await replay(board, folder, chip, {
-      over: async () => {
-        most = Math.max(most, await stackUsed(socket, place));
-      },
-    });
-    return most;
+    const board = emulatedBoard(this.#board.name, path, monitorOptions(socket));
+    const store = storeOf(folder);
+    let used = 0;
+    rmSync(folder, { recursive: true, force: true });
+    for (const [index, life] of chip.entries()) {
+      if (wanted.has(index)) copyFileSync(store, `${store}-${index}`);
+      await replay(board, folder, life, {
+        over: async () => {
+          used = Math.max(used, await stackUsed(socket, place));
+        },
+      });
+    }
+    const lives: Record<number, MeasuredLife> = {};
+    for (const index of wanted) {
+      const restore = () => copyFileSync(`${store}-${index}`, store);
+      lives[index] = await this.#counted(chip[index] as Life, folder, restore);
+    }
+    rmSync(folder, { recursive: true, force: true });
+    return { lives, stackUsed: used };
   }
 
   /** What it depends on: the images, what they are given, and who runs them. */
-  #keyOf(chips: readonly (readonly Life[])[]): string {
-    const hash = createHash("sha256");
+  #keyOf(chips: readonly (readonly Life[])[], wanted: readonly ReadonlySet<number>[]): string {
+    const hash = createHash("sha256").update(METHOD);
+    hash.update(JSON.stringify(wanted.map((lives) => [...lives])));
     for (const image of this.#images) {
       hash.update(readFileSync(image.path));
       hash.update(readFileSync(this.#measuringOf(image)));
@@ -114,36 +145,32 @@ class Bench {
   }
 
   /** Measured when anything of it is new; otherwise what it was. */
-  async measured(chips: readonly (readonly Life[])[]): Promise<Measured> {
+  async measured(chips: readonly (readonly Life[])[], wanted: readonly ReadonlySet<number>[]): Promise<Measured> {
     const kept = join(this.#root, "build/hardware/measured", `${this.#board.name}.json`);
-    const key = this.#keyOf(chips);
+    const key = this.#keyOf(chips, wanted);
     if (existsSync(kept)) {
       const { key: of, measured } = JSON.parse(readFileSync(kept, "utf8")) as { key: string; measured: Measured };
       if (of === key) return measured;
     }
-    const measured = await this.#measure(chips);
+    const measured = await this.#measure(chips, wanted);
     mkdirSync(dirname(kept), { recursive: true });
     writeFileSync(kept, JSON.stringify({ key, measured }));
     return measured;
   }
 
   /** As many at once as there are cores to count on. */
-  async #measure(chips: readonly (readonly Life[])[]): Promise<Measured> {
-    const lives: (readonly MeasuredLife[])[] = [];
-    const stack: Partial<Record<AppletName, number>> = {};
+  async #measure(chips: readonly (readonly Life[])[], wanted: readonly ReadonlySet<number>[]): Promise<Measured> {
+    const measured: MeasuredChip[] = [];
     const left = [...chips.entries()];
     const work = async () => {
       for (let next = left.shift(); next !== undefined; next = left.shift()) {
         const [index, chip] = next;
         const folder = join(this.#folder, `chip-${index}`);
-        lives[index] = await this.#counted(chip, folder);
-        const used = await this.#stack(chip, folder);
-        const applet = appletOf(chip);
-        stack[applet] = Math.max(stack[applet] ?? 0, used);
+        measured[index] = await this.#live(chip, wanted[index] ?? new Set(), folder);
       }
     };
     await Promise.all(Array.from({ length: availableParallelism() }, work));
-    return { lives, stackUsed: stack };
+    return measured;
   }
 
   close(): void {
@@ -168,14 +195,15 @@ function profile({ instructions, calls }: Counts) {
 }
 
 function worked(workloads: Workloads, measured: Measured, chips: readonly (readonly Life[])[], times?: FlashTimes) {
+  const lifeOf = (chip: readonly Life[], life: number): MeasuredLife => {
+    const found = measured[chips.indexOf(chip)]?.lives[life];
+    if (found === undefined) throw new RangeError(`life: ${chip[life]?.seed} was not measured`);
+    return found;
+  };
   const countsOf = (name: WorkloadName) =>
-    sumOf(
-      workloads[name].map(({ chip, life, from, to }) =>
-        sumOf(measured.lives[chips.indexOf(chip)]?.[life]?.commands.slice(from, to) ?? []),
-      ),
-    );
+    sumOf(workloads[name].map(({ chip, life, from, to }) => sumOf(lifeOf(chip, life).commands.slice(from, to))));
   const [payer] = workloads.select;
-  const boot = payer && measured.lives[chips.indexOf(payer.chip)]?.[payer.life]?.boot;
+  const boot = payer && lifeOf(payer.chip, payer.life).boot;
   const all = WORKLOADS.map((name) => [name, countsOf(name)] as const);
   const changing = all.filter(([, { flashPrograms, registerSaves }]) => flashPrograms + registerSaves > 0);
   return {
@@ -203,9 +231,10 @@ export async function reportOf(
   const chips = chipsOf(recorded);
   const bench = new Bench(root, board, images);
   try {
-    const measured = await bench.measured(chips);
-    const used = (applets: readonly AppletName[]) =>
-      Math.max(...applets.map((applet) => measured.stackUsed[applet] ?? 0));
+    const measured = await bench.measured(chips, wantedOf(recorded, chips));
+    const stackOf = (applet: AppletName) =>
+      Math.max(...chips.map((chip, at) => (appletOf(chip) === applet ? (measured[at]?.stackUsed ?? 0) : 0)));
+    const used = (applets: readonly AppletName[]) => Math.max(...applets.map(stackOf));
     const perApplet = images.flatMap(({ applets, sizes: { ram } }) => {
       const [applet] = applets;
       return applets.length === 1 && applet !== undefined
@@ -218,7 +247,13 @@ export async function reportOf(
       perApplet: Object.fromEntries(perApplet),
     };
     const work = worked(recorded, measured, chips, board.flash);
-    return { flash: usual.sizes.flash, ram, images: sizes.images, stackUsed: measured.stackUsed, ...work };
+    return {
+      flash: usual.sizes.flash,
+      ram,
+      images: sizes.images,
+      stackUsed: Object.fromEntries(APPLETS.map((applet) => [applet, stackOf(applet)])),
+      ...work,
+    };
   } finally {
     bench.close();
   }

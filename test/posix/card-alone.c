@@ -17,6 +17,7 @@
 #define INS_RECURSE 0x10
 #define INS_ANSWER 0x12
 #define ANSWER_BYTES 4
+#define OTHERS 0xee
 /* Of less than these the applet's buffer has nothing before a command is whole (card/card.c). */
 #define BEGINNING_BYTES 14
 
@@ -73,8 +74,15 @@ static uint32_t buffer_bytes(void) {
   return BUFFER_BYTES;
 }
 
-static int32_t start(uint32_t unused) {
+static int32_t start_first(uint32_t unused) {
   (void)unused;
+  memset(bytes[0], 0, MEMORY_BYTES);
+  return 0;
+}
+
+static int32_t start_second(uint32_t unused) {
+  (void)unused;
+  memset(bytes[1], 0, MEMORY_BYTES);
   return 0;
 }
 
@@ -102,17 +110,18 @@ static int32_t command_of_second(uint32_t length) {
   return answer_in(bytes[1] + BUFFER_AT);
 }
 
+/* The memory of an applet that is off may be somebody else's: nothing is written there. */
 static void wipe_first(void) {
-  memset(bytes[0], 0, MEMORY_BYTES);
+  memset(bytes[0], OTHERS, MEMORY_BYTES);
 }
 
 static void wipe_second(void) {
-  memset(bytes[1], 0, MEMORY_BYTES);
+  memset(bytes[1], OTHERS, MEMORY_BYTES);
 }
 
 const struct applet_code applet_codes[] = {
-    {"first", 1, &elements[0], &memories[0], buffer, buffer_bytes, start, command_of_first, wipe_first},
-    {"second", 2, &elements[1], &memories[1], buffer, buffer_bytes, start, command_of_second, wipe_second},
+    {"first", 1, &elements[0], &memories[0], buffer, buffer_bytes, start_first, command_of_first, wipe_first},
+    {"second", 2, &elements[1], &memories[1], buffer, buffer_bytes, start_second, command_of_second, wipe_second},
 };
 const uint32_t applets_count = 2;
 
@@ -140,6 +149,13 @@ static bool is_clean(uint32_t applet, uint32_t from) {
   return true;
 }
 
+static bool is_let_alone(uint32_t applet) {
+  for (uint32_t i = 0; i < MEMORY_BYTES; i++) {
+    if (bytes[applet][i] != OTHERS) return false;
+  }
+  return true;
+}
+
 /* The first applet runs out of calls: it is off, the second goes on, whatever comes. */
 static void check_exhaustion(void) {
   const uint8_t open[] = {0, 0x70, 0, 1};
@@ -150,9 +166,11 @@ static void check_exhaustion(void) {
   DEMAND(send(open, sizeof open) == 0x9000);
   DEMAND(select(1, 2) == 0x9000);
   DEMAND(send(recurse, sizeof recurse) == 0x6f00);
+  DEMAND(is_let_alone(0));
   DEMAND(send(on_second, sizeof on_second) == 0x9000);
   DEMAND(send(recurse, sizeof recurse) == 0x6f00);
   DEMAND(select(0, 1) == 0x6f00);
+  DEMAND(is_let_alone(0));
   DEMAND(send(on_second, sizeof on_second) == 0x9000);
   card_power_on();
   DEMAND(select(0, 1) == 0x9000);

@@ -5,7 +5,17 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { demandFree, passOn, StoreError, settleContents, take, unlock } from "../../scripts/hardware/board-store.js";
+import type { AppletName } from "../../scripts/hardware/applets.js";
+import {
+  demandFree,
+  passOn,
+  StoreError,
+  type StoreOrder,
+  settleContents,
+  take,
+  unlock,
+} from "../../scripts/hardware/board-store.js";
+import type { BoardName } from "../../scripts/hardware/boards.js";
 import { EMULATIONS } from "../../scripts/hardware/emulation.js";
 
 const DEVICE = ["money-module", "trusted-agent"] as const;
@@ -18,14 +28,18 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
+const settled = (board: BoardName, applets?: readonly AppletName[], more: Partial<StoreOrder> = {}) =>
+  settleContents(store, { board, applets, usual: DEVICE, ...more });
+
 test("a store stays that of its board and of its applets, in their order", () => {
-  expect(settleContents(store, "cortex-m4", ["purse"], DEVICE)).toEqual({ board: "cortex-m4", applets: ["purse"] });
-  expect(settleContents(store, "cortex-m4", undefined, DEVICE).applets).toEqual(["purse"]);
-  expect(settleContents(store, "cortex-m4", ["purse"], DEVICE).applets).toEqual(["purse"]);
-  expect(() => settleContents(store, "cortex-m4", DEVICE, DEVICE)).toThrow(/store of a cortex-m4 with purse/);
-  expect(() => settleContents(store, "posix", undefined, DEVICE)).toThrow(StoreError);
-  expect(settleContents(`${store}-2`, "cortex-m4", undefined, DEVICE).applets).toEqual(DEVICE);
-  expect(() => settleContents(`${store}-2`, "cortex-m4", [...DEVICE].reverse(), DEVICE)).toThrow(StoreError);
+  expect(settled("cortex-m4", ["purse"])).toEqual({ board: "cortex-m4", applets: ["purse"] });
+  expect(settled("cortex-m4").applets).toEqual(["purse"]);
+  expect(settled("cortex-m4", ["purse"]).applets).toEqual(["purse"]);
+  expect(() => settled("cortex-m4", DEVICE)).toThrow(/store of a cortex-m4 with purse/);
+  expect(() => settled("posix")).toThrow(StoreError);
+  store = `${store}-2`;
+  expect(settled("cortex-m4").applets).toEqual(DEVICE);
+  expect(() => settled("cortex-m4", [...DEVICE].reverse())).toThrow(StoreError);
 });
 
 test("a store that does not say whose it is is left alone", () => {
@@ -36,8 +50,24 @@ test("a store that does not say whose it is is left alone", () => {
     "{",
   ]) {
     writeFileSync(`${store}.json`, text);
-    expect(() => settleContents(store, "cortex-m4", undefined, DEVICE)).toThrow(StoreError);
+    expect(() => settled("cortex-m4")).toThrow(StoreError);
   }
+  // Without it the usual applets would take what is there for their own, and wipe their keys.
+  rmSync(`${store}.json`);
+  writeFileSync(store, "flash");
+  expect(() => settled("cortex-m4")).toThrow(/no .*chips\.json.*would lose their keys.*Put it back/);
+  expect(readdirSync(folder)).toEqual(["chips"]);
+});
+
+test("a store whose keys may come from a seed is never one again that says they do not", () => {
+  expect(settled("cortex-m4", ["purse"])).not.toHaveProperty("seeded");
+  expect(settled("cortex-m4", undefined, { seeded: true }).seeded).toBe(true);
+  expect(() => settled("cortex-m4")).toThrow(/started with --seed before: keys in it may be known/);
+  expect(settled("cortex-m4", undefined, { seeded: true })).toEqual({
+    board: "cortex-m4",
+    applets: ["purse"],
+    seeded: true,
+  });
 });
 
 test("a store is one emulator's at a time, and free when that is gone, however it went", () => {

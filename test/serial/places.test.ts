@@ -55,6 +55,12 @@ async function listen(name: string): Promise<string> {
   return path;
 }
 
+/** A process that is killed leaves its socket's file. */
+function leaveSocket(path: string): void {
+  const script = `require("node:net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;
+  expect(() => execFileSync(process.execPath, ["-e", script])).toThrow();
+}
+
 const connect = async (path: string) => {
   const place = new SerialPlaces({ paths: [], limits: SOON }).named(`serial:${path}`);
   if (place === undefined) throw new Error(`no place ${path}`);
@@ -65,7 +71,7 @@ describe("places on serial lines", () => {
   test("are listed where the environment names them, and no others", async () => {
     const path = await listen("board");
     expect(serialPaths({})).toEqual([]);
-    const TALLY_SERIAL = `${path}, serial:${path},,COM3, /dev/none`;
+    const TALLY_SERIAL = `${path}, serial:${path},,serial:,COM3, /dev/none`;
     expect(serialPaths({ TALLY_SERIAL })).toEqual([path, "COM3", "/dev/none"]);
     const places = await new SerialPlaces({ paths: serialPaths({ TALLY_SERIAL }) }).list();
     expect(places.map(({ locator, title, state }) => [locator, title, state])).toEqual([
@@ -116,9 +122,7 @@ describe("a socket", () => {
   test("that is not there, or whose program was killed, is not connected", async () => {
     await expect(connect(join(folder, "absent"))).rejects.toThrow(ReaderMissingError);
     const path = join(folder, "stale");
-    // A process that is killed leaves its socket's file.
-    const script = `require("node:net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;
-    expect(() => execFileSync(process.execPath, ["-e", script])).toThrow();
+    leaveSocket(path);
     await expect(connect(path)).rejects.toThrow(ReaderMissingError);
   });
 });
@@ -143,14 +147,19 @@ describe("what is no line", () => {
 describe("tally", () => {
   test("lists what TALLY_SERIAL names, and takes what --device names", async () => {
     const before = process.env["TALLY_SERIAL"];
-    process.env["TALLY_SERIAL"] = join(folder, "none");
+    const file = join(folder, "file");
+    const stale = join(folder, "stale");
+    writeFileSync(file, "");
+    leaveSocket(stale);
+    process.env["TALLY_SERIAL"] = [join(folder, "none"), file, stale].join();
     try {
       const home = join(folder, "home");
       mkdirSync(home);
       unpackHome(home);
       const { out, code } = await tally("--home", home, "device", "list");
       expect(code).toBe(0);
-      expect(out).toContain(`serial:${join(folder, "none")}: no card`);
+      for (const path of [join(folder, "none"), file, stale]) expect(out).toContain(`serial:${path}: no card`);
+      expect(out).toMatch(/file cannot be used as a serial line|serialport is not installed/);
     } finally {
       if (before === undefined) delete process.env["TALLY_SERIAL"];
       else process.env["TALLY_SERIAL"] = before;

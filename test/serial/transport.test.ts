@@ -28,6 +28,14 @@ describe("a session", () => {
     await expect(board.time.run(transport.reset())).rejects.toThrow(TransportError);
   });
 
+  test("ends without power, though the line loses what takes it", async () => {
+    const board = new ModelBoard();
+    const transport = await board.connect();
+    board.deaf = 1;
+    await board.time.run(transport.close());
+    expect([board.isOn, board.openLines]).toEqual([false, 0]);
+  });
+
   test("has one command at a time, and what looks like a control is none", async () => {
     const board = new ModelBoard();
     const transport = await board.connect();

@@ -165,9 +165,11 @@ bool model_line(uint8_t byte) {
   bool is_received = (*plain_at(USART1_CONTROL) & USART_ENABLE) == USART_ENABLE && is_on(USART1_CONTROL_3, USART_DMA_RECEIVES) &&
                      *plain_at(USART1_BAUD) == USART_HZ / USART_BAUD;
   bool is_taken = *plain_at(DMA2_S2CR) == (DMA2_USART1_TO_RING | DMA2_CR_EN) && *plain_at(DMA2_S2PAR) == USART1_DATA &&
-                  *plain_at(DMA2_S2M0AR) == MEMORY_AT && *left > 0;
+                  *plain_at(DMA2_S2M0AR) == MEMORY_AT && ring_bytes > 0;
   if (!is_received || !is_taken) return false;
+  /* The counter is loaded anew with the next byte, so that it can be seen at zero. */
+  if (*left == 0) *left = ring_bytes;
   memory[ring_bytes - *left] = byte;
-  if (--*left == 0) *left = ring_bytes;
+  --*left;
   return true;
 }
