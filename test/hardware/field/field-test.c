@@ -178,8 +178,10 @@ static void check_signs(void) {
 
 /* All limbs alike, the even and odd ones: zero, one, about the halves at which carries are rounded, about what carries keep, the bounds. */
 static void check_edges(void) {
-  static const int32_t evens[] = {0, 1, -1, 0x1ffffff, 0x2000000, -0x2000000, -0x2000001, 0x3ffffff, 0x4000000, LARGEST_EVEN, -LARGEST_EVEN};
-  static const int32_t odds[] = {0, 1, -1, 0xffffff, 0x1000000, -0x1000000, -0x1000001, 0x1ffffff, LARGEST_ODD, -LARGEST_ODD};
+  static const int32_t evens[] = {0,          1,         -1,        0x1ffffff,    0x2000000,    -0x2000000,
+                                  -0x2000001, 0x3ffffff, 0x4000000, LARGEST_EVEN, -LARGEST_EVEN};
+  static const int32_t odds[] = {0,          1,          -1,        0xffffff,    0x1000000,
+                                 -0x1000000, -0x1000001, 0x1ffffff, LARGEST_ODD, -LARGEST_ODD};
   enum { EVENS = sizeof evens / sizeof evens[0], ODDS = sizeof odds / sizeof odds[0], EDGES = EVENS * ODDS };
   for (uint32_t one = 0; one < EDGES; one++) {
     for (uint32_t other = one; other < EDGES; other += 7) {
