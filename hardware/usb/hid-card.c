@@ -181,7 +181,8 @@ static bool take_incoming(uint32_t now_ms) {
   uint8_t report[TALLYSTICK_USB_REPORT_BYTES];
   if (!framing_can_take()) return false;
   enter();
-  bool is_there = shared.incoming_count > 0;
+  /* What came since a reset of the bus is for the device after it. */
+  bool is_there = shared.incoming_count > 0 && !shared.is_reset;
   if (is_there) {
     memcpy(report, shared.incoming[shared.first_incoming], sizeof report);
     bytes_wipe(shared.incoming[shared.first_incoming], sizeof report);
