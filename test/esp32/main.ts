@@ -18,6 +18,7 @@ import { compareSession, Difference, type Session } from "../hardware/session.js
 import { channelSession, killedSession, recordedSession, spoiltSession } from "../hardware/sessions.js";
 import { buildEsp32, type EspBuild } from "./build.js";
 import { checkSealed, checkStopped, checkStuck } from "./element-checks.js";
+import { checkHidAlone } from "./hid-alone.js";
 import { SerialBoard } from "./serial-board.js";
 import { checkUsb, keepingCommand } from "./usb-checks.js";
 import { compareReports, compareUsbSession } from "./usb-sessions.js";
@@ -85,6 +86,7 @@ async function checkUsbBoard({ sessions, module }: Recorded, folder: string): Pr
 const parent = mkdtempSync(join(tmpdir(), "tallystick-esp32-"));
 try {
   const folder = join(parent, "chip");
+  console.log(checkHidAlone(root, join(parent, "hid")));
   const recordings = await record();
   const sessions = recordings.map(recordedSession);
   const [module] = sessions;
