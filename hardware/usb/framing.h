@@ -32,7 +32,7 @@ bool framing_is_anothers(void);
 /* The card begins with it: bytes of the message. From here to `framing_answer` the framing leaves its memory alone. */
 uint32_t framing_begin(void);
 
-/* Where the message lies, and where its answer is put: TALLYSTICK_USB_MESSAGE_BYTES_MAX. */
+/* Where the message lies, and where its answer is put: TALLYSTICK_USB_MESSAGE_BYTES_MAX. From any thread. */
 uint8_t *framing_message(void);
 void framing_answer(uint32_t length, uint32_t now_ms);
 

@@ -89,7 +89,8 @@ void hid_card_sent(void) {
 void hid_card_reset(void) {
   enter();
   shared.is_reset = true;
-  /* What came before the reset is nobody's. */
+  /* What came before the reset is nobody's; it may be a PIN. */
+  bytes_wipe(shared.incoming, sizeof shared.incoming);
   shared.incoming_count = 0;
   if (pthread_cond_signal(&roomy) != 0) hid_stop();
   say_changed();
@@ -180,7 +181,8 @@ static bool take_incoming(uint32_t now_ms) {
   uint8_t report[TALLYSTICK_USB_REPORT_BYTES];
   if (!framing_can_take()) return false;
   enter();
-  bool is_there = shared.incoming_count > 0;
+  /* What came since a reset of the bus is for the device after it. */
+  bool is_there = shared.incoming_count > 0 && !shared.is_reset;
   if (is_there) {
     memcpy(report, shared.incoming[shared.first_incoming], sizeof report);
     bytes_wipe(shared.incoming[shared.first_incoming], sizeof report);

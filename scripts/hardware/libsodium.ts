@@ -3,12 +3,14 @@
  * like its own. Its random source is not among them: a link that succeeds proves that nothing asks it for a key.
  */
 
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "./run.js";
 
 const PACKAGE = "libsodium";
 const SOURCE = "src/libsodium";
+/** Whose field and whose promises about it the Cortex-M4's products are made for (hardware/boards/stm32f405/fe25519.h). */
+const VERSION = "1.0.18";
 
 const FILES = [
   "crypto_aead/chacha20poly1305/sodium/aead_chacha20poly1305.c",
@@ -57,7 +59,7 @@ function missing(what: string): LibsodiumMissing {
   return new LibsodiumMissing(
     `The source of libsodium could not be had: ${what}\n` +
       'It comes from Debian\'s source package, by "apt-get source" and "dpkg-source" (packages apt and dpkg-dev). Where there is none, ' +
-      `unpack libsodium 1.0.18 to build/hardware/${PACKAGE} yourself.`,
+      `unpack libsodium ${VERSION} to build/hardware/${PACKAGE} yourself.`,
   );
 }
 
@@ -88,6 +90,12 @@ function unpack(folder: string): void {
   rmSync(work, { recursive: true, force: true });
 }
 
+function versionIn(folder: string): string {
+  const file = join(folder, "configure.ac");
+  const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+  return /^AC_INIT\(\[libsodium\],\[([^\]]+)\]/m.exec(text)?.[1] ?? "unknown";
+}
+
 /** Where its files are; fetched once, and kept with what is built. */
 export function libsodium(root: string): Libsodium {
   const folder = join(root, "build/hardware", PACKAGE);
@@ -103,6 +111,8 @@ export function libsodium(root: string): Libsodium {
   const source = join(folder, SOURCE);
   const absent = FILES.filter((name) => !existsSync(join(source, name)));
   if (absent.length > 0) throw missing(`${folder} lacks ${absent.join(", ")}.`);
+  const version = versionIn(folder);
+  if (version !== VERSION) throw missing(`in ${folder} is version ${version}, and the boards are made for ${VERSION}.`);
   const include = join(source, "include");
   return { sources: FILES.map((name) => join(source, name)), include, ownInclude: join(include, "sodium") };
 }

@@ -13,6 +13,7 @@ import { type AppletName, packageRoot } from "../../simulator/applet-files.js";
 import { PLATFORM_ELEMENT } from "../hardware/calls.js";
 import { type Boards, compareBoards } from "../hardware/compare.js";
 import { checkCopies } from "../hardware/copies.js";
+import { checkField } from "../hardware/field.js";
 import { QemuBoard } from "../hardware/qemu-board.js";
 import { RiscvBoard } from "../hardware/riscv-board.js";
 import { checkFlash } from "../hardware/riscv-flash.js";
@@ -41,10 +42,11 @@ async function cortexM4(): Promise<Boards> {
   const purse = await build(["purse"]);
   const platform = new QemuBoard((await buildImage(root, "cortex-m4", {}, "platform-test")).path, [PLATFORM_ELEMENT]);
   const own = async (folder: string) => {
+    const field = checkField(root);
     const starts = await checkCopies(platform, join(folder, "copies"));
     const served = await checkServedBoard(join(folder, "served"));
     const economy = await checkEconomy("cortex-m4", join(folder, "economy"), torn);
-    return `registers in two copies, either of them spoilt: ${starts} starts\n${served}\n${economy}`;
+    return `${field}\nregisters in two copies, either of them spoilt: ${starts} starts\n${served}\n${economy}`;
   };
   const firmware = (applets: readonly AppletName[]) => (applets.includes("purse") ? purse : device);
   return { name: device.name, firmware, platform, own };

@@ -111,8 +111,17 @@ function compiledApplets(prepared: string): string[] {
   return sourcesIn(join(prepared, "applets")).filter((path) => !path.endsWith("/applet-codes.c"));
 }
 
-/** What of an image is not ours: compiled once for all images, without sanitizers, which `test:posix` has for it. */
-function othersObjects(root: string, prepared: string, { chip, isCompiled = false, wamr }: EspBuild): string[] {
+/**
+ * What of an image is not ours: compiled once for all images, without sanitizers, which `test:posix` has for it. The framing's code has
+ * those of its image: two threads call it.
+ */
+function othersObjects(
+  root: string,
+  prepared: string,
+  output: string,
+  instrumented: readonly string[],
+  { chip, isCompiled = false, wamr }: EspBuild,
+): string[] {
   const hardware = join(root, "hardware");
   const fakes = join(root, FOLDER, "fake-applets");
   const objects = join(root, FOLDER, "objects");
@@ -123,6 +132,8 @@ function othersObjects(root: string, prepared: string, { chip, isCompiled = fals
   );
   const generated = { compiler: "gcc", headers, flags: [...FLAGS, ...OTHERS, ...include] };
   const renamed = (names: string) => ({ ...generated, flags: [...generated.flags, "-include", names] });
+  const names = renamed(join(hardware, "usb/framing-names.h"));
+  const watched = { ...names, flags: [...names.flags, ...instrumented] };
   const library = {
     compiler: "gcc",
     headers: "",
@@ -132,7 +143,7 @@ function othersObjects(root: string, prepared: string, { chip, isCompiled = fals
   const isFake = wamr === undefined && !isCompiled;
   return [
     ...sodium.sources.map((source) => compileObject(source, objects, library)),
-    ...framing.map((source) => compileObject(source, objects, renamed(join(hardware, "usb/framing-names.h")))),
+    ...framing.map((source) => compileObject(source, join(output, "objects"), watched)),
     ...(isCompiled ? compiledApplets(prepared) : []).map((source) => compileObject(source, objects, generated)),
     ...(isFake ? fakeApplets(root, fakes) : []).map((source) =>
       compileObject(source, objects, renamed(join(fakes, "fake-imports.h"))),
@@ -177,8 +188,6 @@ export async function buildEsp32(root: string, build: EspBuild): Promise<string>
   const test = join(root, "test/esp32");
   const output = outputOf(root, build);
   mkdirSync(output, { recursive: true });
-  const others = othersObjects(root, prepared, build);
-
   const instrumented = sanitizers === undefined ? [] : [`-fsanitize=${sanitizers}`, "-fno-sanitize-recover=all", "-g"];
   const definitions = [
     `-DBOARD_NAME="${chip}"`,
@@ -206,6 +215,7 @@ export async function buildEsp32(root: string, build: EspBuild): Promise<string>
   const own = ownSources(root, output, prepared, build).map((source) =>
     compileObject(source, join(output, "objects"), strict),
   );
+  const others = othersObjects(root, prepared, output, instrumented, build);
   const program = join(output, "tallystick");
   const runtime = wamr === undefined ? [] : [join(wamr, "b/libvmlib.a"), "-lm"];
   run("gcc", ["-Wl,--gc-sections", ...instrumented, ...own, ...others, ...runtime, "-pthread", "-o", program]);

@@ -11,6 +11,8 @@ import { areaOf, keptBy, startProgram, stopProgram } from "./serial-board.js";
 const SW_STOPPED = "6f00";
 /** Which programming of registers fails: one early in the session. */
 const PROGRAMMING = 3;
+/** Which programmings of pages leave a byte as it was, with the driver saying that they are done. */
+const STUCK = [4, 9, 20, 36];
 /** Of registers: bytes in a row that are no accident. */
 const PIECE_BYTES = 16;
 
@@ -31,6 +33,35 @@ export async function checkStopped(program: string, { seed, now_ms, steps }: Ses
     await stopProgram(child, "end");
   } finally {
     child.kill("SIGKILL");
+  }
+}
+
+async function answersOf(
+  program: string,
+  session: Session,
+  folder: string,
+  more: readonly string[],
+): Promise<string[]> {
+  const { seed, now_ms, steps } = session;
+  rmSync(folder, { recursive: true, force: true });
+  const child = await startProgram(program, { folder, applets: ["money-module"], seed, now_ms }, more);
+  const stream = new MessageStream(child.stdout, child.stdin);
+  const answers: string[] = [];
+  for (const step of steps) {
+    if (step.kind === "apdu") answers.push(Buffer.from(await stream.exchange(step.apdu)).toString("hex"));
+  }
+  await stopProgram(child, "end");
+  return answers;
+}
+
+/** Flash that has not taken what it says it took: the command that wanted it there is not answered as if it were. */
+export async function checkStuck(program: string, session: Session, folder: string): Promise<void> {
+  const good = await answersOf(program, session, folder, []);
+  for (const number of STUCK) {
+    const answers = await answersOf(program, session, folder, ["--stuck-at", String(number)]);
+    const first = answers.findIndex((answer, i) => answer !== good[i]);
+    const isRefused = first >= 0 && /^6[0-9a-f]{3}$/.test(answers[first] ?? "");
+    check(isRefused, `programming ${number} was not done, and a module goes on as if it were`);
   }
 }
 

@@ -17,7 +17,8 @@ import { record } from "../fuzz/recordings.js";
 import { compareSession, Difference, type Session } from "../hardware/session.js";
 import { channelSession, killedSession, recordedSession, spoiltSession } from "../hardware/sessions.js";
 import { buildEsp32, type EspBuild } from "./build.js";
-import { checkSealed, checkStopped } from "./element-checks.js";
+import { checkSealed, checkStopped, checkStuck } from "./element-checks.js";
+import { checkHidAlone } from "./hid-alone.js";
 import { SerialBoard } from "./serial-board.js";
 import { checkUsb, keepingCommand } from "./usb-checks.js";
 import { compareReports, compareUsbSession } from "./usb-sessions.js";
@@ -85,6 +86,7 @@ async function checkUsbBoard({ sessions, module }: Recorded, folder: string): Pr
 const parent = mkdtempSync(join(tmpdir(), "tallystick-esp32-"));
 try {
   const folder = join(parent, "chip");
+  console.log(checkHidAlone(root, join(parent, "hid")));
   const recordings = await record();
   const sessions = recordings.map(recordedSession);
   const [module] = sessions;
@@ -104,6 +106,8 @@ try {
   );
   await checkStopped(sealed, module, folder);
   console.log("an element whose registers cannot be kept is off until power comes again, and the one beside it is not");
+  await checkStuck(sealed, module, folder);
+  console.log("what flash says it took, and did not, is not answered as if it were there");
   await checkSealedBoard(sealed, module, folder);
   await checkUsbBoard({ sessions, module }, folder);
   console.log("The board answered as the simulator, to the byte, and kept what the simulator keeps.");

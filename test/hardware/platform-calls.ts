@@ -78,6 +78,26 @@ async function callPairs(twins: TwinPlatforms, draws: Draws): Promise<void> {
   await twins.call("ed25519_verify", 4000, 32, text, length, 5000, 64);
 }
 
+/** Each buffer of each function where memory ends, one byte beyond, and where address and length together are no address. */
+async function callEnds(twins: TwinPlatforms): Promise<void> {
+  for (const declared of PLATFORM_FUNCTIONS) {
+    const buffers = declared.parameters.filter(({ kind }) => kind !== "u32");
+    for (const [chosen, buffer] of buffers.entries()) {
+      const own = buffer.bytes ?? HASH_BYTES;
+      const ends = [MEMORY_BYTES - own, MEMORY_BYTES - own + 1, MEMORY_BYTES + 1, 0xffffffff - own + 1, 0xffffffff];
+      for (const [address, length] of [...ends.map((end) => [end, own] as const), [MEMORY_BYTES + 1, 0] as const]) {
+        let count = 0;
+        const values = declared.parameters.flatMap(({ name, kind, bytes }) => {
+          if (kind === "u32") return [name === "page" ? 1 : 0];
+          const place = count++;
+          return place === chosen ? [address, length] : [place * 256, bytes ?? HASH_BYTES];
+        });
+        await twins.call(declared.name, ...values);
+      }
+    }
+  }
+}
+
 async function flip(twins: TwinPlatforms, at: number, draws: Draws): Promise<void> {
   await twins.write(at, Uint8Array.of((twins.memory[at] ?? 0) ^ (1 << draws.below(8))));
 }
@@ -123,6 +143,7 @@ export async function checkCalls(
       if (number % 40 === 0) await callPairs(twins, draws);
       if ((await callAny(twins, draws)) >= 0) good += 1;
     }
+    await callEnds(twins);
     accepted = await callStrict(twins);
     for (const name of ["slot_kind", "slot_erase"]) {
       for (let slot = 0; slot < 25; slot++) await twins.call(name, slot);

@@ -98,6 +98,10 @@ static void check_clocks(void) {
   (void)register_read(RNG_SR);
   check(MISUSE_NO_CLOCK);
   model_reset();
+  register_set(RCC_APB1ENR, RCC_APB1ENR_TIM2);
+  register_write(TIM2_PSC, 1);
+  check(MISUSE_NO_CLOCK);
+  model_reset();
   register_write(RCC_CFGR, RCC_CFGR_SW_PLL);
   check(MISUSE_WAIT_STATES | MISUSE_CLOCK_TREE);
   model_reset();

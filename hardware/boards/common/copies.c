@@ -86,6 +86,18 @@ static bool make_room(const struct copies *copies, uint32_t element, const struc
   return copies->erase == NULL || copies->erase(element, area);
 }
 
+/* Some drivers do not look at what flash made of it. `copy` is room for one. */
+static bool reads_back(
+    const struct copies *copies,
+    uint32_t element,
+    uint32_t target,
+    uint32_t number,
+    const uint8_t registers[REGISTER_BYTES_PERSISTENT],
+    uint8_t copy[COPY_BYTES]) {
+  return copies->read(element, target, copy) && state_of(copy) == COPY_GOOD && bytes_read32(copy) == number &&
+         bytes_equal(copy + COPY_NUMBER_BYTES, registers, REGISTER_BYTES_PERSISTENT);
+}
+
 bool copies_save(const struct copies *copies, uint32_t element, const uint8_t registers[REGISTER_BYTES_PERSISTENT]) {
   struct survey found;
   uint32_t target;
@@ -95,7 +107,8 @@ bool copies_save(const struct copies *copies, uint32_t element, const uint8_t re
   uint8_t copy[COPY_BYTES];
   bytes_write32(copy, found.number + 1);
   memcpy(copy + COPY_NUMBER_BYTES, registers, REGISTER_BYTES_PERSISTENT);
-  bool is_written = hash_of(copy, copy + HASH_AT) && copies->write(element, target, copy);
+  bool is_written = hash_of(copy, copy + HASH_AT) && copies->write(element, target, copy) &&
+                    reads_back(copies, element, target, found.number + 1, registers, copy);
   bytes_wipe(copy, sizeof copy);
   return is_written;
 }

@@ -27,6 +27,7 @@ struct copies {
 
 /* All zero where no copy was ever written; false where there is no good one, though something was. */
 bool copies_load(const struct copies *copies, uint32_t element, uint8_t registers[REGISTER_BYTES_PERSISTENT]);
+/* True: it reads back as it was written. */
 bool copies_save(const struct copies *copies, uint32_t element, const uint8_t registers[REGISTER_BYTES_PERSISTENT]);
 
 #endif

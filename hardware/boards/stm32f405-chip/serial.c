@@ -25,7 +25,7 @@ void tick(void) {}
 void serial_interrupt(void) {}
 
 void serial_start(void) {
-  register_set(RCC_AHB1ENR, RCC_AHB1ENR_DMA2);
+  bus_clock_on(RCC_AHB1ENR, RCC_AHB1ENR_DMA2);
   register_write(DMA2_LIFCR, DMA2_LIFCR_STREAM_2);
   register_write(DMA2_S2PAR, USART1_DATA);
   register_write(DMA2_S2M0AR, bus_address(ring));

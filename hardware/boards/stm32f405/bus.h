@@ -57,4 +57,13 @@ static inline void register_clear(uint32_t address, uint32_t bits) {
   register_write(address, register_read(address) & ~bits);
 }
 
+/*
+ * Turns clocks of peripherals on, and returns when they are there: what is written to a peripheral before is lost (ES0182, delay after
+ * an RCC peripheral clock enabling), and to look at the register takes as long.
+ */
+static inline void bus_clock_on(uint32_t address, uint32_t bits) {
+  register_set(address, bits);
+  (void)register_read(address);
+}
+
 #endif

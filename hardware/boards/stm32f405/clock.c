@@ -27,7 +27,7 @@ static bool comes(uint32_t address, uint32_t mask, uint32_t wanted) {
 }
 
 bool clock_start(void) {
-  register_set(RCC_APB1ENR, RCC_APB1ENR_PWR);
+  bus_clock_on(RCC_APB1ENR, RCC_APB1ENR_PWR);
   register_set(PWR_CR, PWR_CR_VOS);
   register_set(RCC_CR, RCC_CR_HSEON);
   if (!comes(RCC_CR, RCC_CR_HSERDY, RCC_CR_HSERDY)) return false;
@@ -44,7 +44,7 @@ bool clock_start(void) {
 }
 
 void clock_time_start(void) {
-  register_set(RCC_APB1ENR, RCC_APB1ENR_TIM2);
+  bus_clock_on(RCC_APB1ENR, RCC_APB1ENR_TIM2);
   register_write(TIM2_PSC, TIMER_HZ / 1000 / TICKS_PER_MS - 1);
   /* The prescaler is taken over at an update. */
   register_write(TIM2_EGR, TIM2_EGR_UG);

@@ -12,6 +12,8 @@
 #undef fe25519_mul
 #undef fe25519_sq
 
+_Static_assert(sizeof(fe25519) == 10 * sizeof(int32_t), "ten limbs; libsodium has another representation for 64 bits");
+
 /* h = f * g and h = f * f, with what libsodium's own demand of f and g and promise of h. h may be f or g. */
 void fe25519_mul(fe25519 h, const fe25519 f, const fe25519 g);
 void fe25519_sq(fe25519 h, const fe25519 f);

@@ -20,8 +20,8 @@ static void choose(uint32_t address, uint32_t pin, uint32_t value) {
 }
 
 void pins_start(void) {
-  register_set(RCC_AHB1ENR, RCC_AHB1ENR_GPIOA);
-  register_set(RCC_APB2ENR, RCC_APB2ENR_USART1);
+  bus_clock_on(RCC_AHB1ENR, RCC_AHB1ENR_GPIOA);
+  bus_clock_on(RCC_APB2ENR, RCC_APB2ENR_USART1);
   register_set(GPIOA_AFRH, USART1_FUNCTION << FUNCTION_AT(SENDS) | USART1_FUNCTION << FUNCTION_AT(RECEIVES));
   /* A line that nothing is plugged into is quiet. */
   choose(GPIOA_PUPDR, RECEIVES, PULL_UP);

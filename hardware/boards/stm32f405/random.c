@@ -31,7 +31,7 @@ static bool take_word(uint32_t *word) {
 
 /* The first word after it begins is not used, only compared with the next. */
 bool chip_random_start(void) {
-  register_set(RCC_AHB2ENR, RCC_AHB2ENR_RNG);
+  bus_clock_on(RCC_AHB2ENR, RCC_AHB2ENR_RNG);
   register_write(RNG_CR, 0);
   register_write(RNG_SR, 0);
   register_write(RNG_CR, RNG_CR_RNGEN);

@@ -1,7 +1,7 @@
 /*
  * The board of hardware/boards/esp32 as a program: ESP-IDF's main task, its clock and its random numbers.
  *
- *   --store FILE --clock FILE --seed TEXT --applets NAME[,NAME]... [--slow MS] [--fail-at NUMBER]
+ *   --store FILE --clock FILE --seed TEXT --applets NAME[,NAME]... [--slow MS] [--fail-at NUMBER] [--stuck-at NUMBER]
  */
 
 #include <pthread.h>
@@ -92,6 +92,7 @@ static int read_options(int count, char **values) {
     else if (strcmp(values[i], "--applets") == 0) fake_options.applets = values[i + 1];
     else if (strcmp(values[i], "--slow") == 0) fake_options.slow_ms = (unsigned)strtoul(values[i + 1], NULL, 10);
     else if (strcmp(values[i], "--fail-at") == 0) fake_options.fail_at = (unsigned)strtoul(values[i + 1], NULL, 10);
+    else if (strcmp(values[i], "--stuck-at") == 0) fake_options.stuck_at = (unsigned)strtoul(values[i + 1], NULL, 10);
     else return 0;
   }
   const struct fake_options *given = &fake_options;

@@ -16,6 +16,8 @@ struct fake_options {
   unsigned slow_ms;
   /* Which programming of the first element's registers fails, from 1 on; 0: none. */
   unsigned fail_at;
+  /* Which programming of the first element's pages is said to be done, and leaves a byte as it was, from 1 on; 0: none. */
+  unsigned stuck_at;
 };
 
 extern struct fake_options fake_options;

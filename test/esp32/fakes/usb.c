@@ -72,12 +72,17 @@ static void set_deaf(bool value) {
   (void)pthread_mutex_unlock(&mutex);
 }
 
+/* TinyUSB says nothing of a reset of the bus: only that the host has configured the device, anew, before it sends anything. */
+static void reset_bus(void) {
+  event_callback(&(tinyusb_event_t){.id = TINYUSB_EVENT_ATTACHED}, NULL);
+}
+
 static void *take(void *unused) {
   (void)unused;
   uint8_t record[RECORD_BYTES];
   while (fread(record, sizeof record, 1, stdin) == 1) {
     if (record[0] == RECORD_REPORT) tud_hid_set_report_cb(0, 0, HID_REPORT_TYPE_OUTPUT, record + 1, RECORD_BYTES - 1);
-    else if (record[0] == RECORD_RESET) event_callback(&(tinyusb_event_t){.id = TINYUSB_EVENT_DETACHED}, NULL);
+    else if (record[0] == RECORD_RESET) reset_bus();
     else set_deaf(record[0] == RECORD_DEAF);
   }
   hid_card_end();

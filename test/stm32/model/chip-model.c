@@ -33,6 +33,8 @@ static uint32_t rcc_cr;
 static uint32_t rcc_cfgr;
 static uint32_t looks;
 static uint32_t timer;
+/* Where a clock was turned on that is not there yet: until the register is read, which takes as long (ES0182). 0: nowhere. */
+static uint32_t unsettled_at;
 static enum model_crystal crystal_now;
 
 static uint32_t *plain_at(uint32_t address) {
@@ -54,6 +56,7 @@ void model_reset(void) {
   rcc_cfgr = 0;
   looks = 0;
   timer = 0;
+  unsettled_at = 0;
   model_misuses = 0;
   flash_controller_reset();
   random_generator_reset();
@@ -63,19 +66,27 @@ static bool is_on(uint32_t address, uint32_t bit) {
   return (*plain_at(address) & bit) != 0;
 }
 
+static bool is_clocked_by(uint32_t address, uint32_t bit) {
+  return is_on(address, bit) && address != unsettled_at;
+}
+
 bool model_has_random_clock(void) {
-  return is_on(RCC_AHB2ENR, RCC_AHB2ENR_RNG) && (rcc_cr & RCC_CR_PLLRDY) != 0;
+  return is_clocked_by(RCC_AHB2ENR, RCC_AHB2ENR_RNG) && (rcc_cr & RCC_CR_PLLRDY) != 0;
 }
 
 /* What each peripheral needs before it may be asked. */
 static void check_clock(uint32_t address) {
   bool is_clocked = true;
-  if (address >= 0x40020000 && address < 0x40020400) is_clocked = is_on(RCC_AHB1ENR, RCC_AHB1ENR_GPIOA);
-  if (address >= 0x40000000 && address < 0x40000400) is_clocked = is_on(RCC_APB1ENR, RCC_APB1ENR_TIM2);
-  if (address >= 0x40026400 && address < 0x40026800) is_clocked = is_on(RCC_AHB1ENR, RCC_AHB1ENR_DMA2);
-  if (address >= 0x40011000 && address < 0x40011400) is_clocked = is_on(RCC_APB2ENR, RCC_APB2ENR_USART1);
-  if (address == PWR_CR) is_clocked = is_on(RCC_APB1ENR, RCC_APB1ENR_PWR);
+  if (address >= 0x40020000 && address < 0x40020400) is_clocked = is_clocked_by(RCC_AHB1ENR, RCC_AHB1ENR_GPIOA);
+  if (address >= 0x40000000 && address < 0x40000400) is_clocked = is_clocked_by(RCC_APB1ENR, RCC_APB1ENR_TIM2);
+  if (address >= 0x40026400 && address < 0x40026800) is_clocked = is_clocked_by(RCC_AHB1ENR, RCC_AHB1ENR_DMA2);
+  if (address >= 0x40011000 && address < 0x40011400) is_clocked = is_clocked_by(RCC_APB2ENR, RCC_APB2ENR_USART1);
+  if (address == PWR_CR) is_clocked = is_clocked_by(RCC_APB1ENR, RCC_APB1ENR_PWR);
   if (!is_clocked) model_misuses |= MISUSE_NO_CLOCK;
+}
+
+static bool is_clocks(uint32_t address) {
+  return address == RCC_AHB1ENR || address == RCC_AHB2ENR || address == RCC_APB1ENR || address == RCC_APB2ENR;
 }
 
 static void write_cr(uint32_t value) {
@@ -115,6 +126,7 @@ static void write_cfgr(uint32_t value) {
 uint32_t register_read(uint32_t address) {
   uint32_t value = 0;
   check_clock(address);
+  if (address == unsettled_at) unsettled_at = 0;
   if (address == RCC_CR) return read_cr();
   if (address == RCC_CFGR) return rcc_cfgr;
   if (address == TIM2_CNT) return timer += 3;
@@ -131,6 +143,7 @@ void register_write(uint32_t address, uint32_t value) {
   bool is_stream = address >= DMA2_S2NDTR && address <= DMA2_S2M0AR;
   if (is_stream && is_on(DMA2_S2CR, DMA2_CR_EN)) model_misuses |= MISUSE_BUSY;
   if (address == DMA2_S2NDTR) ring_bytes = value;
+  if (is_clocks(address) && (value & ~*plain_at(address)) != 0) unsettled_at = address;
   if (address == RCC_CR) write_cr(value);
   else if (address == RCC_CFGR) write_cfgr(value);
   else if (plain_at(address) != NULL) *plain_at(address) = value;

@@ -10,7 +10,7 @@
 
 enum misuse {
   MISUSE_ADDRESS = 1 << 0,         /* a register that the model does not have */
-  MISUSE_NO_CLOCK = 1 << 1,        /* a peripheral without its clock */
+  MISUSE_NO_CLOCK = 1 << 1,        /* a peripheral without its clock, or before that is there */
   MISUSE_KEYS = 1 << 2,            /* other than the two keys in their order */
   MISUSE_LOCKED = 1 << 3,          /* the control register while it is locked */
   MISUSE_BUSY = 1 << 4,            /* flash, or its control register, while it is busy */

@@ -5,6 +5,8 @@
 
 #include "store.h"
 
+#include <string.h>
+
 #include "boards/board.h"
 #include "boards/common/copies.h"
 #include "esp_partition.h"
@@ -18,6 +20,7 @@
 #define SECTOR_BYTES 4096
 #define PAGE_COUNT 64
 #define WORD_BYTES 4
+#define PIECE_BYTES 64
 #define AREAS 2
 #define COPY_ROOM 640
 #define COPIES_PER_AREA (SECTOR_BYTES / COPY_ROOM)
@@ -39,8 +42,21 @@ bool board_flash_read(uint32_t element, uint32_t address, uint8_t *destination, 
   return esp_partition_read(partition, element * ELEMENT_BYTES + address, destination, length) == ESP_OK;
 }
 
+/* The driver does not look at what flash took (CONFIG_SPI_FLASH_VERIFY_WRITE is off by default), and the firmware believes what it says. */
+static bool reads_back(uint32_t offset, const uint8_t *wanted, uint32_t length) {
+  uint8_t piece[PIECE_BYTES];
+  bool is_same = true;
+  for (uint32_t done = 0; is_same && done < length; done += sizeof piece) {
+    uint32_t size = length - done < sizeof piece ? length - done : (uint32_t)sizeof piece;
+    is_same = esp_partition_read(partition, offset + done, piece, size) == ESP_OK && memcmp(piece, wanted + done, size) == 0;
+  }
+  bytes_wipe(piece, sizeof piece);
+  return is_same;
+}
+
 bool board_flash_program(uint32_t element, uint32_t address, const uint8_t *source, uint32_t length) {
-  return esp_partition_write(partition, element * ELEMENT_BYTES + address, source, length) == ESP_OK;
+  uint32_t offset = element * ELEMENT_BYTES + address;
+  return esp_partition_write(partition, offset, source, length) == ESP_OK && reads_back(offset, source, length);
 }
 
 bool board_flash_erase(uint32_t element, uint32_t page) {

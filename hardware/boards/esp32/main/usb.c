@@ -90,10 +90,10 @@ void tud_hid_report_complete_cb(uint8_t instance, uint8_t const *report, uint16_
   hid_card_sent();
 }
 
-/* Also when the bus is reset. */
+/* Of a reset of the bus TinyUSB says nothing, but the host configures the device anew after it, and before it sends anything. */
 static void on_event(tinyusb_event_t *event, void *unused) {
   (void)unused;
-  if (event->id == TINYUSB_EVENT_DETACHED) hid_card_reset();
+  if (event->id == TINYUSB_EVENT_ATTACHED || event->id == TINYUSB_EVENT_DETACHED) hid_card_reset();
 }
 
 /* The driver wants text where the descriptors have UTF-16. */
