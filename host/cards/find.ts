@@ -4,7 +4,13 @@ import { asError } from "../as-error.js";
 import { toHex } from "../codec/bytes.js";
 import type { Element } from "../element.js";
 import type { ElementSort } from "../message-manager.js";
-import { CardAbsentError, CardInUseError, CardMuteError, ForeignCardError } from "../transports/card-errors.js";
+import {
+  CardAbsentError,
+  CardInUseError,
+  CardMuteError,
+  ForeignCardError,
+  ReaderMissingError,
+} from "../transports/card-errors.js";
 import { type OpenCard, openCard } from "./card-elements.js";
 import type { CardPlace } from "./place.js";
 
@@ -241,6 +247,7 @@ async function lookAt(
 function whyNot(error: Error): string {
   if (error instanceof CardInUseError) return "another program is using its card";
   if (error instanceof ForeignCardError) return "a card of something else";
+  if (error instanceof ReaderMissingError) return "not connected";
   return error instanceof CardMuteError ? "a card that does not answer" : error.message.replace(/\.$/, "");
 }
 

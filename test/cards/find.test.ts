@@ -3,7 +3,12 @@ import { AID_MONEY_MODULE, AID_PURSE, AID_TRUSTED_AGENT } from "../../firmware/p
 import { openCard } from "../../host/cards/card-elements.js";
 import { chipsAnywhere, chipsAt, findPlace, type WantedChips } from "../../host/cards/find.js";
 import type { ElementSort } from "../../host/message-manager.js";
-import { CardAbsentError, CardInUseError, CardServiceMissingError } from "../../host/transports/card-errors.js";
+import {
+  CardAbsentError,
+  CardInUseError,
+  CardServiceMissingError,
+  ReaderMissingError,
+} from "../../host/transports/card-errors.js";
 import { MemoryHome } from "../../host/world/home.js";
 import { createWorld } from "../../host/world/init.js";
 import { partsIn } from "../../host/world/wallet.js";
@@ -155,19 +160,20 @@ describe("an owner's chips", () => {
     const places = new TablePlaces();
     places.refuse("Empty", "empty", new Error("never asked"));
     places.refuse("Busy", "busy", new CardInUseError("Busy"));
+    places.refuse("Gone", "card", new ReaderMissingError("Gone"));
     places.put("Bob", await chip("bob", "agent"), await chip("bob", "module"));
     places.put("Half", await chip("alice", "module"));
     places.put("Foreign");
     places.missing = [new CardServiceMissingError()];
     const error = await chipsAnywhere(places, wantedOf("alice")).catch((reason: Error) => reason);
     expect(String(error)).toMatch(
-      /chips of alice were not found.*Empty \(no card\).*Bob \(a card with other chips\).*Half \(a part.*Foreign \(a card of something else\).*Busy \(another program.*pcscd/,
+      /chips of alice were not found.*Empty \(no card\).*Gone \(not connected\).*Bob \(a card with other chips\).*Half \(a part.*Foreign \(a card of something else\).*Busy \(another program.*pcscd/,
     );
     places.put("Agent", await chip("alice", "agent"));
     places.asked.splice(0);
     const found = await chipsAnywhere(places, wantedOf("alice"));
     // One that is in use would be waited for, and is not once the chips are found.
-    expect(places.asked).toEqual(["Bob", "Half", "Foreign", "Agent"]);
+    expect(places.asked).toEqual(["Gone", "Bob", "Half", "Foreign", "Agent"]);
     expect(found.module.idHex).toBe(wantedOf("alice").module);
     expect(places.cards.map(({ isOn }) => isOn)).toEqual([false, true, false, true]);
     await found.close();
