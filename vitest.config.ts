@@ -6,5 +6,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // Half of what tests do is waiting: for processes, for disks.
+    maxWorkers: "100%",
   },
 });
