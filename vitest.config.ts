@@ -4,8 +4,8 @@ export default defineConfig({
   test: {
     setupFiles: ["test/support/setup.ts"],
     include: ["test/**/*.test.ts"],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 90_000,
+    hookTimeout: 90_000,
     // Half of what tests do is waiting: for processes, for disks.
     maxWorkers: "100%",
   },
