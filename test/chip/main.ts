@@ -5,10 +5,14 @@
  *     [--noise-every N] [--corpus-every N] [--torn N]
  */
 
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { APPLETS } from "../../scripts/firmware/applets.js";
 import { buildImage } from "../../scripts/hardware/build.js";
+import { libsodium } from "../../scripts/hardware/libsodium.js";
 import { type AppletName, packageRoot } from "../../simulator/applet-files.js";
 import { PLATFORM_ELEMENT } from "../hardware/calls.js";
 import { type Boards, compareBoards } from "../hardware/compare.js";
@@ -70,9 +74,26 @@ function isChip(name: string): name is Chip {
   return Object.hasOwn(CHIPS, name);
 }
 
-const chosen = values.board === ALL ? Object.keys(CHIPS) : [values.board];
-const chips = chosen.filter(isChip);
-if (chips.length < chosen.length) throw new RangeError(`--board: one of ${[...Object.keys(CHIPS), ALL].join(", ")}`);
+/** Each board in a process of its own, side by side; what one says is printed when it has ended. */
+async function compareEach(names: readonly Chip[]): Promise<void> {
+  // What both compile of is there before they ask for it at once.
+  libsodium(root);
+  const program = fileURLToPath(import.meta.url);
+  const ended = names.map(async (name) => {
+    const child = spawn(process.execPath, [program, ...process.argv.slice(2), "--board", name]);
+    let said = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (bytes: Buffer) => {
+        said += bytes.toString();
+      });
+    }
+    const [status] = await once(child, "close");
+    process.stdout.write(said);
+    return status === 0;
+  });
+  if (!(await Promise.all(ended)).every(Boolean)) process.exitCode = 1;
+}
+
 const amounts = {
   seed: values.seed,
   calls: Number(values.calls),
@@ -80,4 +101,6 @@ const amounts = {
   noiseEvery: Number(values["noise-every"]),
   corpusEvery: Number(values["corpus-every"]),
 };
-for (const chip of chips) await compareBoards(await CHIPS[chip](), amounts);
+if (values.board === ALL) await compareEach(Object.keys(CHIPS).filter(isChip));
+else if (isChip(values.board)) await compareBoards(await CHIPS[values.board](), amounts);
+else throw new RangeError(`--board: one of ${[...Object.keys(CHIPS), ALL].join(", ")}`);

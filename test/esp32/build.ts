@@ -212,10 +212,11 @@ export async function buildEsp32(root: string, build: EspBuild): Promise<string>
     headers: hashOfHeaders([hardware, test, prepared]),
     flags: [...FLAGS, ...instrumented, ...STRICT, ...definitions, ...include, "-isystem", libsodium(root).include],
   };
+  // First, because the fakes' headers are written with them.
+  const others = othersObjects(root, prepared, output, instrumented, build);
   const own = ownSources(root, output, prepared, build).map((source) =>
     compileObject(source, join(output, "objects"), strict),
   );
-  const others = othersObjects(root, prepared, output, instrumented, build);
   const program = join(output, "tallystick");
   const runtime = wamr === undefined ? [] : [join(wamr, "b/libvmlib.a"), "-lm"];
   run("gcc", ["-Wl,--gc-sections", ...instrumented, ...own, ...others, ...runtime, "-pthread", "-o", program]);
