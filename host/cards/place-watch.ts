@@ -70,3 +70,23 @@ export class PlaceWatch {
     }
   }
 }
+
+/** The watches of one way to cards, which end with it. */
+export class PlaceWatches {
+  readonly #running = new Set<PlaceWatch>();
+
+  add(watch: PlaceWatch): { readonly stop: () => Promise<void> } {
+    this.#running.add(watch);
+    return {
+      stop: async () => {
+        this.#running.delete(watch);
+        await watch.stop();
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const watch of this.#running) await watch.stop();
+    this.#running.clear();
+  }
+}

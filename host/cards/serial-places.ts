@@ -10,7 +10,7 @@ import { systemTimers } from "../services/clock.js";
 import { type SerialSource, SerialTransport, type SerialTransportParts } from "../transports/serial.js";
 import { serialSource } from "../transports/serial-port.js";
 import type { CardPlace, CardPlaces, PlaceEvent } from "./place.js";
-import { PlaceWatch } from "./place-watch.js";
+import { PlaceWatch, PlaceWatches } from "./place-watch.js";
 
 const SERIAL_PREFIX = "serial:";
 const WINDOWS_PORT = /^COM\d+$/i;
@@ -40,7 +40,7 @@ function whole(path: string): string {
 export class SerialPlaces implements CardPlaces {
   readonly #parts: SerialPlacesParts;
   readonly #paths: readonly string[];
-  readonly #watches = new Set<PlaceWatch>();
+  readonly #watches = new PlaceWatches();
 
   constructor(parts: SerialPlacesParts = {}) {
     this.#parts = parts;
@@ -59,19 +59,11 @@ export class SerialPlaces implements CardPlaces {
 
   watch(changed: (event: PlaceEvent) => void, failed: (error: Error) => void) {
     const timers = this.#parts.timers ?? systemTimers;
-    const watch = new PlaceWatch(() => this.list(), changed, failed, timers);
-    this.#watches.add(watch);
-    return {
-      stop: async () => {
-        this.#watches.delete(watch);
-        await watch.stop();
-      },
-    };
+    return this.#watches.add(new PlaceWatch(() => this.list(), changed, failed, timers));
   }
 
-  async close(): Promise<void> {
-    for (const watch of this.#watches) await watch.stop();
-    this.#watches.clear();
+  close(): Promise<void> {
+    return this.#watches.close();
   }
 
   #place(path: string): CardPlace {

@@ -8,7 +8,7 @@ import { HidTransport, type HidTransportParts, systemLineTime } from "../transpo
 import { UsbGoneError, UsbInUseError, UsbMuteError } from "../transports/hid-errors.js";
 import { type HidDevice, type HidDevices, systemHidDevices, titleOf } from "../transports/node-hid.js";
 import type { CardPlace, CardPlaces, PlaceEvent, PlaceState } from "./place.js";
-import { PlaceWatch } from "./place-watch.js";
+import { PlaceWatch, PlaceWatches } from "./place-watch.js";
 
 const USB_PREFIX = "usb:";
 
@@ -21,7 +21,7 @@ export class UsbPlaces implements CardPlaces {
   readonly #devices: HidDevices;
   /** What is open here, by locator: such devices are not asked who has them. */
   readonly #ours = new Map<string, { readonly isOver: boolean }>();
-  readonly #watches = new Set<{ readonly stop: () => Promise<void> }>();
+  readonly #watches = new PlaceWatches();
 
   constructor(parts: UsbPlacesParts = {}) {
     this.#parts = parts;
@@ -35,19 +35,11 @@ export class UsbPlaces implements CardPlaces {
   }
 
   watch(changed: (event: PlaceEvent) => void, failed: (error: Error) => void): { readonly stop: () => Promise<void> } {
-    const watch = new PlaceWatch(() => this.list(), changed, failed, this.#parts.time ?? systemLineTime);
-    this.#watches.add(watch);
-    return {
-      stop: async () => {
-        this.#watches.delete(watch);
-        await watch.stop();
-      },
-    };
+    return this.#watches.add(new PlaceWatch(() => this.list(), changed, failed, this.#parts.time ?? systemLineTime));
   }
 
-  async close(): Promise<void> {
-    for (const watch of this.#watches) await watch.stop();
-    this.#watches.clear();
+  close(): Promise<void> {
+    return this.#watches.close();
   }
 
   async #place(device: HidDevice): Promise<CardPlace> {

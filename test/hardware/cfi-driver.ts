@@ -14,7 +14,7 @@ const DRIVER = "hardware/boards/riscv-virt/cfi.c";
 export function checkDriver(root: string): void {
   const output = join(root, "build/hardware/cfi");
   const tests = join(root, "test/cfi");
-  const include = [join(root, "hardware"), tests];
+  const include = [join(root, "hardware"), tests, join(root, "test/hardware")];
   const flags = ["-O1", ...SANITIZERS, ...STRICT, ...include.map((folder) => `-I${folder}`)];
   const compilation = { compiler: COMPILER, flags, headers: hashOfHeaders(include) };
   mkdirSync(output, { recursive: true });

@@ -5,21 +5,17 @@ import { join } from "node:path";
 import { type Emulation, rv32imc } from "../../scripts/hardware/emulation.js";
 import { DEFAULT_GEOMETRY } from "../../simulator/flash.js";
 import type { BoardStart, BoardUnderTest, Kept, RunningBoard } from "./board.js";
-import { PAGE_BYTES, type PagesGeometry, pagesOf, sectorsWith } from "./pages-reader.js";
-import { COPY_BYTES, copyOf, latestRegisters } from "./qemu-board.js";
+import { ELEMENTS_PAGES, firstPageOf, keptInPages, registerPageOf } from "./paged-elements.js";
+import { PAGE_BYTES, type PagesGeometry, sectorsWith } from "./pages-reader.js";
+import { copyOf } from "./qemu-board.js";
 import { startMachine } from "./qemu-machine.js";
 
-// As hardware/boards/riscv-virt/store.c has it, and hardware/boards/paged/store.c.
+// As hardware/boards/riscv-virt/store.c has it.
 const SECTOR_COUNT = 5;
-const ELEMENTS_MAX = 3;
-const REGISTER_PAGES = 2;
-const COPY_ROOM = Math.ceil(COPY_BYTES / 32) * 32;
-const COPIES_PER_PAGE = Math.floor(PAGE_BYTES / COPY_ROOM);
-const ELEMENT_PAGES = DEFAULT_GEOMETRY.pageCount + REGISTER_PAGES;
 export const PAGES_GEOMETRY: PagesGeometry = {
   sectorBytes: 256 * 1024,
   sectorCount: SECTOR_COUNT,
-  pageCount: ELEMENTS_MAX * ELEMENT_PAGES,
+  pageCount: ELEMENTS_PAGES,
 };
 
 const READ_ONLY: Emulation = {
@@ -43,9 +39,7 @@ export class RiscvBoard implements BoardUnderTest {
   }
 
   #firstPage(applet: string): number {
-    const element = this.#elements.indexOf(applet);
-    if (element < 0) throw new RangeError(`applet: the image has no ${applet}`);
-    return element * ELEMENT_PAGES;
+    return firstPageOf(this.#elements, applet);
   }
 
   start(start: BoardStart): Promise<RunningBoard> {
@@ -64,22 +58,11 @@ export class RiscvBoard implements BoardUnderTest {
   }
 
   kept(folder: string, applet: string): Kept {
-    const flash = this.flash(folder);
-    const places = pagesOf(flash, PAGES_GEOMETRY);
-    const first = this.#firstPage(applet);
-    const pages = Array.from({ length: ELEMENT_PAGES }, (_, i) => {
-      const place = places.get(first + i);
-      return place === undefined ? Buffer.alloc(PAGE_BYTES, 0xff) : flash.subarray(place, place + PAGE_BYTES);
-    });
-    const { pageCount } = DEFAULT_GEOMETRY;
-    const copies = pages
-      .slice(pageCount)
-      .flatMap((page) => Array.from({ length: COPIES_PER_PAGE }, (_, copy) => page.subarray(copy * COPY_ROOM)));
-    return { flash: Buffer.concat(pages.slice(0, pageCount)), registers: latestRegisters(copies) };
+    return keptInPages(this.flash(folder), PAGES_GEOMETRY, this.#firstPage(applet));
   }
 
   keep(folder: string, applet: string, registers: Uint8Array): void {
-    const page = this.#firstPage(applet) + DEFAULT_GEOMETRY.pageCount;
+    const page = registerPageOf(this.#elements, applet);
     this.#keepPages(folder, new Map([[page, copyOf(registers)]]));
   }
 

@@ -58,7 +58,7 @@ function build(root: string, compiler: string): string {
   const hardware = join(root, "hardware");
   const tests = join(root, "test/stm32");
   const sodium = libsodium(root);
-  const headers = hashOfHeaders([hardware, tests]);
+  const headers = hashOfHeaders([hardware, tests, join(root, "test/hardware")]);
   const include = [`-I${hardware}`, `-I${tests}`, `-I${join(tests, "model")}`, "-isystem", sodium.include];
   const strict = { compiler, headers, flags: ["-O2", ...SECTIONS, ...SANITIZERS, ...STRICT, ...include] };
   const ownInclude = [`-I${sodium.include}`, `-I${sodium.ownInclude}`];

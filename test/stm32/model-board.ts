@@ -5,25 +5,20 @@
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { DEFAULT_GEOMETRY } from "../../simulator/flash.js";
 import type { BoardStart, BoardUnderTest, Kept, RunningBoard } from "../hardware/board.js";
+import { ELEMENTS_PAGES, firstPageOf, keptInPages, registerPageOf } from "../hardware/paged-elements.js";
 import { erasesOf, PAGE_BYTES, type PagesGeometry, pagesOf, sectorsWith } from "../hardware/pages-reader.js";
 import { PosixBoard } from "../hardware/posix-board.js";
-import { COPY_BYTES, copyOf, latestRegisters } from "../hardware/qemu-board.js";
+import { copyOf } from "../hardware/qemu-board.js";
 
-// As the build gives the model, hosted/folder.c and hardware/boards/paged/store.c have it.
-const ELEMENTS_MAX = 3;
-const REGISTER_PAGES = 2;
-const COPY_ROOM = Math.ceil(COPY_BYTES / 32) * 32;
-const COPIES_PER_PAGE = Math.floor(PAGE_BYTES / COPY_ROOM);
-const ELEMENT_PAGES = DEFAULT_GEOMETRY.pageCount + REGISTER_PAGES;
 // As hardware/boards/common/pages.h has it.
 const DEAD_AT = 100;
 const ENTRY_BYTES = 8;
+// As the build gives the model, and hosted/folder.c.
 const GEOMETRY: PagesGeometry = {
   sectorBytes: 128 * 1024,
   sectorCount: 8,
-  pageCount: ELEMENTS_MAX * ELEMENT_PAGES,
+  pageCount: ELEMENTS_PAGES,
 };
 
 /** Slots of all sectors but the one that is kept free. */
@@ -71,30 +66,14 @@ export class ModelBoard implements BoardUnderTest {
     return this.#process.start(start);
   }
 
-  #firstPage(applet: string): number {
-    const element = this.#elements.indexOf(applet);
-    if (element < 0) throw new RangeError(`applet: the image has no ${applet}`);
-    return element * ELEMENT_PAGES;
-  }
-
   kept(folder: string, applet: string): Kept {
     const flash = readFileSync(join(folder, "flash"));
     this.erasures += erasesOf(flash, GEOMETRY).reduce((sum, erases) => sum + Math.max(0, erases - 1), 0);
-    const places = pagesOf(flash, GEOMETRY);
-    const first = this.#firstPage(applet);
-    const pages = Array.from({ length: ELEMENT_PAGES }, (_, i) => {
-      const place = places.get(first + i);
-      return place === undefined ? Buffer.alloc(PAGE_BYTES, 0xff) : flash.subarray(place, place + PAGE_BYTES);
-    });
-    const { pageCount } = DEFAULT_GEOMETRY;
-    const copies = pages
-      .slice(pageCount)
-      .flatMap((page) => Array.from({ length: COPIES_PER_PAGE }, (_, copy) => page.subarray(copy * COPY_ROOM)));
-    return { flash: Buffer.concat(pages.slice(0, pageCount)), registers: latestRegisters(copies) };
+    return keptInPages(flash, GEOMETRY, firstPageOf(this.#elements, applet));
   }
 
   keep(folder: string, applet: string, registers: Uint8Array): void {
-    const page = this.#firstPage(applet) + DEFAULT_GEOMETRY.pageCount;
+    const page = registerPageOf(this.#elements, applet);
     this.#make(folder, new Map([[page, copyOf(registers)]]));
   }
 

@@ -1,18 +1,10 @@
-/* What must hold, or the run ends; and numbers by which a run can be repeated. */
-#ifndef TALLYSTICK_CHECK_H
-#define TALLYSTICK_CHECK_H
+/* What must hold; and numbers by which a run can be repeated. */
+#ifndef TALLYSTICK_MODEL_CHECK_H
+#define TALLYSTICK_MODEL_CHECK_H
 
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 
-#define CHECK(HOLDS)                                                               \
-  do {                                                                             \
-    if (!(HOLDS)) {                                                                \
-      (void)fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #HOLDS); \
-      exit(EXIT_FAILURE);                                                          \
-    }                                                                              \
-  } while (0)
+#include "../../hardware/check.h"
 
 void random_seed(uint64_t seed);
 /* Below `bound`. */
